@@ -1,0 +1,110 @@
+"""Runs statements as jobs: durable, read-only, cancellable, their rows kept. Knows no MCP, no HTTP, no policy.
+
+`Executor` is the front door for programs that submit and read; `run_worker` is the process that executes. What
+``__all__`` names is the contract; everything else is private to this package. The front door itself is imported when
+it is first asked for, so that the nouns cost nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from executor.errors import (
+    ErrorCode,
+    ExecutorError,
+    JobLost,
+    JobNotFound,
+    ResultFailed,
+    SettingsInvalid,
+    SourceFailed,
+    StatementFailed,
+    SubmitRefused,
+)
+from executor.jobs import (
+    Job,
+    JobKind,
+    JobState,
+    Limits,
+    ResultColumn,
+    ResultPage,
+    ResultSummary,
+    Statement,
+    Truncated,
+    new_job_id,
+    parse_job_id,
+)
+from executor.settings import ExecutorSettings, LimitSettings
+from executor.sources import (
+    AnySource,
+    Column,
+    DuckDBSource,
+    ForeignKey,
+    PostgresSource,
+    SecretRef,
+    SourceConfig,
+    SourceInfo,
+    SourceSchema,
+    SQLiteSource,
+    Table,
+)
+
+if TYPE_CHECKING:
+    from executor.client import Executor
+    from executor.embedded import EmbeddedBroker
+    from executor.fleet import WorkerFleet
+    from executor.worker import run_worker
+
+_LAZY = {
+    "Executor": "executor.client",
+    "EmbeddedBroker": "executor.embedded",
+    "WorkerFleet": "executor.fleet",
+    "run_worker": "executor.worker",
+}
+
+__all__ = [
+    "AnySource",
+    "Column",
+    "DuckDBSource",
+    "EmbeddedBroker",
+    "ErrorCode",
+    "Executor",
+    "ExecutorError",
+    "ExecutorSettings",
+    "ForeignKey",
+    "Job",
+    "JobKind",
+    "JobLost",
+    "JobNotFound",
+    "JobState",
+    "LimitSettings",
+    "Limits",
+    "PostgresSource",
+    "ResultColumn",
+    "ResultFailed",
+    "ResultPage",
+    "ResultSummary",
+    "SQLiteSource",
+    "SecretRef",
+    "SettingsInvalid",
+    "SourceConfig",
+    "SourceFailed",
+    "SourceInfo",
+    "SourceSchema",
+    "Statement",
+    "StatementFailed",
+    "SubmitRefused",
+    "Table",
+    "Truncated",
+    "WorkerFleet",
+    "new_job_id",
+    "parse_job_id",
+    "run_worker",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562: the value is whatever the name stands for
+    if name not in _LAZY:
+        raise AttributeError(name)
+    import importlib  # noqa: PLC0415 - only when a lazy name is asked for
+
+    return getattr(importlib.import_module(_LAZY[name]), name)

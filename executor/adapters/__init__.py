@@ -1,0 +1,33 @@
+"""kind -> adapter: the one place where a database kind is added. Modules are imported when a source is first used."""
+
+from __future__ import annotations
+
+import importlib
+
+from executor.adapters.base import Adapter
+from executor.errors import ErrorCode, SourceFailed
+from executor.sources import AnySource
+
+_MODULES: dict[str, tuple[str, str]] = {
+    "duckdb": ("executor.adapters.duckdb", "DuckDBAdapter"),
+    "sqlite": ("executor.adapters.sqlite", "SQLiteAdapter"),
+    "postgres": ("executor.adapters.postgres", "PostgresAdapter"),
+}
+
+
+def make_adapter(name: str, config: AnySource) -> Adapter:
+    """The adapter of a source's kind, not yet connected.
+
+    Raises:
+        SourceFailed: ``source_unavailable`` when the kind's driver is not installed; the hint names what to install.
+    """
+    module, cls = _MODULES[config.kind]
+    try:
+        adapter: type[Adapter] = getattr(importlib.import_module(module), cls)
+    except ImportError as error:
+        raise SourceFailed(
+            ErrorCode.SOURCE_UNAVAILABLE,
+            f"Source {name} is of kind {config.kind}, whose driver is not installed ({error.name}).",
+            hint=f"pip install 'awaitsql[{config.kind}]' where the workers run.",
+        ) from error
+    return adapter(name, config)  # type: ignore[call-arg]

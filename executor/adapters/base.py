@@ -1,0 +1,102 @@
+"""The seam between a job and a database: what an adapter must be able to do. One implementation a kind.
+
+An adapter lives in one worker process, is made lazily, holds that process's connections to one source and is
+thread-safe. A `Session` is one connection lent to one statement: opened read-only with its limits already set, used
+by one thread, and cancelled from any other. Adapters know nothing of jobs, principals or Redis.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+from executor.errors import ExecutorError
+from executor.sources import SourceSchema
+
+BATCH_ROWS = 8192
+"""The most rows a batch holds."""
+
+BATCH_BYTES = 1_000_000
+"""What a batch aims for, in bytes of Arrow memory, where the driver can be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something `probe` saw: a ``warning`` or an ``ok``, one sentence, and what to type to mend it."""
+
+    level: Literal["ok", "warning", "error"]
+    message: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A result on its way: its Arrow schema as far as it is known, and its batches of at most `BATCH_ROWS` rows.
+
+    Column names are as the database gave them, duplicates included. A later batch may have a wider type in a column
+    than `schema` says (SQLite decides types by value); the result store keeps the union.
+    """
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+
+class Session(ABC):
+    """One connection lent to one statement."""
+
+    @property
+    @abstractmethod
+    def query_id(self) -> str | None:
+        """What the server calls this connection (a backend pid …), for `Adapter.stop`; None where there is no server."""
+
+    @abstractmethod
+    def run(self, sql: str) -> Rows:
+        """Start `sql`, one statement, and hand back its rows as they come.
+
+        Raises: whatever the driver raises; `Adapter.classify` turns it into an `ExecutorError`.
+        """
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Ask the database to stop the running statement. From any thread, any number of times, also when idle."""
+
+
+class Adapter(ABC):
+    """One source in one worker process."""
+
+    @abstractmethod
+    def session(self, *, timeout_s: float) -> AbstractContextManager[Session]:
+        """A read-only session whose statement the database itself stops after `timeout_s` seconds, where it can.
+
+        Leaving the context gives the connection back clean, or closes it if it is not: nothing of one statement
+        (transaction, settings, a late cancel) reaches the next.
+        """
+
+    @abstractmethod
+    def inspect(self) -> SourceSchema:
+        """The tables of the source as they are now, without rows of anyone's data."""
+
+    @abstractmethod
+    def classify(self, error: BaseException) -> ExecutorError:
+        """The one place where this kind's driver errors become ours, by SQLSTATE, errno or class, never by text.
+
+        Messages are scrubbed of connection strings. A cancelled statement comes back as ``statement_failed`` here:
+        whether someone asked for it is known to the caller, who looks at the job's flag first.
+        """
+
+    @abstractmethod
+    def stop(self, query_id: str) -> bool:
+        """Stop a statement that a dead worker left running on the server. True when the server says it was there."""
+
+    @abstractmethod
+    def probe(self) -> list[Finding]:
+        """What is wrong or risky about how we are let in (superuser, write rights), with what to type."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close every connection."""

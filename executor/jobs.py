@@ -1,0 +1,211 @@
+"""The nouns of a job, its states and the table of moves between them. Knows no broker, no database, no policy.
+
+A handle is 20 random characters of Crockford's base32 (100 bits) and his check symbol (modulo 37), in groups:
+``7KQ4M-XX2PD-9ZTRW-C83HN-V``. Random parts whose check symbol is not a digit or letter are drawn again, so a handle
+can be read aloud and put in a URI. Source: https://www.crockford.com/base32.html
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from executor.errors import ErrorCode, ExecutorError, JobNotFound
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_VALUE = {c: i for i, c in enumerate(_ALPHABET)} | {"O": 0, "I": 1, "L": 1}
+_RANDOM_LENGTH = 20
+
+
+class JobState(StrEnum):
+    """Where a job is. Terminal states are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    """A person or the client must answer; holds no lease and no slot."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether no move leads out of this state."""
+        return not MOVES[self]
+
+
+MOVES: dict[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.FAILED, JobState.CANCELLED}),
+    JobState.RUNNING: frozenset(
+        {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.QUEUED, JobState.WAITING}
+    ),
+    JobState.WAITING: frozenset({JobState.QUEUED, JobState.FAILED, JobState.CANCELLED}),
+    JobState.SUCCEEDED: frozenset(),
+    JobState.FAILED: frozenset(),
+    JobState.CANCELLED: frozenset(),
+}
+"""Every allowed move. The scripts in ``lua/`` are given their names and guards from here."""
+
+
+class JobKind(StrEnum):
+    """What a job does. Internal kinds carry no SQL."""
+
+    QUERY = "query"
+    INTROSPECT = "introspect"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one job may use: rows kept, bytes kept (Arrow, in memory), seconds of the statement, seconds of the job."""
+
+    max_rows: int = 1_000_000
+    max_bytes: int = 1_000_000_000
+    timeout_s: float = 300.0
+    job_timeout_s: float = 3600.0
+    queue_timeout_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL that passed the guard, with its source and limits. Only ``mcp_server.sql.check`` makes one for a query.
+
+    Attributes:
+        source: the source's name.
+        sql: the one text that runs.
+        shown_sql: the same with the policy's parts shown as plain table names; what a caller may read.
+        limits: see `Limits`.
+        policy_hash: of the grant that the check used.
+        kind: `JobKind.QUERY`, or an internal kind with empty `sql`.
+    """
+
+    source: str
+    sql: str
+    shown_sql: str
+    limits: Limits
+    policy_hash: str = ""
+    kind: JobKind = JobKind.QUERY
+    tables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResultColumn:
+    """One column of a result: its name as the database gave it and a short type (``int``, ``decimal(38,9)`` …)."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """Why a result holds less than the statement would give: `reason` ``max_rows`` or ``max_bytes``, and the limit."""
+
+    reason: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResultSummary:
+    """What is known of a stored result without its rows.
+
+    `columns` describes each column; `stats` holds, per column in the same order, ``{"nulls": int, "min": cell,
+    "max": cell, "distinct": int or None, "top": [[cell, count], …]}`` with what the type allows.
+    """
+
+    columns: tuple[ResultColumn, ...]
+    row_count: int
+    bytes: int
+    truncated: Truncated | None = None
+    stats: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResultPage:
+    """A bounded slice: JSON-ready `rows` (arrays of cells), where it begins, and the next `cursor` or None at the end.
+
+    `complete` is False while the job still runs and more rows may come after `next_cursor`.
+    """
+
+    columns: tuple[ResultColumn, ...]
+    rows: list[list[Any]]
+    offset: int
+    next_cursor: str | None
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One execution of one statement, as the job's row says. Times are Unix seconds, broker's clock.
+
+    `error` is set when failed; `summary` and `preview` when rows are there; `ahead` is the number of jobs that are
+    before this one in the queue; `workers_alive` how many workers beat in the last seconds.
+    """
+
+    id: str
+    kind: JobKind
+    owner: str
+    source: str
+    state: JobState
+    stage: str
+    attempt: int
+    shown_sql: str
+    submitted_at: float
+    limits: Limits
+    policy_hash: str = ""
+    started_at: float | None = None
+    finished_at: float | None = None
+    cancel_requested_at: float | None = None
+    deadline_at: float | None = None
+    expires_at: float | None = None
+    rows: int = 0
+    bytes: int = 0
+    error: ExecutorError | None = None
+    summary: ResultSummary | None = None
+    preview: list[list[Any]] = field(default_factory=list)
+    ahead: int | None = None
+    workers_alive: int | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the state is terminal."""
+        return self.state.is_terminal
+
+
+def _check_symbol(body: str) -> str | None:
+    value = 0
+    for c in body:
+        value = value * 32 + _VALUE[c]
+    rest = value % 37
+    return _ALPHABET[rest] if rest < 32 else None
+
+
+def new_job_id() -> str:
+    """A fresh handle with 99.8 random bits."""
+    while True:
+        body = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM_LENGTH))
+        check = _check_symbol(body)
+        if check is not None:
+            groups = [body[i : i + 5] for i in range(0, _RANDOM_LENGTH, 5)]
+            return "-".join([*groups, check])
+
+
+def parse_job_id(text: str) -> str:
+    """The handle in its one spelling, from any case, with or without hyphens or spaces.
+
+    Raises:
+        JobNotFound: ``invalid_handle`` when letters are missing, added or changed. Nothing was looked up.
+    """
+    plain = "".join(c for c in text.upper() if c not in "- \t\r\n")[:64]
+    hint = "Copy job_id whole, as it stood in the answer; list_jobs shows your jobs."
+    if len(plain) != _RANDOM_LENGTH + 1:
+        raise JobNotFound(
+            ErrorCode.INVALID_HANDLE,
+            f"This is not a whole job handle: it has {len(plain)} of {_RANDOM_LENGTH + 1} characters.",
+            hint=hint,
+        )
+    if any(c not in _VALUE for c in plain) or _check_symbol(plain[:-1]) != _ALPHABET[_VALUE[plain[-1]]]:
+        raise JobNotFound(ErrorCode.INVALID_HANDLE, "This job handle has a wrong character in it.", hint=hint)
+    exact = "".join(_ALPHABET[_VALUE[c]] for c in plain)
+    return "-".join([exact[i : i + 5] for i in range(0, _RANDOM_LENGTH, 5)] + [exact[-1]])

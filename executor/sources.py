@@ -1,0 +1,210 @@
+"""The nouns of a source: how it is configured, and what it was found to hold. Opens nothing, reads no secret.
+
+A source's configuration holds *references* to secrets; only an adapter, in a worker, resolves them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
+
+
+class SecretRef(BaseModel):
+    """Where a secret is kept: exactly one of an environment variable's name or a file's path."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    env: str | None = None
+    file: Path | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> SecretRef:
+        if (self.env is None) == (self.file is None):
+            raise ValueError('give exactly one of env = "NAME" or file = "PATH"')
+        return self
+
+
+class _Source(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    description: str = Field(default="", description="One line for the assistant: what this data is about.")
+    max_running: int = Field(default=8, ge=1, le=1000, description="Statements running at once, over all workers.")
+
+    def fingerprint(self) -> str:
+        """A short hash of everything that decides what a statement on this source would read."""
+        told = self.model_dump(mode="json", exclude={"description", "max_running"})
+        return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+class DuckDBSource(_Source):
+    """A DuckDB database file, opened read-only; or CSV, TSV, JSON-lines and Parquet files, one table each.
+
+    Exactly one of `path` (a ``.duckdb`` file) and `files`. A table made of a file has the name of the file's stem,
+    lower-cased, with every other character than letters, digits and ``_`` replaced by ``_``.
+    """
+
+    kind: Literal["duckdb"] = "duckdb"
+    path: Path | None = None
+    files: tuple[Path, ...] = ()
+    memory_limit_mb: int = Field(default=1024, ge=64, description="DuckDB's memory_limit for this source, in MB.")
+    threads: int = Field(default=2, ge=1, le=256)
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> DuckDBSource:
+        if (self.path is None) == (not self.files):
+            raise ValueError('give exactly one of path = "FILE.duckdb" or files = ["A.csv", "B.parquet"]')
+        return self
+
+    @property
+    def dialect(self) -> str:
+        """The grammar of this source's SQL."""
+        return "duckdb"
+
+
+class SQLiteSource(_Source):
+    """A SQLite database file, opened read-only."""
+
+    kind: Literal["sqlite"] = "sqlite"
+    path: Path
+
+    @property
+    def dialect(self) -> str:
+        """The grammar of this source's SQL."""
+        return "sqlite"
+
+
+class PostgresSource(_Source):
+    """A PostgreSQL database, by URL without a password (``postgresql://user@host:5432/database?sslmode=require``)."""
+
+    kind: Literal["postgres"] = "postgres"
+    url: str
+    password: SecretRef | None = None
+    schemas: tuple[str, ...] = Field(default=(), description="Schemas shown; empty: all but the system's.")
+
+    @model_validator(mode="after")
+    def _no_password_in_url(self) -> PostgresSource:
+        if re.match(r"[a-z0-9+]+://[^/@]*:[^/@]+@", self.url) or "password=" in self.url:
+            raise ValueError('keep the password out of the url: password = {env = "NAME"} or {file = "PATH"}')
+        return self
+
+    @property
+    def dialect(self) -> str:
+        """The grammar of this source's SQL."""
+        return "postgres"
+
+
+SourceConfig = Annotated[DuckDBSource | SQLiteSource | PostgresSource, Field(discriminator="kind")]
+"""One model per kind, told apart by ``kind``."""
+
+AnySource = DuckDBSource | SQLiteSource | PostgresSource
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """A source as a caller may see it: no address, no secret."""
+
+    name: str
+    kind: str
+    dialect: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table. `type` is the database's own word for it."""
+
+    name: str
+    type: str
+    nullable: bool = True
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """`columns` of this table point to `ref_columns` of ``ref_schema.ref_table``, in order."""
+
+    columns: tuple[str, ...]
+    ref_schema: str
+    ref_table: str
+    ref_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table or view of a source, names as the database spells them.
+
+    `schema` is ``main`` where the database has no schemas (SQLite). `partition_of` names the partitioned parent
+    ``(schema, table)``; `reads` names what a view reads, as ``(schema, table)`` pairs.
+    """
+
+    schema: str
+    name: str
+    kind: Literal["table", "view"] = "table"
+    columns: tuple[Column, ...] = ()
+    primary_key: tuple[str, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    row_estimate: int | None = None
+    comment: str = ""
+    partition_of: tuple[str, str] | None = None
+    reads: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSchema:
+    """The tables of a source as a worker found them.
+
+    `default_schema` is where an unqualified name is looked up first; `functions` holds the lower-case names of
+    functions that users defined in the database (never allowed, whatever they shadow).
+    """
+
+    source: str
+    dialect: str
+    default_schema: str
+    tables: tuple[Table, ...] = ()
+    functions: tuple[str, ...] = ()
+    server_version: str = ""
+    inspected_at: float = 0.0
+    fingerprint: str = field(default="")
+
+    def hash(self) -> str:
+        """Changes when a table, a column or a type changes; not with row estimates or time."""
+        told = [
+            [t.schema, t.name, t.kind, [[c.name, c.type] for c in t.columns], list(t.primary_key)] for t in self.tables
+        ]
+        return hashlib.blake2b(json.dumps(told).encode(), digest_size=8).hexdigest()
+
+    def to_json(self) -> str:
+        """Compact JSON; `from_json` reads it back to an equal value."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> SourceSchema:
+        """The inverse of `to_json`."""
+        raw: dict[str, Any] = json.loads(text)
+        tables = tuple(
+            Table(
+                schema=t["schema"],
+                name=t["name"],
+                kind=t["kind"],
+                columns=tuple(Column(**c) for c in t["columns"]),
+                primary_key=tuple(t["primary_key"]),
+                foreign_keys=tuple(
+                    ForeignKey(tuple(f["columns"]), f["ref_schema"], f["ref_table"], tuple(f["ref_columns"]))
+                    for f in t["foreign_keys"]
+                ),
+                row_estimate=t["row_estimate"],
+                comment=t["comment"],
+                partition_of=tuple(t["partition_of"]) if t["partition_of"] else None,
+                reads=tuple((s, n) for s, n in t["reads"]),
+            )
+            for t in raw["tables"]
+        )
+        return cls(**{**raw, "tables": tables, "functions": tuple(raw["functions"])})
