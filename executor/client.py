@@ -1,0 +1,347 @@
+"""The executor's front door for a server: submit, get, wait, cancel, page, export, schemas. Loads no adapter.
+
+Everything here is asynchronous and safe to call from many tasks of one event loop. A job that is unknown, purged or
+somebody else's is not found, in the same words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+from executor.cursors import Cursor
+from executor.errors import ErrorCode, ExecutorError, JobNotFound, ResultFailed
+from executor.jobs import Job, JobKind, JobState, Limits, ResultPage, Statement, new_job_id, parse_job_id
+from executor.reaper import Reaper
+from executor.results import ResultStore
+from executor.schemas import SchemaCache
+from executor.settings import ExecutorSettings
+from executor.signals import ChangeListener
+from executor.signing import Signer
+from executor.sources import SourceInfo, SourceSchema
+from executor.store import (
+    BROKER_ERRORS,
+    ClientStore,
+    WorkerStore,
+    broker_away,
+    connect_async,
+    connect_sync,
+)
+
+ExportFormat = Literal["csv", "json", "parquet", "arrow"]
+
+_LOOK_EVERY_S = 1.0
+_INTROSPECT_S = 120.0
+_SIGNED_FOR_S = 86_400.0
+_SYSTEM = "awaitsql:system"
+
+
+class Executor:
+    """Submits and follows jobs of one configuration. An asynchronous context manager."""
+
+    def __init__(self, settings: ExecutorSettings, broker_url: str, signing_key: bytes) -> None:
+        self.settings = settings
+        self._signer = Signer(signing_key)
+        self._redis = connect_async(broker_url)
+        self._broker_url = broker_url
+        self._store = ClientStore(settings, self._redis)
+        self._changes = ChangeListener(self._redis, settings.namespace)
+        self._schemas = SchemaCache(self._introspect, self._load_schema)
+        self._results: ResultStore | None = None
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Executor:
+        """Connects, checks the signing key, starts the reaper and asks every source for its schema.
+
+        Raises:
+            SettingsInvalid: other processes of this configuration use another signing key.
+            ExecutorError: ``executor_unavailable`` when the broker does not answer.
+        """
+        reaper_store = WorkerStore(self.settings, connect_sync(self._broker_url))
+        try:
+            await asyncio.to_thread(reaper_store.check_key, self._signer)
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+        self._stack.push_async_callback(self._redis.aclose)
+        self._stack.enter_context(Reaper(reaper_store, self.settings.lease_s))
+        await self._stack.enter_async_context(self._changes)
+        self._stack.push_async_callback(self._schemas.close)
+        for source in self.settings.sources:
+            self._schemas.ask(source)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    # -- sources ---------------------------------------------------------------------------------------------------
+
+    def sources(self) -> tuple[SourceInfo, ...]:
+        """The configured sources, in the configuration's order."""
+        return self.settings.source_infos()
+
+    def schema_now(self, source: str) -> SourceSchema | None:
+        """The source's schema, if it is known in this process by now."""
+        return self._schemas.now(source)
+
+    async def source_schema(self, source: str, *, wait_s: float = 10.0, refresh: bool = False) -> SourceSchema:
+        """The source's tables, as a worker found them; waits up to `wait_s` seconds for the first answer.
+
+        Raises:
+            KeyError: no such source.
+            SourceFailed: ``source_not_ready``, or why the worker could not read the source.
+        """
+        if source not in self.settings.sources:
+            raise KeyError(source)
+        return await self._schemas.get(source, wait_s=wait_s, refresh=refresh)
+
+    # -- jobs ------------------------------------------------------------------------------------------------------
+
+    async def submit(
+        self, statement: Statement, *, owner: str, idempotency_key: str | None = None, question: str | None = None
+    ) -> Job:
+        """Stores the job, durably, and puts it in line. Known again by `idempotency_key`, it is not made twice.
+
+        Raises:
+            SubmitRefused: ``queue_full``, ``idempotency_conflict``, ``executor_unavailable``.
+        """
+        job_id = await self._submit(statement, owner=owner, idempotency_key=idempotency_key, question=question)
+        return await self.get(job_id, owner=owner)
+
+    async def get(self, job_id: str, *, owner: str) -> Job:
+        """The job as it is now.
+
+        Raises:
+            JobNotFound: ``invalid_handle`` for something that is no handle, else ``job_not_found``.
+            ExecutorError: ``executor_unavailable``.
+        """
+        job_id = parse_job_id(job_id)
+        try:
+            job = await self._store.get(job_id)
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+        if job is None or job.owner != owner:
+            raise JobNotFound(
+                ErrorCode.JOB_NOT_FOUND,
+                f"There is no job {job_id} (any more).",
+                hint="list_jobs shows your jobs; results are kept "
+                f"{self.settings.result_ttl_s / 3600:g} hours. Submit the statement again if you need it.",
+            )
+        return job
+
+    async def watch(self, job_id: str, *, owner: str, timeout_s: float) -> AsyncIterator[Job]:
+        """The job now, then after each change and at least every second, until it is finished or `timeout_s` is over.
+
+        Raises: as `get`, on the first look; a broker that goes away later is waited for.
+        """
+        until = time.monotonic() + timeout_s
+        job_id = parse_job_id(job_id)
+        with self._changes.listen(job_id) as changed:
+            job = await self.get(job_id, owner=owner)
+            yield job
+            while not job.is_finished and (left := until - time.monotonic()) > 0:
+                try:
+                    await asyncio.wait_for(changed.wait(), min(left, _LOOK_EVERY_S))
+                except TimeoutError:
+                    pass  # noqa: S110, SIM105 - time to look again
+                changed.clear()
+                try:
+                    job = await self.get(job_id, owner=owner)
+                except ExecutorError as error:
+                    if error.code is not ErrorCode.EXECUTOR_UNAVAILABLE or until <= time.monotonic():
+                        raise
+                    continue
+                yield job
+
+    async def wait(self, job_id: str, *, owner: str, timeout_s: float) -> Job:
+        """The job when it is finished, or as it is after `timeout_s` seconds. Raises as `get`."""
+        job: Job | None = None
+        async for seen in self.watch(job_id, owner=owner, timeout_s=timeout_s):
+            job = seen
+        return job if job is not None else await self.get(job_id, owner=owner)
+
+    async def cancel(self, job_id: str, *, owner: str) -> Job:
+        """Asks for the end of the job, down to the database; the job as it is right after. Raises as `get`.
+
+        A queued job is cancelled at once; a running one when its worker has stopped the database. Cancelling a
+        finished job changes nothing.
+        """
+        job = await self.get(job_id, owner=owner)
+        if job.is_finished:
+            return job
+        try:
+            await self._store.cancel(job.id)
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+        return await self.get(job.id, owner=owner)
+
+    async def list_jobs(self, *, owner: str, limit: int = 20) -> list[Job]:
+        """The owner's newest jobs, newest first.
+
+        Raises:
+            ExecutorError: ``executor_unavailable``.
+        """
+        try:
+            jobs: list[Job] = []
+            for job_id in await self._store.ids_of(owner, limit):
+                job = await self._store.get(job_id)
+                if job is None:
+                    await self._store.forget(owner, job_id)
+                else:
+                    jobs.append(job)
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+        return jobs
+
+    async def workers_alive(self) -> int:
+        """How many workers have been heard of in the last seconds."""
+        try:
+            return await self._store.workers_alive()
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+
+    # -- results ---------------------------------------------------------------------------------------------------
+
+    async def page(
+        self,
+        job_id: str,
+        *,
+        owner: str,
+        cursor: str | None = None,
+        limit: int = 100,
+        columns: Sequence[str] | None = None,
+    ) -> ResultPage:
+        """Up to `limit` rows from `cursor` on, also while the query still runs.
+
+        Raises:
+            JobNotFound: as `get`.
+            ExecutorError: the job's own error when it failed.
+            ResultFailed: ``invalid_cursor``, ``result_restarted`` (another attempt wrote the rows anew),
+                ``result_expired`` (the job was cancelled, or its rows are gone).
+        """
+        job = await self.get(job_id, owner=owner)
+        place = Cursor.decode(cursor, job.id) if cursor else Cursor(job.id, job.attempt, 0)
+        self._check_readable(job)
+        if place.attempt != job.attempt:
+            raise ResultFailed(
+                ErrorCode.RESULT_RESTARTED,
+                "The worker was lost and the statement ran again; rows may have come in another order.",
+                hint="Read again from the first page: get_rows without cursor.",
+            )
+        if job.state is JobState.QUEUED:
+            return ResultPage((), [], 0, place.encode(), complete=False)
+        if job.summary is not None and columns is None and place.offset + limit <= len(job.preview):
+            rows, found = job.preview[place.offset : place.offset + limit], job.summary.columns
+        else:
+            stored = await asyncio.to_thread(
+                self._store_of_results().page,
+                job.id,
+                job.attempt,
+                offset=place.offset,
+                limit=limit,
+                columns=columns,
+                complete=job.is_finished,
+            )
+            rows, found = stored.rows, stored.columns
+        end = place.offset + len(rows)
+        is_last = job.summary is not None and end >= job.summary.row_count
+        following = None if is_last else Cursor(job.id, job.attempt, end).encode()
+        return ResultPage(found, rows, place.offset, following, complete=job.is_finished)
+
+    async def export(self, job_id: str, *, owner: str, format: ExportFormat, path: Path) -> None:  # noqa: A002 - the word users know
+        """Writes the whole result to `path` in one of four formats, streaming. Raises as `page`."""
+        job = await self.get(job_id, owner=owner)
+        self._check_readable(job)
+        if job.state is not JobState.SUCCEEDED:
+            raise ResultFailed(
+                ErrorCode.RESULT_EXPIRED, "The job has no whole result yet.", hint="Export it when it has succeeded."
+            )
+
+        def write() -> None:
+            with path.open("wb") as out:
+                self._store_of_results().export(job.id, job.attempt, format, out)
+
+        await asyncio.to_thread(write)
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _store_of_results(self) -> ResultStore:
+        if self._results is None:
+            # Arrow is loaded when the first page is read from a file: a server that answers from rows never needs it
+            from executor.results.local import LocalResults  # noqa: PLC0415
+
+            self._results = LocalResults(self.settings.results_root)
+        return self._results
+
+    @staticmethod
+    def _check_readable(job: Job) -> None:
+        if job.state is JobState.FAILED and job.error is not None:
+            raise job.error
+        if job.state is JobState.CANCELLED:
+            raise ResultFailed(
+                ErrorCode.RESULT_EXPIRED,
+                "The job was cancelled; its rows were not kept.",
+                hint="Submit the statement again.",
+            )
+
+    async def _submit(
+        self, statement: Statement, *, owner: str, idempotency_key: str | None = None, question: str | None = None
+    ) -> str:
+        job_id = new_job_id()
+        source = self.settings.sources[statement.source]
+        limits = statement.limits
+        payload, signature = self._signer.sign(
+            {
+                "job_id": job_id,
+                "owner": owner,
+                "kind": statement.kind,
+                "source": statement.source,
+                "source_fingerprint": source.fingerprint(),
+                "sql": statement.sql,
+                "limits": asdict(limits),
+                "policy_hash": statement.policy_hash,
+                "issued_at": time.time(),
+                "not_after": time.time() + _SIGNED_FOR_S,
+            }
+        )
+        fields = {
+            "payload": payload,
+            "signature": signature,
+            "shown_sql": statement.shown_sql,
+            "queue_timeout_s": str(limits.queue_timeout_s),
+            "job_timeout_s": str(limits.job_timeout_s),
+        }
+        if question:
+            fields["question"] = question
+        told = json.dumps([statement.kind, statement.sql, statement.source, asdict(limits), statement.policy_hash])
+        try:
+            return await self._store.submit(
+                job_id,
+                owner=owner,
+                source=statement.source,
+                owner_cap=self.settings.principal_max_running if owner != _SYSTEM else len(self.settings.sources),
+                source_cap=source.max_running,
+                idempotency_key=idempotency_key or "",
+                content=hashlib.blake2b(told.encode(), digest_size=16).hexdigest(),
+                fields=fields,
+            )
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+
+    async def _introspect(self, source: str) -> Job:
+        limits = Limits(timeout_s=_INTROSPECT_S, job_timeout_s=_INTROSPECT_S)
+        statement = Statement(source, "", "", limits, kind=JobKind.INTROSPECT)
+        job_id = await self._submit(statement, owner=_SYSTEM)
+        return await self.wait(job_id, owner=_SYSTEM, timeout_s=limits.queue_timeout_s + _INTROSPECT_S)
+
+    async def _load_schema(self, source: str) -> str | None:
+        try:
+            return await self._store.schema(source)
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error

@@ -1,0 +1,137 @@
+"""Worker processes as children: started, watched, started again when they die, stopped with their parent.
+
+A child gets its settings through a pipe that stays open; when the parent dies, however it dies, the pipe closes and
+the child goes. A child's output goes to a log file, never to the parent's standard output, which may be a protocol.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from redis.exceptions import RedisError
+
+from executor.settings import ExecutorSettings
+from executor.store import WorkerStore, connect_sync
+
+log = logging.getLogger(__name__)
+
+_LOG_KEPT_BYTES = 5_000_000
+_STOP_S = 6.0
+
+
+class WorkerFleet:
+    """`workers` worker processes of one configuration. A context manager; starts them on entering."""
+
+    def __init__(
+        self,
+        settings: ExecutorSettings,
+        broker_url: str,
+        signing_key: bytes,
+        workers: int,
+        *,
+        log_level: str = "INFO",
+    ) -> None:
+        self._settings = settings
+        self._broker_url = broker_url
+        self._signing_key = signing_key
+        self._count = workers
+        self._log_level = log_level
+        self._store = WorkerStore(settings, connect_sync(broker_url))
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="awaitsql-fleet", daemon=True)
+
+    @property
+    def log_file(self) -> Path:
+        """Where the workers write their log."""
+        return self._settings.home / "worker.log"
+
+    def pids(self) -> list[int]:
+        """The process ids of the children alive."""
+        with self._lock:
+            return [c.pid for c in self._children.values() if c.poll() is None]
+
+    def __enter__(self) -> WorkerFleet:
+        if self._count:
+            self._settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if self.log_file.exists() and self.log_file.stat().st_size > _LOG_KEPT_BYTES:
+                self.log_file.replace(self.log_file.with_suffix(".log.1"))
+            for _ in range(self._count):
+                self._spawn()
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+        with self._lock:
+            for child in self._children.values():
+                if child.stdin is not None:
+                    child.stdin.close()
+            until = time.monotonic() + _STOP_S
+            for child in self._children.values():
+                try:
+                    child.wait(timeout=max(until - time.monotonic(), 0.1))
+                except subprocess.TimeoutExpired:
+                    child.kill()
+                    child.wait()
+            self._children.clear()
+
+    def _spawn(self) -> None:
+        worker = f"fleet:{secrets.token_hex(6)}"
+        told = {
+            "settings": self._settings.model_dump(mode="json"),
+            "broker_url": self._broker_url,
+            "signing_key": self._signing_key.hex(),
+            "worker": worker,
+            "log_level": self._log_level,
+        }
+        with self.log_file.open("ab") as output:
+            child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-m", "executor.worker"],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                # Ctrl-C at a terminal reaches the whole foreground group: the parent decides what it means
+                start_new_session=True,
+            )
+        if child.stdin is None:
+            raise RuntimeError("a pipe was asked for")
+        child.stdin.write(json.dumps(told).encode() + b"\n")
+        child.stdin.flush()
+        with self._lock:
+            self._children[worker] = child
+
+    def _watch(self) -> None:
+        backoff_s = 0.1
+        started_at = time.monotonic()
+        while not self._stop.wait(0.1):
+            with self._lock:
+                dead = [(worker, child) for worker, child in self._children.items() if child.poll() is not None]
+                for worker, _ in dead:
+                    del self._children[worker]
+            for worker, child in dead:
+                log.warning("worker_died", extra={"worker": worker, "exit_code": child.returncode})
+                self._say_goodbye(worker)
+                # a worker that dies at once would be started without end
+                backoff_s = min(backoff_s * 2, 10.0) if time.monotonic() - started_at < 10 else 0.1
+                if self._stop.wait(backoff_s):
+                    return
+                started_at = time.monotonic()
+                self._spawn()
+
+    def _say_goodbye(self, worker: str) -> None:
+        try:
+            self._store.depart(worker, lost=True)
+        except (RedisError, OSError) as error:
+            # the reaper sees the lease run out instead
+            log.warning("departure_untold", extra={"worker": worker, "error": type(error).__name__})

@@ -1,0 +1,18 @@
+-- A worker is known to be gone. Its jobs go back in line: by `lost` counted as a loss, else (it left in order) not.
+-- ARGV: worker, 'lost' or 'left'
+local at = now()
+redis.call('ZREM', NS .. ':workers', ARGV[1])
+redis.call('HDEL', NS .. ':slots', ARGV[1])
+local moved = 0
+for _, id in ipairs(redis.call('ZRANGE', NS .. ':running', 0, -1)) do
+  if redis.call('HGET', job_key(id), 'lease_owner') == ARGV[1] then
+    if ARGV[2] == 'left' and not redis.call('HGET', job_key(id), 'cancel_requested_at') then
+      requeue(id, at, 'worker left')
+    else
+      redis.call('ZADD', NS .. ':running', 0, id)
+    end
+    moved = moved + 1
+  end
+end
+dispatch(at)
+return moved

@@ -1,0 +1,23 @@
+-- The worker's last word on a job: 1 when it counts (also when it was said before), 0 when the lease was lost.
+-- ARGV: id, attempt, worker, state, reason, field, value, ...
+local id, attempt, worker, to = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local at = now()
+local key = job_key(id)
+local job = redis.call('HMGET', key, 'lease_owner', 'attempt', 'state')
+if job[1] == worker and job[2] == attempt and job[3] == to then
+  return 1
+end
+if not holds(id, worker, attempt) then
+  return 0
+end
+local fields = {}
+for i = 6, #ARGV do
+  fields[#fields + 1] = ARGV[i]
+end
+if #fields > 0 then
+  redis.call('HSET', key, unpack(fields))
+end
+redis.call('HSET', key, 'stage', '')
+settle(id, to, at, ARGV[5])
+dispatch(at)
+return 1

@@ -1,0 +1,82 @@
+-- Mends what death leaves behind: jobs whose lease ran out, tickets nobody claimed, jobs that waited too long.
+-- ARGV: attempts, claim_timeout_s
+-- Answers the ids it moved. Statements a dead worker left on a server go to the list `stops`, for a live worker.
+local at = now()
+local moved = {}
+
+local function fail(id, code, message, hint)
+  redis.call('HSET', job_key(id), 'error', cjson.encode({ code = code, message = message, hint = hint }))
+  settle(id, 'failed', at, code)
+end
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', NS .. ':running', '-inf', stamp(at))) do
+  local key = job_key(id)
+  local job = redis.call('HMGET', key, 'source', 'query_id', 'cancel_requested_at', 'deadline_at', 'state')
+  if job[5] ~= 'running' then
+    release(id)
+  else
+    if job[2] and job[2] ~= '' then
+      redis.call('RPUSH', NS .. ':stops', cjson.encode({ source = job[1], query_id = job[2] }))
+    end
+    if job[3] then
+      settle(id, 'cancelled', at, 'asked')
+    elseif redis.call('HINCRBY', key, 'losses', 1) >= tonumber(ARGV[1]) then
+      fail(id, 'worker_lost', 'The worker that ran this job died, and so did the ones that tried it again ('
+        .. ARGV[1] .. ' attempts).', 'Run a smaller statement, or look at the workers\' log; then submit again.')
+    elseif tonumber(job[4]) <= at then
+      fail(id, 'statement_timeout', 'The job ran out of its time after its worker was lost.',
+        'Submit it again, or ask for less.')
+    else
+      requeue(id, at, 'lease lost')
+    end
+    moved[#moved + 1] = id
+  end
+end
+
+local free, alive = slots(at)
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', NS .. ':queued', '-inf', stamp(at))) do
+  local job = redis.call('HMGET', job_key(id), 'queued_at', 'queue_timeout_s', 'owner', 'state')
+  if job[4] ~= 'queued' then
+    redis.call('ZREM', NS .. ':queued', id)
+  elseif tonumber(job[1]) + tonumber(job[2]) > at then
+    break
+  else
+    redis.call('LREM', NS .. ':parked:' .. job[3], 1, id)
+    if alive == 0 then
+      fail(id, 'no_workers', 'No worker was there to take this job in ' .. job[2] .. ' s.',
+        'Start one with: awaitsql worker; then submit again.')
+    else
+      fail(id, 'statement_expired', 'The job waited longer in the queue than it may (' .. job[2] .. ' s).',
+        'Submit it again when there is less before it; list_jobs shows yours.')
+    end
+    moved[#moved + 1] = id
+  end
+end
+
+-- A ticket may have been lost with the worker that fetched it. One new one an interval, and only while slots are
+-- free: else every job behind a slow one would collect duplicates.
+local spare = free - redis.call('ZCARD', NS .. ':running')
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', NS .. ':dispatched', '-inf', stamp(at - tonumber(ARGV[2])))) do
+  if redis.call('HGET', job_key(id), 'state') ~= 'queued' then
+    release(id)
+  elseif spare > 0 then
+    send(id, at)
+    spare = spare - 1
+    moved[#moved + 1] = id
+  end
+end
+
+-- The counters are a cache of the two sets.
+redis.call('DEL', NS .. ':busy:owner', NS .. ':busy:source')
+for _, set in ipairs({ ':running', ':dispatched' }) do
+  for _, id in ipairs(redis.call('ZRANGE', NS .. set, 0, -1)) do
+    local who = redis.call('HMGET', job_key(id), 'owner', 'source')
+    if who[1] then
+      occupy(id, who[1], who[2])
+    else
+      redis.call('ZREM', NS .. set, id)
+    end
+  end
+end
+dispatch(at)
+return moved

@@ -1,0 +1,82 @@
+"""One job while a worker runs it: what can be seen of it and asked of it from other threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from executor.adapters.base import Session
+    from executor.results import ResultWriter
+
+Stop = Literal["cancelled", "lost", "left"]
+"""Why a running job is stopped from outside: asked for; the lease went to another worker; this worker leaves."""
+
+
+class StoppedFromOutside(Exception):  # noqa: N818 - not an error: somebody asked for it
+    """Raised in the running thread where it notices that it was told to stop."""
+
+
+class RunningJob:
+    """Handles to the statement of one running job. Thread-safe; `stop` may come before the statement began."""
+
+    def __init__(self, job_id: str, attempt: str) -> None:
+        self.job_id = job_id
+        self.attempt = attempt
+        self.stage = "executing"
+        self.stopped: Stop | None = None
+        self.stop_asked_at: float | None = None
+        self.told: tuple[str, int] = ("executing", 0)
+        self.beat_at = time.monotonic()
+        self._session: Session | None = None
+        self._writer: ResultWriter | None = None
+        self._lock = threading.Lock()
+
+    def attach(self, session: Session) -> None:
+        """Makes the session cancellable. Raises `StoppedFromOutside` when it is too late to begin."""
+        with self._lock:
+            self._session = session
+        self.check()
+
+    def detach(self) -> None:
+        """The statement is over: nothing is left to cancel, and a late cancel must not hit the next one."""
+        with self._lock:
+            self._session = None
+
+    def watch(self, writer: ResultWriter) -> None:
+        """Progress is read from this writer from now on."""
+        self._writer = writer
+        self.stage = "fetching"
+
+    def check(self) -> None:
+        """Raises `StoppedFromOutside` once the job was told to stop."""
+        if self.stopped is not None:
+            raise StoppedFromOutside
+
+    def stop(self, why: Stop) -> None:
+        """Tells the job to stop and the database to cancel. The first reason counts; asked again it cancels again."""
+        with self._lock:
+            if self.stopped is None:
+                self.stopped = why
+                self.stop_asked_at = time.monotonic()
+            session = self._session
+            if session is not None:
+                # under the lock: after `detach` the connection may already serve another statement
+                session.cancel()
+
+    @property
+    def rows(self) -> int:
+        """Rows written so far."""
+        return self._writer.rows if self._writer else 0
+
+    @property
+    def bytes(self) -> int:
+        """Arrow bytes written so far."""
+        return self._writer.bytes if self._writer else 0
+
+    @property
+    def query_id(self) -> str | None:
+        """What the database server calls the running statement's connection."""
+        session = self._session
+        return session.query_id if session is not None else None

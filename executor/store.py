@@ -1,0 +1,334 @@
+"""The job's row in Redis or Valkey: its keys, its scripts, and the way from fields to a `Job` and back.
+
+Every move is one script in ``lua/``, atomic in the broker. Names of states and the allowed moves are written into the
+scripts from `executor.jobs`. `ClientStore` is the asynchronous half for servers, `WorkerStore` the other for workers
+and the reaper; no call exists in both.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, cast
+
+import redis
+import redis.asyncio
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from executor.errors import ErrorCode, ExecutorError, SettingsInvalid, SubmitRefused
+from executor.jobs import MOVES, Job, JobKind, JobState, Limits, ResultColumn, ResultSummary, Truncated
+from executor.queue import queue_name, ticket_template
+from executor.settings import ExecutorSettings
+from executor.signing import Signer
+
+_EVENTS_KEPT = 100_000
+_LINE_SCAN = 50
+"""How far into an owner's line a free source is looked for."""
+
+BROKER_ERRORS = (RedisConnectionError, RedisTimeoutError, OSError)
+
+
+@cache
+def _lua(name: str) -> str:
+    return (files("executor") / "lua" / f"{name}.lua").read_text(encoding="utf8")
+
+
+def script(settings: ExecutorSettings, name: str) -> str:
+    """The whole text of one script: the constants, the prelude and the script itself."""
+    moves = ", ".join(
+        f"{state} = {{ {', '.join(f'{to} = true' for to in sorted(tos))} }}" for state, tos in MOVES.items()
+    )
+    head = "\n".join(
+        [
+            f"local NS = {json.dumps(settings.namespace)}",
+            f"local QUEUE = {json.dumps(queue_name(settings.namespace))}",
+            f"local MOVES = {{ {moves} }}",
+            f"local TICKET = [==[{ticket_template(settings.namespace)}]==]",
+            f"local CONF = {{ depth = {settings.queue_depth}, ttl = {settings.result_ttl_s}, "
+            f"events = {_EVENTS_KEPT}, scan = {_LINE_SCAN} }}",
+        ]
+    )
+    return f"{head}\n{_lua('prelude')}\n{_lua(name)}"
+
+
+def broker_away(error: BaseException) -> ExecutorError:
+    """The one error for a broker that does not answer."""
+    return SubmitRefused(
+        ErrorCode.EXECUTOR_UNAVAILABLE,
+        f"The job broker does not answer ({type(error).__name__}).",
+        hint="Nothing is lost: jobs already submitted go on when it is back. Call again in a few seconds.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a worker gets for a ticket: the signed payload and when the job must be over."""
+
+    payload: str
+    signature: str
+    deadline_at: float
+
+
+def result_fields(summary: ResultSummary, preview: list[list[Any]]) -> dict[str, str]:
+    """A stored result as fields of the job's row."""
+    return {
+        "rows": str(summary.row_count),
+        "bytes": str(summary.bytes),
+        "summary": json.dumps(asdict(summary), separators=(",", ":")),
+        "preview": json.dumps(preview, separators=(",", ":")),
+    }
+
+
+def _summary(text: str | None) -> ResultSummary | None:
+    if not text:
+        return None
+    raw: dict[str, Any] = json.loads(text)
+    cut = raw["truncated"]
+    return ResultSummary(
+        columns=tuple(ResultColumn(**c) for c in raw["columns"]),
+        row_count=raw["row_count"],
+        bytes=raw["bytes"],
+        truncated=Truncated(**cut) if cut else None,
+        stats=tuple(raw["stats"]),
+    )
+
+
+def _time(text: str | None) -> float | None:
+    return float(text) if text else None
+
+
+def job_of(row: Mapping[str, str], *, ahead: int = -1, workers_alive: int | None = None) -> Job:
+    """The job that a row tells of."""
+    payload: dict[str, Any] = json.loads(row["payload"])
+    notes: dict[str, Any] = {}
+    if row.get("stopped_after_ms"):
+        notes["stopped_after_ms"] = int(row["stopped_after_ms"])
+    if row.get("question"):
+        notes["question"] = row["question"]
+    return Job(
+        id=row["id"],
+        kind=JobKind(payload["kind"]),
+        owner=row["owner"],
+        source=row["source"],
+        state=JobState(row["state"]),
+        stage=row["stage"],
+        attempt=int(row["attempt"]),
+        shown_sql=row.get("shown_sql", ""),
+        submitted_at=float(row["submitted_at"]),
+        limits=Limits(**payload["limits"]),
+        policy_hash=payload["policy_hash"],
+        started_at=_time(row.get("started_at")),
+        finished_at=_time(row.get("finished_at")),
+        cancel_requested_at=_time(row.get("cancel_requested_at")),
+        deadline_at=_time(row.get("deadline_at")),
+        expires_at=_time(row.get("expires_at")),
+        rows=int(row["rows"]),
+        bytes=int(row["bytes"]),
+        error=ExecutorError.from_dict(json.loads(row["error"])) if row.get("error") else None,
+        summary=_summary(row.get("summary")),
+        preview=json.loads(row["preview"]) if row.get("preview") else [],
+        ahead=ahead if ahead >= 0 else None,
+        workers_alive=workers_alive,
+        notes=notes,
+    )
+
+
+def agree_on_key(signer: Signer, known: str | None) -> None:
+    """Raises `SettingsInvalid` when `known`, the fingerprint kept in the broker, is another key's."""
+    if known is not None and known != signer.key_fingerprint():
+        raise SettingsInvalid(
+            message="The signing key differs from the one this configuration's other processes use.",
+            hint="Give servers and workers the same [executor] signing_key.",
+        )
+
+
+class ClientStore:
+    """The server's half: submit, get, cancel, list, read schemas. One per event loop."""
+
+    def __init__(self, settings: ExecutorSettings, connection: redis.asyncio.Redis) -> None:
+        self._ns = settings.namespace
+        self._redis = connection
+        self._submit = connection.register_script(script(settings, "submit"))
+        self._get = connection.register_script(script(settings, "get"))
+        self._cancel = connection.register_script(script(settings, "cancel"))
+
+    async def submit(
+        self,
+        job_id: str,
+        *,
+        owner: str,
+        source: str,
+        owner_cap: int,
+        source_cap: int,
+        idempotency_key: str,
+        content: str,
+        fields: Mapping[str, str],
+    ) -> str:
+        """Stores the job and puts it in line; the id of the job, an earlier one for a key seen before.
+
+        Raises:
+            SubmitRefused: ``queue_full``, ``idempotency_conflict``.
+        """
+        flat = [part for pair in fields.items() for part in pair]
+        args = [job_id, owner, source, owner_cap, source_cap, idempotency_key, content, *flat]
+        answer, found = cast("list[str]", await self._submit(args=args))
+        if answer == "queue_full":
+            raise SubmitRefused(
+                ErrorCode.QUEUE_FULL,
+                "The queue is full; the job was not taken.",
+                hint="Wait for running jobs to finish (list_jobs), then submit again.",
+            )
+        if answer == "idempotency_conflict":
+            raise SubmitRefused(
+                ErrorCode.IDEMPOTENCY_CONFLICT,
+                f"This idempotency_key was used for another statement (job {found}).",
+                hint=f"Use get_job on {found}, or submit with a new key.",
+            )
+        return found
+
+    async def get(self, job_id: str) -> Job | None:
+        """The job, or None when there is no such row."""
+        answer = cast("list[Any]", await self._get(args=[job_id]))
+        if not answer:
+            return None
+        flat = cast("list[str]", answer[0])
+        return job_of(dict(zip(flat[::2], flat[1::2], strict=True)), ahead=answer[1], workers_alive=answer[2])
+
+    async def cancel(self, job_id: str) -> None:
+        """Ends a queued job, flags a running one."""
+        await self._cancel(args=[job_id])
+
+    async def ids_of(self, owner: str, limit: int) -> list[str]:
+        """The owner's newest job ids; some may have expired."""
+        key = f"{self._ns}:owner:{owner}"
+        return cast("list[str]", await self._redis.zrevrange(key, 0, limit - 1))
+
+    async def forget(self, owner: str, job_id: str) -> None:
+        """Drops an expired id from the owner's list."""
+        await self._redis.zrem(f"{self._ns}:owner:{owner}", job_id)
+
+    async def workers_alive(self) -> int:
+        """How many workers have beaten in the last seconds."""
+        seconds, micros = cast("tuple[int, int]", await self._redis.time())
+        return int(await self._redis.zcount(f"{self._ns}:workers", seconds + micros / 1e6, "+inf"))
+
+    async def schema(self, source: str) -> str | None:
+        """The source's schema as a worker last stored it (JSON)."""
+        return cast("str | None", await self._redis.get(f"{self._ns}:schema:{source}"))
+
+
+
+class WorkerStore:
+    """The worker's and the reaper's half. Thread-safe; calls are tried again for a while when the broker is away."""
+
+    def __init__(self, settings: ExecutorSettings, connection: redis.Redis) -> None:
+        self._ns = settings.namespace
+        self._settings = settings
+        self._redis = connection
+        self._scripts = {
+            name: connection.register_script(script(settings, name))
+            for name in ("claim", "beat", "finish", "enrol", "depart", "reap")
+        }
+
+    def _run(self, name: str, *args: object) -> Any:  # noqa: ANN401 - what a script answers
+        return self._scripts[name](args=[str(a) for a in args])
+
+    def check_key(self, signer: Signer) -> None:
+        """Agrees on the signing key with whoever was here first.
+
+        Raises:
+            SettingsInvalid: the servers and workers of this configuration use another key.
+        """
+        name = f"{self._ns}:key"
+        self._redis.set(name, signer.key_fingerprint(), nx=True)
+        agree_on_key(signer, cast("str | None", self._redis.get(name)))
+
+    def claim(self, job_id: str, attempt: str, worker: str) -> Claim | None:
+        """The job, if the ticket is still good."""
+        answer = cast("list[str]", self._run("claim", job_id, attempt, worker, self._settings.lease_s))
+        return Claim(answer[0], answer[1], float(answer[2])) if answer else None
+
+    def beat(
+        self, job_id: str, attempt: str, worker: str, *, stage: str, rows: int, size: int, query_id: str | None
+    ) -> str:
+        """Extends the lease and tells progress: ``ok``, ``cancel`` or ``lost``."""
+        lease = self._settings.lease_s
+        return cast("str", self._run("beat", job_id, attempt, worker, lease, stage, rows, size, query_id or ""))
+
+    def finish(
+        self, job_id: str, attempt: str, worker: str, state: JobState, reason: str, fields: Mapping[str, str]
+    ) -> bool:
+        """The last word; False when the lease was lost and the word does not count."""
+        flat = [part for pair in fields.items() for part in pair]
+        return bool(self._run("finish", job_id, attempt, worker, state, reason, *flat))
+
+    def enrol(self, worker: str, slots: int, ttl_s: float) -> int:
+        """Tells that the worker is alive; the number of workers alive."""
+        return int(self._run("enrol", worker, slots, ttl_s))
+
+    def depart(self, worker: str, *, lost: bool) -> int:
+        """Tells that the worker is gone; the number of its jobs that go elsewhere."""
+        return int(self._run("depart", worker, "lost" if lost else "left"))
+
+    def reap(self) -> list[str]:
+        """Mends what death left behind; the ids that moved."""
+        return cast("list[str]", self._run("reap", self._settings.attempts, self._settings.claim_timeout_s))
+
+    def take_stop(self) -> tuple[str, str] | None:
+        """A statement that a dead worker left running: (source, query id)."""
+        text = cast("str | None", self._redis.lpop(f"{self._ns}:stops"))
+        if text is None:
+            return None
+        told: dict[str, str] = json.loads(text)
+        return told["source"], told["query_id"]
+
+    def save_schema(self, source: str, text: str) -> None:
+        """Keeps a source's schema for the servers."""
+        self._redis.set(f"{self._ns}:schema:{source}", text)
+
+    def is_leader(self, who: str, hold_s: float) -> bool:
+        """Whether `who` may reap for the next `hold_s` seconds: one process at a time does."""
+        key = f"{self._ns}:reaper"
+        if self._redis.set(key, who, nx=True, px=int(hold_s * 1000)):
+            return True
+        return self._redis.get(key) == who and bool(self._redis.pexpire(key, int(hold_s * 1000)))
+
+
+def _retry() -> Retry:
+    """About three seconds in all: an embedded broker is back in a fraction of one."""
+    return Retry(ExponentialBackoff(cap=0.5, base=0.02), retries=9)
+
+
+def connect_async(broker_url: str) -> redis.asyncio.Redis:
+    """An asynchronous connection pool, strings decoded."""
+    from redis.asyncio.retry import Retry as AsyncRetry  # noqa: PLC0415 - only servers need it
+
+    return redis.asyncio.Redis.from_url(
+        broker_url,
+        decode_responses=True,
+        socket_timeout=5,
+        socket_connect_timeout=2,
+        retry=AsyncRetry(ExponentialBackoff(cap=0.5, base=0.02), retries=9),
+    )
+
+
+def connect_sync(broker_url: str) -> redis.Redis:
+    """A connection pool for threads, strings decoded."""
+    return redis.Redis.from_url(
+        broker_url,
+        decode_responses=True,
+        socket_timeout=5,
+        socket_connect_timeout=2,
+        retry=_retry(),
+    )
+
+
+def as_fields(pairs: Sequence[tuple[str, object]]) -> dict[str, str]:
+    """Fields for a row: None is left out, everything else is text."""
+    return {name: str(value) for name, value in pairs if value is not None}

@@ -1,0 +1,129 @@
+"""A worker's two watching threads: one beats for every running job, one hears of cancels. Both only look and tell.
+
+Also counts zombies: threads whose statement was cancelled and did not come back within the grace. Their job is ended,
+and when too many are lost the process is told to go, for its supervisor to start a fresh one.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import redis
+from redis.exceptions import RedisError
+
+from executor.runner import Runner
+from executor.running import RunningJob
+from executor.settings import ExecutorSettings
+from executor.signals import listen_for_cancels
+from executor.store import WorkerStore
+
+log = logging.getLogger(__name__)
+
+_TICK_S = 0.25
+_CANCEL_AGAIN_S = 1.0
+_WORKER_TTL_FACTOR = 3.0
+
+
+class Watchdog:
+    """Keeps leases and the worker's own entry alive, and carries cancels to the running statements.
+
+    `on_exhausted` is called once when half of the slots are held by threads that do not come back.
+    """
+
+    def __init__(
+        self,
+        settings: ExecutorSettings,
+        store: WorkerStore,
+        runner: Runner,
+        connection: redis.Redis,
+        worker: str,
+        on_exhausted: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._runner = runner
+        self._connection = connection
+        self._worker = worker
+        self._on_exhausted = on_exhausted
+        self._zombies = 0
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._beats, name="awaitsql-beats", daemon=True),
+            threading.Thread(target=self._cancels, name="awaitsql-cancels", daemon=True),
+        ]
+
+    def __enter__(self) -> Watchdog:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout=3)
+
+    def _cancels(self) -> None:
+        listen_for_cancels(self._connection, self._settings.namespace, self._runner.cancel, self._stop)
+
+    def _beats(self) -> None:
+        enrol_at = 0.0
+        while not self._stop.wait(_TICK_S):
+            try:
+                if time.monotonic() >= enrol_at:
+                    self._enrol()
+                    enrol_at = time.monotonic() + self._settings.beat_s
+                for job in self._runner.running():
+                    self._tell(job)
+                    self._hurry(job)
+            except (RedisError, OSError) as error:
+                log.warning("beat_interrupted", extra={"error": type(error).__name__})
+
+    def _enrol(self) -> None:
+        slots = max(self._settings.concurrency - self._zombies, 0)
+        self._store.enrol(self._worker, slots, self._settings.beat_s * _WORKER_TTL_FACTOR)
+        left = self._store.take_stop()
+        while left is not None:
+            source, query_id = left
+            try:
+                found = self._runner.adapter(source).stop(query_id)
+                log.warning("orphan_statement_stopped", extra={"source": source, "found": found})
+            except Exception:
+                log.exception("orphan_statement_not_stopped", extra={"source": source})
+            left = self._store.take_stop()
+
+    def _tell(self, job: RunningJob) -> None:
+        now = time.monotonic()
+        news = (job.stage, job.rows)
+        if news == job.told and now - job.beat_at < self._settings.beat_s:
+            return
+        answer = self._store.beat(
+            job.job_id,
+            job.attempt,
+            self._worker,
+            stage=job.stage,
+            rows=job.rows,
+            size=job.bytes,
+            query_id=job.query_id,
+        )
+        job.told, job.beat_at = news, now
+        if answer == "lost":
+            job.stop("lost")
+        elif answer == "cancel":
+            job.stop("cancelled")
+
+    def _hurry(self, job: RunningJob) -> None:
+        if job.stop_asked_at is None:
+            return
+        waited = time.monotonic() - job.stop_asked_at
+        if waited > self._settings.cancel_grace_s:
+            self._zombies += 1
+            log.error("thread_stuck", extra={"job_id": job.job_id, "zombies": self._zombies})
+            self._runner.give_up(job)
+            if self._zombies * 2 >= self._settings.concurrency:
+                self._on_exhausted()
+        elif waited > _CANCEL_AGAIN_S:
+            # a cancel that came before the statement reached the server found nothing to stop
+            job.stop(job.stopped or "cancelled")

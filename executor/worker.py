@@ -1,0 +1,123 @@
+"""The worker process: Celery hands it tickets, its threads run them. Nothing is decided here.
+
+As a program (``python -m executor.worker``) it is a child of a server or of the command line: it reads its settings as
+one JSON line from standard input and lives until that pipe closes, so that it never outlives its parent.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from types import FrameType
+from typing import Any, cast
+
+from executor.logs import log_as_json
+from executor.queue import make_celery
+from executor.reaper import Reaper
+from executor.results.local import LocalResults
+from executor.runner import Runner
+from executor.settings import ExecutorSettings
+from executor.signing import Signer
+from executor.store import WorkerStore, connect_sync
+from executor.watchdog import Watchdog
+
+log = logging.getLogger(__name__)
+
+_LEAVE_S = 3.0
+"""How long a leaving worker waits for cancelled statements to come back."""
+
+
+def new_worker_id() -> str:
+    """Host, process id and a few random letters: told apart even when a process id comes again."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+
+
+def run_worker(
+    settings: ExecutorSettings, broker_url: str, signing_key: bytes, *, worker: str = "", stop_with_stdin: bool = False
+) -> None:
+    """Runs jobs until a signal (or, with `stop_with_stdin`, the end of standard input) says stop.
+
+    SIGTERM and SIGINT cancel the running statements and put their jobs back in line.
+
+    Raises:
+        SettingsInvalid: the signing key is not the one that this configuration's servers use.
+    """
+    worker = worker or new_worker_id()
+    connection = connect_sync(broker_url)
+    store = WorkerStore(settings, connection)
+    signer = Signer(signing_key)
+    store.check_key(signer)
+    runner = Runner(settings, store, LocalResults(settings.results_root), signer, worker)
+    app = make_celery(settings.namespace, broker_url, runner.run)
+    leaving = threading.Event()
+
+    def leave() -> None:
+        if leaving.is_set():
+            return
+        leaving.set()
+        runner.leave()
+        until = time.monotonic() + _LEAVE_S
+        while runner.running() and time.monotonic() < until:
+            time.sleep(0.02)
+        try:
+            store.depart(worker, lost=False)
+        except Exception:
+            log.exception("worker_left_without_word")
+        log.info("worker_stopped", extra={"worker": worker})
+        # Celery's own shutdown would wait for its pool and its connections; nothing here needs them any more
+        os._exit(0)
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        # not in the handler itself: it may have interrupted a thread that holds a lock we need
+        threading.Thread(target=leave, name="awaitsql-leave").start()
+
+    def on_stdin_end() -> None:
+        while sys.stdin.buffer.read(4096):
+            pass
+        leave()
+
+    # the controller without the program around it: no banner, no signal handlers of its own
+    controller = cast(
+        "Any",
+        app.WorkController(
+            pool="threads",
+            concurrency=settings.concurrency,
+            hostname=f"awaitsql@{worker.replace(':', '-')}",
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            quiet=True,
+        ),
+    )
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    if stop_with_stdin:
+        threading.Thread(target=on_stdin_end, name="awaitsql-parent", daemon=True).start()
+    with Watchdog(settings, store, runner, connection, worker, on_exhausted=leave), Reaper(store, settings.lease_s):
+        log.info("worker_started", extra={"worker": worker, "concurrency": settings.concurrency})
+        controller.start()
+    runner.close()
+
+
+def main() -> None:
+    """The child process: settings from standard input, then jobs until the pipe closes."""
+    told: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
+    log_as_json(told["log_level"])
+    run_worker(
+        ExecutorSettings.model_validate(told["settings"]),
+        told["broker_url"],
+        bytes.fromhex(told["signing_key"]),
+        worker=told["worker"],
+        stop_with_stdin=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
