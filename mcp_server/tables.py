@@ -1,0 +1,116 @@
+"""A source's tables in words and bounded: the compact list of all, the details of some. Pure; knows no executor."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from executor import ForeignKey, SourceSchema, Table
+from mcp_server.bounds import cut_text, json_length
+
+LIST_CHARS = 6_000
+"""The most characters of a list of tables."""
+
+DETAIL_CHARS = 12_000
+"""The most characters of tables told in full."""
+
+COMMENT_CHARS = 200
+
+
+def shown_name(table: Table, schema: SourceSchema) -> str:
+    """The table's name as SQL needs it: with its schema, unless that is where names are looked up first."""
+    return table.name if table.schema == schema.default_schema else f"{table.schema}.{table.name}"
+
+
+def matching(pattern: str, schema: SourceSchema) -> list[Table]:
+    """The tables that `pattern` names: a name, ``schema.name``, or either with ``*`` in it; letters' case is free."""
+    plain = pattern.strip().replace('"', "").replace("`", "").lower()
+    names = [(table, table.name.lower(), f"{table.schema}.{table.name}".lower()) for table in schema.tables]
+    if "*" in plain:
+        return [t for t, name, full in names if fnmatchcase(name, plain) or fnmatchcase(full, plain)]
+    return [t for t, name, full in names if plain in {name, full}]
+
+
+def near(pattern: str, schema: SourceSchema) -> list[str]:
+    """Up to three names of tables that look like `pattern`."""
+    names = {shown_name(t, schema).lower(): shown_name(t, schema) for t in schema.tables}
+    names |= {t.name.lower(): shown_name(t, schema) for t in schema.tables}
+    close = difflib.get_close_matches(pattern.strip().lower(), list(names), n=3, cutoff=0.5)
+    return list(dict.fromkeys(names[name] for name in close))
+
+
+def listed(tables: Sequence[Table], schema: SourceSchema, *, max_chars: int = LIST_CHARS) -> list[dict[str, Any]]:
+    """The tables in the richest form of which all fit: with column names, with counts, names alone; else as many names.
+
+    Each is ``{"name"}`` with ``columns`` (names or their number), ``rows`` (an estimate), ``kind`` for a view and
+    the beginning of the comment.
+    """
+    forms = (
+        [_line(t, schema, columns=[cut_text(c.name, 60) for c in t.columns]) for t in tables],
+        [_line(t, schema, columns=len(t.columns)) for t in tables],
+        [{"name": shown_name(t, schema)} for t in tables],
+    )
+    for form in forms:
+        if json_length(form) <= max_chars:
+            return form
+    return _as_many(forms[-1], max_chars)
+
+
+def detailed(tables: Sequence[Table], schema: SourceSchema, *, max_chars: int = DETAIL_CHARS) -> list[dict[str, Any]]:
+    """The first tables in full, as many as fit, at least one: columns with types and comments, keys, estimates."""
+    lines = [_details(t, schema) for t in tables]
+    return _as_many(lines, max_chars) or [_cut_columns(lines[0], max_chars)]
+
+
+def _as_many(lines: list[dict[str, Any]], max_chars: int) -> list[dict[str, Any]]:
+    used = 2
+    for count, line in enumerate(lines):
+        used += json_length(line) + 2
+        if used > max_chars:
+            return lines[:count]
+    return lines
+
+
+def _cut_columns(line: dict[str, Any], max_chars: int) -> dict[str, Any]:
+    columns = _as_many(line["columns"], max_chars // 2)
+    return {**line, "columns": columns, "more_columns": len(line["columns"]) - len(columns)}
+
+
+def _line(table: Table, schema: SourceSchema, *, columns: list[str] | int) -> dict[str, Any]:
+    line: dict[str, Any] = {"name": shown_name(table, schema), "columns": columns}
+    if table.kind != "table":
+        line["kind"] = table.kind
+    if table.row_estimate is not None:
+        line["rows"] = table.row_estimate
+    if table.comment:
+        line["comment"] = cut_text(table.comment, 80)
+    return line
+
+
+def _details(table: Table, schema: SourceSchema) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": shown_name(table, schema), "kind": table.kind}
+    if table.comment:
+        told["comment"] = cut_text(table.comment, COMMENT_CHARS)
+    if table.row_estimate is not None:
+        told["row_estimate"] = table.row_estimate
+    columns: list[dict[str, Any]] = []
+    for column in table.columns:
+        one: dict[str, Any] = {"name": column.name, "type": cut_text(column.type, 60)}
+        if not column.nullable:
+            one["nullable"] = False
+        if column.comment:
+            one["comment"] = cut_text(column.comment, COMMENT_CHARS)
+        columns.append(one)
+    told["columns"] = columns
+    if table.primary_key:
+        told["primary_key"] = list(table.primary_key)
+    if table.foreign_keys:
+        told["foreign_keys"] = [_key(key, schema) for key in table.foreign_keys]
+    return told
+
+
+def _key(key: ForeignKey, schema: SourceSchema) -> dict[str, Any]:
+    place = key.ref_table if key.ref_schema == schema.default_schema else f"{key.ref_schema}.{key.ref_table}"
+    return {"columns": list(key.columns), "references": place, "ref_columns": list(key.ref_columns)}

@@ -1,0 +1,18 @@
+"""The tools, in the order they are listed. Each module has one role; `all_tools` joins them with what they need."""
+
+from __future__ import annotations
+
+from mcp_server.tools.access import Access
+from mcp_server.tools.checked import CheckedTool
+from mcp_server.tools.jobs import job_tools
+from mcp_server.tools.query import query_tool
+from mcp_server.tools.rows import rows_tool
+from mcp_server.tools.sources import source_tools
+
+__all__ = ["Access", "CheckedTool", "all_tools"]
+
+
+def all_tools(access: Access) -> list[CheckedTool]:
+    """Every tool, in the order of the list a client sees."""
+    get_job, cancel_job, list_jobs = job_tools(access)
+    return [*source_tools(access), query_tool(access), get_job, rows_tool(access), cancel_job, list_jobs]

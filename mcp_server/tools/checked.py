@@ -1,0 +1,104 @@
+"""A tool that checks its own arguments and answers failures as results a model can act on. Knows no single tool."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import UnexpectedToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
+from mcp.shared.exceptions import MCPError
+from mcp_types import CallToolResult, ToolAnnotations
+from pydantic import Field
+
+from mcp_server.errors import ANSWERED, error_answer
+from mcp_server.tools.arguments import Arguments, read_arguments
+
+READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+"""It changes nothing: neither in a database nor among the jobs."""
+
+SUBMITS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+"""It makes a job, which can only read."""
+
+STOPS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+"""It ends a job, and nothing in a database."""
+
+
+class CheckedTool(Tool):
+    """A tool whose function is given its `Arguments` and the call's context, and answers with a `CallToolResult`."""
+
+    arguments: type[Arguments] = Field(exclude=True)
+
+    async def run(  # the SDK's signature
+        self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
+    ) -> CallToolResult:
+        """Check `arguments`, call the function, and turn every failure that is an answer into one.
+
+        Raises:
+            UnexpectedToolError: anything else; the client sees only the tool's name, the log has the traceback.
+        """
+        try:
+            return await self.fn(read_arguments(self.name, self.arguments, arguments), context)
+        except ANSWERED as failed:
+            return error_answer(failed)  # pyright: ignore[reportArgumentType] - ANSWERED is AnsweredError's members
+        except MCPError:
+            raise
+        except Exception as crash:
+            raise UnexpectedToolError(f"Error executing tool {self.name}") from crash
+
+
+def checked_tool(
+    name: str,
+    arguments: type[Arguments],
+    fn: Callable[[Any, Context[Any, Any]], Awaitable[CallToolResult]],
+    *,
+    description: str,
+    annotations: ToolAnnotations,
+) -> CheckedTool:
+    """A tool with `description` and the trimmed schema of `arguments`; `fn` does its work."""
+    return CheckedTool(
+        fn=fn,
+        name=name,
+        title=None,
+        description=description,
+        parameters=trimmed_schema(arguments),
+        fn_metadata=FuncMetadata(arg_model=arguments),
+        is_async=True,
+        context_kwarg=None,
+        annotations=annotations,
+        arguments=arguments,
+    )
+
+
+def trimmed_schema(model: type[Arguments]) -> dict[str, Any]:
+    """The JSON schema of a tool's arguments without what costs a context and tells a model nothing.
+
+    Titles go, and so does null as a type (an argument left out says the same); types, bounds, defaults and
+    descriptions stay.
+    """
+    schema = model.model_json_schema()
+    properties: dict[str, Any] = {
+        name: _trimmed(told, optional=name not in schema.get("required", []))
+        for name, told in schema.get("properties", {}).items()
+    }
+    trimmed: dict[str, Any] = {"type": "object", "properties": properties}
+    if schema.get("required"):
+        trimmed["required"] = schema["required"]
+    trimmed["additionalProperties"] = False
+    return trimmed
+
+
+def _trimmed(told: dict[str, Any], *, optional: bool) -> dict[str, Any]:
+    kept = {key: value for key, value in told.items() if key != "title"}
+    if optional and "anyOf" in kept:
+        kinds = [kind for kind in kept["anyOf"] if kind.get("type") != "null"]
+        if len(kinds) == 1:
+            del kept["anyOf"]
+            kept = {**kinds[0], **kept}
+        else:
+            kept["anyOf"] = kinds
+    if kept.get("default", ...) is None:
+        del kept["default"]
+    return kept

@@ -1,0 +1,101 @@
+"""The tool ``query``: checks SQL, makes a job of it, waits a little for its rows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Annotated
+
+import anyio
+from mcp_types import CallToolResult
+from pydantic import Field
+
+from executor import ExecutorError, Job, Limits, Statement
+from mcp_server.errors import answer, error_answer
+from mcp_server.submission import checked_statement
+from mcp_server.tools.access import Access, ToolContext
+from mcp_server.tools.arguments import Arguments
+from mcp_server.tools.checked import SUBMITS, CheckedTool, checked_tool
+from mcp_server.tools.waiting import clamped_wait, wait_for
+from mcp_server.wire import job_view
+
+_CANCEL_WITHIN_S = 5.0
+"""How long the farewell of a caller that gave up may take."""
+
+
+class QueryArguments(Arguments):
+    """See the tool's description."""
+
+    sql: Annotated[str, Field(description="One SELECT, in the source's dialect")]
+    source: Annotated[str | None, Field(description="A name from list_sources")] = None
+    wait_seconds: Annotated[float, Field(ge=0, description="Time to wait for rows, at most 45")] = 10
+    max_rows: Annotated[int | None, Field(ge=1, description="Rows to keep of the result")] = None
+    idempotency_key: Annotated[
+        str | None, Field(min_length=1, max_length=200, description="Same key and SQL: same job, for safe retries")
+    ] = None
+
+
+def query_tool(access: Access) -> CheckedTool:
+    """``query`` over `access`."""
+
+    async def query(arguments: QueryArguments, context: ToolContext) -> CallToolResult:
+        principal = access.principal_of(context)
+        source = access.source(arguments.source)
+        limits, warnings = _limits(access, arguments.max_rows)
+        wait_s, clamped = clamped_wait(arguments.wait_seconds)
+        statement = await checked_statement(
+            access.executor,
+            arguments.sql,
+            source=source.name,
+            grant=access.grant_of(principal, source.name),
+            limits=limits,
+        )
+        job = await _submitted(access, statement, owner=principal.owner, key=arguments.idempotency_key)
+        try:
+            job = await _await_rows(access, job, owner=principal.owner, wait_s=wait_s, context=context)
+        except ExecutorError as failed:
+            return error_answer(failed, job_id=job.id)
+        if arguments.idempotency_key is not None:
+            access.callers.delivered(job.id)
+        view = job_view(job, now=time.time(), max_chars=access.settings.preview_chars, warnings=[*warnings, *clamped])
+        return answer(view.content(), is_error=view.is_error)
+
+    return checked_tool(
+        "query",
+        QueryArguments,
+        query,
+        description=(
+            "Run one read-only SQL statement. Rows that come within wait_seconds are in the answer: a preview, "
+            "row_count, a summary per column. A longer query goes on as a job: poll get_job with its job_id, do not "
+            "send it again. Aggregate in SQL rather than fetching many rows. A refusal says what to change."
+        ),
+        annotations=SUBMITS,
+    )
+
+
+def _limits(access: Access, max_rows: int | None) -> tuple[Limits, list[str]]:
+    limits = access.executor.settings.limits.limits()
+    if max_rows is None:
+        return limits, []
+    if max_rows > limits.max_rows:
+        return limits, [f"max_rows was cut from {max_rows:,} to {limits.max_rows:,}, the most this server keeps."]
+    return replace(limits, max_rows=max_rows), []
+
+
+async def _submitted(access: Access, statement: Statement, *, owner: str, key: str | None) -> Job:
+    """The job. Shielded: a caller that leaves in the middle of the submit would leave a job that nobody can name."""
+    with anyio.CancelScope(shield=True):
+        return await access.executor.submit(statement, owner=owner, idempotency_key=key)
+    raise AssertionError("a shield that is never cancelled swallows nothing")  # pragma: no cover
+
+
+async def _await_rows(access: Access, job: Job, *, owner: str, wait_s: float, context: ToolContext) -> Job:
+    """The job when its rows are there or the wait is over. A caller that gives up before takes the job with it."""
+    try:
+        with access.callers.waiting_for(job.id):
+            return await wait_for(access.executor, job, owner=owner, timeout_s=wait_s, context=context)
+    except anyio.get_cancelled_exc_class():
+        if not access.callers.is_wanted(job.id):
+            with anyio.CancelScope(shield=True), anyio.move_on_after(_CANCEL_WITHIN_S):
+                await access.executor.cancel(job.id, owner=owner)
+        raise

@@ -1,0 +1,60 @@
+"""Waiting for a job inside a call: bounded, and never silent to a client that asked for progress."""
+
+from __future__ import annotations
+
+import time
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from executor import Job, JobState
+from mcp_server.tools.access import ToolContext
+
+if TYPE_CHECKING:  # the type only: what is used is handed in
+    from executor import Executor
+
+MAX_WAIT_S = 45.0
+"""Clients give up at 60 s; a call that waits must be back before."""
+
+_REPORT_EVERY_S = 0.9
+"""Seconds between two progress notifications, at least."""
+
+
+def clamped_wait(wait_seconds: float) -> tuple[float, list[str]]:
+    """The wait as it will be, in seconds, and a warning where that is less than what was asked for."""
+    if wait_seconds <= MAX_WAIT_S:
+        return wait_seconds, []
+    return MAX_WAIT_S, [
+        f"wait_seconds was cut from {wait_seconds:g} to {MAX_WAIT_S:g}: clients drop a call that takes longer."
+    ]
+
+
+async def wait_for(executor: Executor, job: Job, *, owner: str, timeout_s: float, context: ToolContext | None) -> Job:
+    """`job` when it is finished, or as it is after `timeout_s` seconds; reports progress to `context` meanwhile.
+
+    Raises:
+        ExecutorError: as `Executor.watch`.
+    """
+    if job.is_finished or timeout_s <= 0:
+        return job
+    began = time.monotonic()
+    reported = began
+    changes = executor.watch(job.id, owner=owner, timeout_s=timeout_s)
+    async with aclosing(changes):  # pyright: ignore[reportArgumentType] - a generator, whatever it is declared as
+        async for change in changes:
+            job = change
+            if job.is_finished:
+                break
+            now = time.monotonic()
+            if context is not None and now - reported >= _REPORT_EVERY_S:
+                reported = now
+                await context.report_progress(round(now - began, 1), None, progress_words(job, now - began))
+    return job
+
+
+def progress_words(job: Job, elapsed_s: float) -> str:
+    """One line for a person who watches: state, place in the queue or rows so far, seconds."""
+    if job.state is JobState.QUEUED:
+        where = "" if job.ahead is None else f", position {job.ahead + 1}"
+    else:
+        where = f", {job.rows:,} rows so far"
+    return f"{job.state}{where}, {elapsed_s:.0f} s"

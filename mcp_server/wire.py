@@ -1,0 +1,290 @@
+"""The shapes on the wire, built from the nouns and never the nouns themselves. Pure: knows no broker and no protocol.
+
+`JobView` is one model for every tool that returns a job. It is documented at the resource ``schema://jobview`` and
+not as an output schema on each tool, which would take kilobytes of every client's context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from executor import ExecutorError, Job, JobState, ResultPage
+from mcp_server.bounds import CELL_CHARS, columns_that_fit, cut_text, json_length, preview, summarise
+from mcp_server.errors import error_content
+
+SQL_CHARS = 500
+"""The most characters of a statement in a tool's answer; the resource ``job://{id}`` shows it whole."""
+
+BEYOND_PREVIEW_CHARS = 1_400
+"""What everything but the rows may take for a result of up to eight columns; the summary is given what is left."""
+
+SUMMARY_FROM_ROWS = 11
+"""A result of fewer rows is its own summary."""
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProgressView(_Shape):
+    """How far a job is: rows and bytes so far, seconds since it was submitted."""
+
+    rows: int = 0
+    bytes: int = 0
+    elapsed_s: float = 0.0
+    estimate: dict[str, Any] | None = Field(default=None, description="What the database expects, where it says.")
+
+
+class ColumnView(_Shape):
+    """A column's name as the database gave it and a short type."""
+
+    name: str
+    type: str
+
+
+class TruncatedView(_Shape):
+    """Why not all rows were kept: ``max_rows`` or ``max_bytes``, and the limit."""
+
+    reason: str
+    limit: int
+
+
+class ErrorView(_Shape):
+    """What went wrong, for a model: a code that never changes, words that may, where in the SQL, what to do."""
+
+    code: str
+    message: str
+    hint: str | None = None
+    position: int | None = Field(default=None, description="1-based character of the SQL as it ran.")
+    next_step: str | None = None
+
+
+class JobView(_Shape):
+    """One job as every tool shows it. Fields with nothing to say are left out."""
+
+    job_id: str = Field(description="The handle. Copy it whole.")
+    state: JobState
+    stage: str | None = Field(default=None, description="What it is doing, or its place in the queue.")
+    progress: ProgressView | None = None
+    source: str
+    sql: str | None = Field(default=None, description="As it ran, long ones cut; whole in the resource job://{id}.")
+    question: str | None = None
+    columns: list[ColumnView] | None = None
+    rows: list[list[Any]] | None = Field(
+        default=None, description="The first rows, arrays of cells in the columns' order; long cells are cut."
+    )
+    row_count: int | None = Field(default=None, description="Of the whole stored result.")
+    truncated: TruncatedView | None = Field(default=None, description="null: the result is whole.")
+    summary: dict[str, dict[str, Any]] | None = Field(
+        default=None, description="Per column, over all stored rows: nulls, min, max, distinct, top [value, count]."
+    )
+    result_uri: str | None = Field(default=None, description="The resource with the rows.")
+    download_urls: dict[str, str] | None = None
+    warnings: list[str] = Field(default_factory=list)
+    next_step: str | None = Field(default=None, description="The very next call, with its arguments.")
+    expires_at: str | None = Field(default=None, description="Until when the rows are kept (ISO 8601, UTC).")
+    error: ErrorView | None = None
+
+    @property
+    def is_error(self) -> bool:
+        """Whether a tool's result with this view is an error: the job failed."""
+        return self.state is JobState.FAILED
+
+    def content(self) -> dict[str, Any]:
+        """JSON-ready, without the fields that say nothing; a succeeded job always says `rows` and `truncated`."""
+        told = self.model_dump(mode="json", exclude_none=True)
+        if self.state is JobState.SUCCEEDED:
+            told.setdefault("truncated", None)
+        return told
+
+
+class JobLine(_Shape):
+    """One job in a list: enough to find a lost handle."""
+
+    job_id: str
+    state: JobState
+    source: str
+    sql: str
+    submitted_at: str
+    row_count: int | None = None
+    error: str | None = Field(default=None, description="The error's code.")
+
+    def content(self) -> dict[str, Any]:
+        """JSON-ready, without the fields that say nothing."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class PageView(_Shape):
+    """A slice of a result's rows; `next_cursor` is missing at the end."""
+
+    job_id: str
+    columns: list[ColumnView]
+    rows: list[list[Any]]
+    offset: int
+    next_cursor: str | None = None
+    complete: bool = Field(description="false: the job still runs, and more rows may come.")
+    warnings: list[str] = Field(default_factory=list)
+    next_step: str
+
+    def content(self) -> dict[str, Any]:
+        """JSON-ready, without the fields that say nothing."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+def iso(seconds: float | None) -> str | None:
+    """Unix seconds as ISO 8601 in UTC, to the second."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def job_view(
+    job: Job, *, now: float, max_chars: int, sql_chars: int = SQL_CHARS, warnings: Sequence[str] = ()
+) -> JobView:
+    """The view of `job` with at most `max_chars` characters of rows.
+
+    Args:
+        job: as the executor gave it.
+        now: Unix seconds, for the elapsed time.
+        max_chars: of the preview as JSON; 0 shows no rows.
+        sql_chars: longer statements are cut.
+        warnings: said before the view's own.
+    """
+    said = [*warnings, *_warnings(job)]
+    view = JobView(
+        job_id=job.id,
+        state=job.state,
+        stage=_stage(job),
+        progress=ProgressView(
+            rows=job.rows,
+            bytes=job.bytes,
+            elapsed_s=round(max(0.0, (job.finished_at or now) - job.submitted_at), 2),
+        ),
+        source=job.source,
+        sql=cut_text(job.shown_sql, sql_chars) or None,
+        question=job.notes.get("question"),
+        warnings=said,
+        next_step=_next_step_unfinished(job),
+        error=None if job.error is None else _error_view(job.error),
+    )
+    return _with_result(view, job, max_chars=max_chars) if job.state is JobState.SUCCEEDED else view
+
+
+def _with_result(view: JobView, job: Job, *, max_chars: int) -> JobView:
+    if job.summary is None:
+        return view.model_copy(update={"rows": [], "row_count": job.rows, "next_step": "No rows to fetch."})
+    columns = columns_that_fit(job.summary.columns)
+    shown = preview(job.preview, max_chars=max_chars, columns=len(columns))
+    warnings = list(view.warnings)
+    total = job.summary.row_count
+    if len(columns) < len(job.summary.columns):
+        warnings.append(
+            f"Only the first {len(columns)} of {len(job.summary.columns)} columns are shown; "
+            "get_rows(columns=[…]) reads the others, or select fewer."
+        )
+    if shown.cut_cells:
+        warnings.append(
+            f"{shown.cut_cells} long cells were cut to {CELL_CHARS} characters; "
+            "get_rows(job_id, cell_chars=20000) shows more of them."
+        )
+    truncated = job.summary.truncated
+    if truncated is not None:
+        warnings.append(
+            f"The result was cut at {truncated.reason} = {truncated.limit:,}: counts and sums over these rows "
+            "are not those of the whole. Aggregate in SQL instead."
+        )
+    whole = len(shown.rows) == total and len(columns) == len(job.summary.columns)
+    full = view.model_copy(
+        update={
+            "columns": [ColumnView(**c) for c in columns],
+            "rows": shown.rows,
+            "row_count": total,
+            "truncated": None if truncated is None else TruncatedView(reason=truncated.reason, limit=truncated.limit),
+            "result_uri": f"job://{job.id}/rows",
+            "warnings": warnings,
+            "next_step": _next_step_succeeded(job, shown=len(shown.rows), whole=whole),
+            "expires_at": iso(job.expires_at),
+        }
+    )
+    if total < SUMMARY_FROM_ROWS:
+        return full
+    beyond = json_length(full.content()) - json_length(shown.rows)
+    room = BEYOND_PREVIEW_CHARS - beyond + 80 * max(0, len(columns) - 8)
+    summary = summarise(job.summary.columns, job.summary.stats, max_chars=min(max(room, 150), 2_500))
+    return full.model_copy(update={"summary": summary or None})
+
+
+def job_line(job: Job) -> JobLine:
+    """`job` as one line of a list."""
+    return JobLine(
+        job_id=job.id,
+        state=job.state,
+        source=job.source,
+        sql=cut_text(" ".join(job.shown_sql.split()), 100),
+        submitted_at=iso(job.submitted_at) or "",
+        row_count=job.summary.row_count if job.summary is not None else None,
+        error=None if job.error is None else str(job.error.code),
+    )
+
+
+def page_view(page: ResultPage, *, job_id: str, shown: list[list[Any]], warnings: Sequence[str] = ()) -> PageView:
+    """The view of `page` with its cells as `shown` (the same rows, long cells cut)."""
+    if not page.rows and not page.complete:
+        next_step = f'get_job(job_id="{job_id}", wait_seconds=30): the job still runs, no rows from here on yet.'
+    elif page.next_cursor is not None:
+        next_step = f'get_rows(job_id="{job_id}", cursor="{page.next_cursor}")'
+        next_step += " reads on." if page.complete else " reads on; the job still runs and more rows may come."
+    else:
+        next_step = "These are the last rows; nothing more to fetch."
+    return PageView(
+        job_id=job_id,
+        columns=[ColumnView(**c) for c in columns_that_fit(page.columns)],
+        rows=shown,
+        offset=page.offset,
+        next_cursor=page.next_cursor,
+        complete=page.complete,
+        warnings=list(warnings),
+        next_step=next_step,
+    )
+
+
+def _error_view(error: ExecutorError) -> ErrorView:
+    """Without its next step, which is the view's own."""
+    return ErrorView(code=str(error.code), message=error.message, hint=error.hint or None, position=error.position)
+
+
+def _stage(job: Job) -> str | None:
+    if job.state is JobState.QUEUED:
+        return "queued" if job.ahead is None else f"queued, position {job.ahead + 1}"
+    if job.state is JobState.CANCELLED:
+        stopped = job.notes.get("stopped_after_ms")
+        return None if stopped is None else f"the database stopped {float(stopped):.0f} ms after it was asked to"
+    if job.is_finished:
+        return None
+    return "cancelling" if job.cancel_requested_at is not None else job.stage or None
+
+
+def _warnings(job: Job) -> list[str]:
+    if job.is_finished or job.workers_alive != 0:
+        return []
+    return ["No worker is running, so nothing will start. Someone must run: awaitsql worker"]
+
+
+def _next_step_unfinished(job: Job) -> str | None:
+    if job.state is JobState.FAILED:
+        return None if job.error is None else str(error_content(job.error)["next_step"])
+    if job.state is JobState.CANCELLED:
+        return "It was cancelled; call query again only if its rows are wanted after all."
+    call = f'get_job(job_id="{job.id}", wait_seconds=30)'
+    if job.rows:
+        call += f' or, for the rows so far, get_rows(job_id="{job.id}")'
+    return f"{call}. The job goes on by itself: do not submit it again."
+
+
+def _next_step_succeeded(job: Job, *, shown: int, whole: bool) -> str:
+    total = job.summary.row_count if job.summary is not None else job.rows
+    if whole:
+        return "All rows are here; nothing more to fetch."
+    return f'{shown} of {total} rows are here; get_rows(job_id="{job.id}") pages through all of them.'
