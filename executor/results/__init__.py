@@ -1,0 +1,154 @@
+"""Where the rows of finished jobs are kept: write streams, pages, summaries, exports. Knows no database and no queue.
+
+This module holds the seam only and loads no Arrow library, so that a server that never reads a page starts fast.
+`executor.results.local` is the store in a local directory.
+"""
+
+# pyarrow ships no types: its schemas and batches are unknown to the checker.
+# pyright: reportUnknownParameterType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
+
+from executor.jobs import Limits, ResultColumn, ResultSummary
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ExportFormat = Literal["csv", "json", "parquet", "arrow"]
+"""What `ResultStore.export` writes; ``json`` is JSON lines, one object a row."""
+
+PAGE_BYTES = 32_000
+"""What the rows of a page or preview take at most, as UTF-8 JSON."""
+
+PREVIEW_ROWS = 1_000
+"""The most rows a preview holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPage:
+    """A bounded slice of a stored result.
+
+    Attributes:
+        columns: of the rows in this page, in their order.
+        rows: arrays of JSON-ready cells, see `executor.results.cells`.
+        offset: the position of the first row in the result, from 0.
+        next_offset: where the next page begins; None when the result ends here for good.
+        complete: False while the result is still being written, so that rows may come after `next_offset`.
+        cut_cells: how many cells of this page are shown cut because their row alone was too large for a page.
+    """
+
+    columns: tuple[ResultColumn, ...]
+    rows: list[list[Any]]
+    offset: int
+    next_offset: int | None
+    complete: bool = True
+    cut_cells: int = 0
+
+
+class ResultWriter(Protocol):
+    """The rows of one attempt on their way into the store. One thread writes; any thread may read the counters."""
+
+    @property
+    def rows(self) -> int:
+        """Rows kept so far."""
+        ...
+
+    @property
+    def bytes(self) -> int:
+        """Bytes kept so far, as Arrow holds them in memory."""
+        ...
+
+    @property
+    def first_page(self) -> list[list[Any]]:
+        """After `finish`: the first rows, at most `PREVIEW_ROWS` and `PAGE_BYTES`."""
+        ...
+
+    def start(self, schema: pa.Schema) -> None:
+        """Tell the columns before the first row, so that a result without rows has them. Optional."""
+        ...
+
+    def write(self, batch: pa.RecordBatch) -> bool:
+        """Keep what fits of `batch`. False once a limit is reached: the caller stops reading.
+
+        Raises:
+            ResultFailed: ``store_full``.
+        """
+        ...
+
+    def finish(self) -> ResultSummary:
+        """Publish the result: from here on it is complete, and readable after any crash.
+
+        Raises:
+            ResultFailed: ``store_full``.
+        """
+        ...
+
+
+class ResultStore(Protocol):
+    """Keeps results by job and attempt. Writers and readers may be different processes on different machines."""
+
+    def writer(
+        self, job_id: str, attempt: int, *, limits: Limits, cap_rows: bool = True
+    ) -> AbstractContextManager[ResultWriter]:
+        """A write stream. Leaving it by an exception keeps the parts written, but the result is never complete.
+
+        Args:
+            job_id: the job's handle.
+            attempt: from 1; results of different attempts never mix.
+            limits: `max_bytes` always holds.
+            cap_rows: whether `max_rows` holds too.
+        """
+        ...
+
+    def page(
+        self,
+        job_id: str,
+        attempt: int,
+        *,
+        offset: int,
+        limit: int,
+        columns: Sequence[str] | None = None,
+        max_bytes: int = PAGE_BYTES,
+        complete: bool,
+    ) -> StoredPage:
+        """At most `limit` rows from `offset`, at most `max_bytes` of JSON, in time that does not grow with the result.
+
+        Args:
+            job_id: the job's handle.
+            attempt: the attempt whose rows are asked for.
+            offset: of the first row, from 0.
+            limit: rows, at least 1.
+            columns: names of the columns to return, in this order; a name that stands for several gives them all.
+            max_bytes: of the rows as UTF-8 JSON; one row is always returned, its cells cut where it alone is larger.
+            complete: whether the job has succeeded. False reads what is readable now, which may be nothing.
+
+        Raises:
+            ResultFailed: ``result_expired`` when `complete` and the rows are gone; ``invalid_cursor`` for a place or
+                a column that the result does not have.
+        """
+        ...
+
+    def export(self, job_id: str, attempt: int, format: ExportFormat, out: BinaryIO) -> None:  # noqa: A002 - the word users type
+        """Write a complete result to `out`, part by part.
+
+        Raises:
+            ResultFailed: ``result_expired``; ``store_full`` when `out` has no room.
+        """
+        ...
+
+    def current(self, job_id: str) -> tuple[int, ResultSummary] | None:
+        """The attempt that was published last, with its summary; None when there is none. Needs no job row."""
+        ...
+
+    def delete(self, job_id: str) -> None:
+        """Remove every attempt of a job. Nothing to remove is no error."""
+        ...
+
+    def expire(self, keep: Callable[[str], bool]) -> int:
+        """Delete each job for whose id `keep` says False. Returns how many were deleted."""
+        ...

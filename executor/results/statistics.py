@@ -1,0 +1,167 @@
+"""What is told of each column without its rows: nulls, ends, distinct and frequent values. In one pass, bounded.
+
+Values are counted exactly until a column shows more than `MOST_DISTINCT` of them; from then on nothing is said about
+them, rather than something approximate. Knows no files.
+"""
+
+# pyarrow ships no types: its arrays and kernels are unknown to the checker.
+# pyright: reportUnknownParameterType=false, reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+import heapq
+from operator import itemgetter
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from executor.results.cells import cells, clip, dumps
+from executor.results.columns import cast
+
+MOST_DISTINCT = 10_000
+"""Distinct values counted exactly, per column."""
+
+TOP_VALUES = 5
+CELL_CHARACTERS = 100
+_MOST_BYTES = 1_000_000
+_SLICE_ROWS = 16_384
+_PENDING = 4 * MOST_DISTINCT
+
+
+class ColumnStatistics:
+    """One column's running summary. Takes the column in chunks, each of the type last told."""
+
+    def __init__(self, kind: pa.DataType) -> None:
+        self.kind = kind
+        self._nulls = 0
+        self._ends: pa.Array | None = None
+        self._has_ends = _is_ordered(kind)
+        self._counter: _Counter | None = _Counter() if _is_countable(kind) else None
+
+    def add(self, column: pa.Array) -> None:
+        """Take the next values, of type `kind`."""
+        self._nulls += column.null_count
+        if len(column) == column.null_count:
+            return
+        if self._has_ends:
+            self._widen_ends(pc.min_max(column))
+        if self._counter is not None and not self._counter.add(column):
+            self._counter = None
+
+    def retype(self, kind: pa.DataType) -> None:
+        """Go on with values of the wider type `kind`."""
+        if kind == self.kind:
+            return
+        was_empty = pa.types.is_null(self.kind)
+        keeps_order = _is_number(self.kind) and _is_number(kind)
+        if self._ends is not None:
+            self._ends = cast(self._ends, kind) if keeps_order else None
+        self._has_ends = _is_ordered(kind) and (was_empty or (self._has_ends and keeps_order))
+        if was_empty:
+            self._counter = _Counter() if _is_countable(kind) else None
+        elif self._counter is not None:
+            self._counter.retype(kind)
+        self.kind = kind
+
+    def stats(self) -> dict[str, Any]:
+        """``nulls``; ``min`` and ``max`` where the type has an order; ``distinct`` and ``top``. Cells are short."""
+        told: dict[str, Any] = {"nulls": self._nulls}
+        if self._ends is not None:
+            told["min"], told["max"] = (_short(c) for c in cells(self._ends))
+        told["distinct"], told["top"] = (None, [])
+        if pa.types.is_null(self.kind):
+            told["distinct"] = 0
+        elif self._counter is not None:
+            told["distinct"], told["top"] = self._counter.told()
+        return told
+
+    def _widen_ends(self, found: pa.StructScalar) -> None:
+        ends = clip(pa.concat_arrays([pa.repeat(found[side], 1) for side in ("min", "max")]), CELL_CHARACTERS + 1)
+        if self._ends is not None:
+            found = pc.min_max(pa.concat_arrays([self._ends, ends]))
+            ends = pa.concat_arrays([pa.repeat(found[side], 1) for side in ("min", "max")])
+        self._ends = ends if ends.null_count == 0 else self._ends
+
+
+class _Counter:
+    """Exact counts of distinct values while they are few."""
+
+    def __init__(self) -> None:
+        self._pending: list[tuple[pa.Array, pa.Array]] = []
+        self._rows = 0
+
+    def add(self, column: pa.Array) -> bool:
+        """Count the next values. False when they are too many or too large, and nothing is known any more."""
+        for start in range(0, len(column), _SLICE_ROWS):
+            counted = pc.value_counts(column.slice(start, _SLICE_ROWS))
+            values, counts = counted.field(0), counted.field(1)
+            if len(values) > MOST_DISTINCT + 1 or values.nbytes > _MOST_BYTES:
+                return False
+            self._pending.append((values, counts))
+            self._rows += len(values)
+            if self._rows > _PENDING and not self._merge():
+                return False
+        return True
+
+    def retype(self, kind: pa.DataType) -> None:
+        self._pending = [(cast(values, kind), counts) for values, counts in self._pending]
+
+    def told(self) -> tuple[int | None, list[list[Any]]]:
+        """The number of distinct values, and the most frequent with their counts where any value repeats."""
+        if len(self._pending) > 1 and not self._merge():
+            return None, []
+        if not self._pending:
+            return 0, []
+        values, counts = self._pending[0]
+        if values.null_count:
+            kept = values.is_valid()
+            values, counts = values.filter(kept), counts.filter(kept)
+        if len(values) > MOST_DISTINCT:
+            return None, []
+        top = heapq.nlargest(TOP_VALUES, enumerate(counts.to_pylist()), key=itemgetter(1))
+        if not top or top[0][1] < 2:
+            return len(values), []
+        shown = cells(clip(values.take(pa.array([i for i, _ in top])), CELL_CHARACTERS + 1))
+        return len(values), [[_short(cell), count] for cell, (_, count) in zip(shown, top, strict=True)]
+
+    def _merge(self) -> bool:
+        kind = self._pending[0][0].type
+        table = pa.table(
+            {
+                "value": pa.chunked_array([v for v, _ in self._pending], kind),
+                "count": pa.chunked_array([c for _, c in self._pending], pa.int64()),
+            }
+        )
+        merged = table.group_by("value", use_threads=False).aggregate([("count", "sum")]).combine_chunks()
+        if merged.num_rows > MOST_DISTINCT + 1 or merged.nbytes > _MOST_BYTES:
+            return False
+        values, counts = (merged.column(name).combine_chunks() for name in ("value", "count_sum"))
+        self._pending = [(values, counts)]
+        self._rows = merged.num_rows
+        return True
+
+
+def _short(cell: Any) -> Any:
+    text = cell if isinstance(cell, str) else dumps(cell) if isinstance(cell, list | dict) else None
+    return cell if text is None or len(text) <= CELL_CHARACTERS else text[: CELL_CHARACTERS - 1] + "…"
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+
+
+def _is_ordered(kind: pa.DataType) -> bool:
+    types = pa.types
+    return (
+        _is_number(kind)
+        or types.is_string(kind)
+        or types.is_large_string(kind)
+        or types.is_date(kind)
+        or types.is_time(kind)
+        or types.is_timestamp(kind)
+    )
+
+
+def _is_countable(kind: pa.DataType) -> bool:
+    return _is_ordered(kind) or pa.types.is_boolean(kind)
