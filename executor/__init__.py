@@ -49,15 +49,22 @@ from executor.sources import (
 )
 
 if TYPE_CHECKING:
+    from executor.broker import open_broker, signing_key
     from executor.client import Executor
+    from executor.demo import build_shop
     from executor.embedded import EmbeddedBroker
     from executor.fleet import WorkerFleet
+    from executor.logs import log_as_json
     from executor.worker import run_worker
 
 _LAZY = {
+    "open_broker": "executor.broker",
+    "signing_key": "executor.broker",
     "Executor": "executor.client",
     "EmbeddedBroker": "executor.embedded",
     "WorkerFleet": "executor.fleet",
+    "build_shop": "executor.demo",
+    "log_as_json": "executor.logs",
     "run_worker": "executor.worker",
 }
 
@@ -96,9 +103,13 @@ __all__ = [
     "Table",
     "Truncated",
     "WorkerFleet",
+    "build_shop",
+    "log_as_json",
     "new_job_id",
+    "open_broker",
     "parse_job_id",
     "run_worker",
+    "signing_key",
 ]
 
 

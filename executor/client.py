@@ -13,8 +13,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict
-from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from executor.cursors import Cursor
 from executor.errors import ErrorCode, ExecutorError, JobNotFound, ResultFailed
@@ -38,7 +37,7 @@ from executor.store import (
 ExportFormat = Literal["csv", "json", "parquet", "arrow"]
 
 _LOOK_EVERY_S = 1.0
-_INTROSPECT_S = 120.0
+_INTERNAL_S = 120.0
 _SIGNED_FOR_S = 86_400.0
 _SYSTEM = "awaitsql:system"
 
@@ -100,6 +99,17 @@ class Executor:
         if source not in self.settings.sources:
             raise KeyError(source)
         return await self._schemas.get(source, wait_s=wait_s, refresh=refresh)
+
+    async def probe(self, source: str) -> list[dict[str, str]]:
+        """How the source lets us in, as a worker finds it: ``{"level": ok | warning | error, "message", "fix"}`` each.
+
+        Raises:
+            ExecutorError: why the worker could not look, or ``no_workers``.
+        """
+        job = await self._internal(JobKind.PROBE, source, queue_timeout_s=15.0)
+        if job.error is not None:
+            raise job.error
+        return job.notes.get("findings", [])
 
     # -- jobs ------------------------------------------------------------------------------------------------------
 
@@ -254,20 +264,15 @@ class Executor:
         following = None if is_last else Cursor(job.id, job.attempt, end).encode()
         return ResultPage(found, rows, place.offset, following, complete=job.is_finished)
 
-    async def export(self, job_id: str, *, owner: str, format: ExportFormat, path: Path) -> None:  # noqa: A002 - the word users know
-        """Writes the whole result to `path` in one of four formats, streaming. Raises as `page`."""
+    async def export(self, job_id: str, *, owner: str, format: ExportFormat, out: BinaryIO) -> None:  # noqa: A002 - the word users know
+        """Writes the whole result to `out` in one of four formats, streaming; ``json`` is JSON lines. Raises as `page`."""
         job = await self.get(job_id, owner=owner)
         self._check_readable(job)
         if job.state is not JobState.SUCCEEDED:
             raise ResultFailed(
                 ErrorCode.RESULT_EXPIRED, "The job has no whole result yet.", hint="Export it when it has succeeded."
             )
-
-        def write() -> None:
-            with path.open("wb") as out:
-                self._store_of_results().export(job.id, job.attempt, format, out)
-
-        await asyncio.to_thread(write)
+        await asyncio.to_thread(self._store_of_results().export, job.id, job.attempt, format, out)
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
@@ -335,10 +340,12 @@ class Executor:
             raise broker_away(error) from error
 
     async def _introspect(self, source: str) -> Job:
-        limits = Limits(timeout_s=_INTROSPECT_S, job_timeout_s=_INTROSPECT_S)
-        statement = Statement(source, "", "", limits, kind=JobKind.INTROSPECT)
-        job_id = await self._submit(statement, owner=_SYSTEM)
-        return await self.wait(job_id, owner=_SYSTEM, timeout_s=limits.queue_timeout_s + _INTROSPECT_S)
+        return await self._internal(JobKind.INTROSPECT, source, queue_timeout_s=self.settings.limits.queue_timeout_s)
+
+    async def _internal(self, kind: JobKind, source: str, *, queue_timeout_s: float) -> Job:
+        limits = Limits(timeout_s=_INTERNAL_S, job_timeout_s=_INTERNAL_S, queue_timeout_s=queue_timeout_s)
+        job_id = await self._submit(Statement(source, "", "", limits, kind=kind), owner=_SYSTEM)
+        return await self.wait(job_id, owner=_SYSTEM, timeout_s=queue_timeout_s + _INTERNAL_S)
 
     async def _load_schema(self, source: str) -> str | None:
         try:

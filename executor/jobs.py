@@ -54,6 +54,9 @@ class JobKind(StrEnum):
 
     QUERY = "query"
     INTROSPECT = "introspect"
+    """Reads the source's schema."""
+    PROBE = "probe"
+    """Looks at how the source lets us in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import json
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from executor.adapters import make_adapter
@@ -156,6 +156,8 @@ class Runner:
             schema = adapter.inspect()
             self._store.save_schema(order.source, schema.to_json())
             return {"rows": str(len(schema.tables))}
+        if order.kind is JobKind.PROBE:
+            return {"findings": json.dumps([asdict(finding) for finding in adapter.probe()])}
         seconds = min(order.limits.timeout_s, deadline_at - time.time())
         if seconds <= 0:
             raise StatementFailed(
@@ -192,7 +194,7 @@ class Runner:
     def _as_ours(self, error: Exception, order: Order | None) -> ExecutorError:
         if isinstance(error, ExecutorError):
             return error
-        if order is not None and order.kind is JobKind.INTROSPECT and order.source in self._adapters:
+        if order is not None and order.kind is not JobKind.QUERY and order.source in self._adapters:
             return self._adapters[order.source].classify(error)
         log.exception("job_crashed", exc_info=error)
         return StatementFailed(

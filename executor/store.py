@@ -111,6 +111,8 @@ def job_of(row: Mapping[str, str], *, ahead: int = -1, workers_alive: int | None
         notes["stopped_after_ms"] = int(row["stopped_after_ms"])
     if row.get("question"):
         notes["question"] = row["question"]
+    if row.get("findings"):
+        notes["findings"] = json.loads(row["findings"])
     return Job(
         id=row["id"],
         kind=JobKind(payload["kind"]),

@@ -1,0 +1,218 @@
+"""The command line: names, arguments, exit codes. Every command is a few lines; the work is in ``commands/``."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+
+from executor import ExecutorError
+from mcp_server.commands.exits import Exit, exit_of, say_error
+from mcp_server.commands.options import Where
+
+HERE = Where()
+
+app = App(
+    name="awaitsql",
+    help="Lets an AI assistant ask a database, safely, when the answer may take a while.",
+    version=lambda: f"awaitsql {importlib.metadata.version('awaitsql')}",
+    help_format="plaintext",
+)
+jobs_app = App(name="jobs", help="Jobs of this configuration: list, show, rows, cancel.")
+app.command(jobs_app)
+
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+Format = Literal["table", "csv", "json", "parquet", "arrow"]
+
+
+@app.command
+def demo(*, db: tuple[str, ...] = (), keep: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """Show the whole path on the demo shop, or on your own file: a real client, a quick, a slow and a refused query.
+
+    Parameters:
+        db: your own database instead of the demo shop.
+        keep: print nothing to paste; only the run.
+    """
+    from mcp_server.commands.demo import run_demo  # noqa: PLC0415 - a command loads what it needs
+
+    return run_demo(db, only_run=keep)
+
+
+@app.command
+def serve(
+    *,
+    where: Where = HERE,
+    transport: Literal["stdio", "http"] = "stdio",
+    host: str | None = None,
+    port: int | None = None,
+    workers: int = 1,
+    log_level: str = "INFO",
+) -> int:
+    """Serve MCP over stdio or HTTP, with the broker and the workers it needs, as one process tree.
+
+    Parameters:
+        transport: stdio for a client that starts the server itself; http for clients that connect.
+        host: the address to listen on (http); loopback only.
+        port: the port to listen on (http).
+        workers: worker processes; 0 leaves the work to `awaitsql worker` elsewhere.
+        log_level: DEBUG, INFO, WARNING or ERROR; the log goes to standard error.
+    """
+    from mcp_server.commands.serve import run_serve  # noqa: PLC0415 - a command loads what it needs
+
+    return run_serve(where, transport=transport, host=host, port=port, workers=workers, log_level=log_level)
+
+
+@app.command
+def worker(*, where: Where = HERE, concurrency: int | None = None, log_level: str = "INFO") -> int:
+    """Run jobs for the servers of the same configuration, until Ctrl-C.
+
+    Parameters:
+        concurrency: statements at once.
+        log_level: DEBUG, INFO, WARNING or ERROR; the log goes to standard error.
+    """
+    from mcp_server.commands.worker import run_worker_command  # noqa: PLC0415 - a command loads what it needs
+
+    return run_worker_command(where, concurrency=concurrency, log_level=log_level)
+
+
+@app.command
+def query(
+    sql: str,
+    *,
+    where: Where = HERE,
+    source: str | None = None,
+    format: Format = "table",  # noqa: A002 - the word users know
+    output: Path | None = None,
+    wait: float | None = None,
+    max_rows: int | None = None,
+    json: Json = False,
+) -> int:
+    """Run one read-only statement and print its rows. Ctrl-C cancels it down to the database.
+
+    Parameters:
+        sql: one read-only statement; - reads it from standard input.
+        source: which source, where there are several.
+        format: how the rows are written; parquet and arrow need --output.
+        output: a file for the rows instead of standard output.
+        wait: seconds to wait before leaving with the job's handle (exit code 5); without it, until the end.
+        max_rows: the most rows to keep.
+        json: print the job as the MCP tools show it, with the first rows.
+    """
+    from mcp_server.commands.query import run_query  # noqa: PLC0415 - a command loads what it needs
+
+    text = sys.stdin.read() if sql == "-" else sql
+    return run_query(
+        text, where, source=source, format=format, output=output, wait_s=wait, max_rows=max_rows, as_json=json
+    )
+
+
+@app.command
+def check(sql: str, *, where: Where = HERE, source: str | None = None, json: Json = False) -> int:
+    """Show the SQL that would run, or why it is refused, without running it.
+
+    Parameters:
+        sql: one statement; - reads it from standard input.
+        source: which source, where there are several.
+        json: for a program.
+    """
+    from mcp_server.commands.check import run_check  # noqa: PLC0415 - a command loads what it needs
+
+    return run_check(sys.stdin.read() if sql == "-" else sql, where, source=source, as_json=json)
+
+
+@app.command
+def doctor(*, where: Where = HERE, json: Json = False) -> int:
+    """Look at everything a run needs, and say what is wrong and what to type.
+
+    Parameters:
+        json: for a program.
+    """
+    from mcp_server.commands.doctor import run_doctor  # noqa: PLC0415 - a command loads what it needs
+
+    return run_doctor(where, as_json=json)
+
+
+@jobs_app.command(name="list")
+def jobs_list(*, where: Where = HERE, limit: int = 20, json: Json = False) -> int:
+    """The newest jobs.
+
+    Parameters:
+        limit: how many.
+        json: for a program.
+    """
+    from mcp_server.commands.jobs import run_list  # noqa: PLC0415 - a command loads what it needs
+
+    return run_list(where, limit=limit, as_json=json)
+
+
+@jobs_app.command(name="show")
+def jobs_show(job_id: str, *, where: Where = HERE, wait: float = 0.0, json: Json = False) -> int:
+    """One job: state, progress, error or the first rows.
+
+    Parameters:
+        job_id: the handle.
+        wait: seconds to wait for its end; starts a worker for it where none is running.
+        json: for a program.
+    """
+    from mcp_server.commands.jobs import run_show  # noqa: PLC0415 - a command loads what it needs
+
+    return run_show(job_id, where, wait_s=wait, as_json=json)
+
+
+@jobs_app.command(name="rows")
+def jobs_rows(
+    job_id: str,
+    *,
+    where: Where = HERE,
+    cursor: str | None = None,
+    limit: int = 100,
+    format: Format = "table",  # noqa: A002 - the word users know
+    output: Path | None = None,
+    json: Json = False,
+) -> int:
+    """A page of a job's rows, or all of them in another format.
+
+    Parameters:
+        job_id: the handle.
+        cursor: next_cursor of the page before.
+        limit: rows a page.
+        format: table prints a page; csv, json, parquet and arrow write the whole result.
+        output: a file for the rows instead of standard output.
+        json: the page for a program.
+    """
+    from mcp_server.commands.jobs import run_rows  # noqa: PLC0415 - a command loads what it needs
+
+    return run_rows(job_id, where, cursor=cursor, limit=limit, format=format, output=output, as_json=json)
+
+
+@jobs_app.command(name="cancel")
+def jobs_cancel(job_id: str, *, where: Where = HERE, json: Json = False) -> int:
+    """Cancel a job, down to the database.
+
+    Parameters:
+        job_id: the handle.
+        json: for a program.
+    """
+    from mcp_server.commands.jobs import run_cancel  # noqa: PLC0415 - a command loads what it needs
+
+    return run_cancel(job_id, where, as_json=json)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line; its exit code. Failures are told in words, or as JSON where ``--json`` was asked for."""
+    console = Console(stderr=True)
+    try:
+        result = app(arguments, exit_on_error=False, print_error=True, error_console=console)
+    except CycloptsError:
+        return Exit.USAGE
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except ExecutorError as error:
+        say_error(console, error, as_json="--json" in arguments)
+        return exit_of(error)
+    return result if isinstance(result, int) else Exit.DONE

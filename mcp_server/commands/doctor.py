@@ -1,0 +1,116 @@
+"""``awaitsql doctor``: looks at everything a run needs, and says what is wrong and what to type."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from rich.console import Console
+
+from executor import Executor, ExecutorError
+from mcp_server.commands.exits import Exit
+from mcp_server.commands.follow import run_until_interrupted
+from mcp_server.commands.options import Where
+from mcp_server.machine import running_machine
+from mcp_server.settings import Settings
+
+_DISK_LOW_BYTES = 1_000_000_000
+_SIGN = {"ok": "[green]ok     [/]", "warning": "[yellow]warning[/]", "error": "[red]error  [/]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at: which, how it is, what was seen, what to type to mend it."""
+
+    about: str
+    level: Literal["ok", "warning", "error"]
+    message: str
+    fix: str = ""
+
+
+def run_doctor(where: Where, *, as_json: bool) -> int:
+    """Prints every check; exit code 0 when nothing is an error, 1 otherwise."""
+    checks: list[Check] = [
+        Check("python", "ok", f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
+    ]
+    try:
+        settings = where.settings()
+    except ExecutorError as error:
+        checks.append(Check("configuration", "error", error.message, error.hint))
+    else:
+        checks += _settings_checks(settings)
+        checks += run_until_interrupted(lambda: _running_checks(settings))
+    return _report(checks, as_json=as_json)
+
+
+def _settings_checks(settings: Settings) -> list[Check]:
+    executor = settings.executor
+    names = ", ".join(f"{s.name} ({s.kind})" for s in executor.source_infos())
+    found = [
+        Check("configuration", "ok", f"sources: {names}")
+        if names
+        else Check("configuration", "error", "no source is configured", "Add --db FILE_OR_URL, or [executor.sources.NAME].")
+    ]
+    try:
+        executor.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        free = shutil.disk_usage(executor.home).free
+    except OSError as error:
+        fix = "Set [executor] state_dir to a folder that can be written."
+        return [*found, Check("state folder", "error", f"{executor.home}: {error.strerror}", fix)]
+    low = free < _DISK_LOW_BYTES
+    told = f"{executor.home}, {free / 1e9:.1f} GB free"
+    fix = "Make room, or set [executor] results_dir to a larger disk." if low else ""
+    return [*found, Check("state folder", "warning" if low else "ok", told, fix)]
+
+
+async def _running_checks(settings: Settings) -> list[Check]:
+    checks: list[Check] = []
+    try:
+        async with running_machine(settings.executor, workers=1) as executor:
+            kind = "embedded" if settings.executor.broker_url is None else "configured"
+            checks.append(Check("broker", "ok", f"the {kind} broker answers and keeps what it is given"))
+            for source in settings.executor.sources:
+                checks += await _source_checks(executor, source)
+            if settings.executor.broker_url is not None and await executor.workers_alive() <= 1:
+                checks.append(
+                    Check("workers", "warning", "no worker is running elsewhere", "awaitsql worker --config FILE")
+                )
+    except ExecutorError as error:
+        checks.append(Check("broker", "error", error.message, error.hint))
+    return checks
+
+
+async def _source_checks(executor: Executor, source: str) -> list[Check]:
+    about = f"source {source}"
+    try:
+        schema = await executor.source_schema(source, wait_s=30)
+        checks = [Check(about, "ok", f"{len(schema.tables)} tables and views")]
+        if not schema.tables:
+            checks = [Check(about, "warning", "no tables that this role may see", "Grant it SELECT, or check schemas.")]
+        for told in await executor.probe(source):
+            level: Literal["ok", "warning", "error"] = "ok"
+            if told["level"] == "warning":
+                level = "warning"
+            elif told["level"] == "error":
+                level = "error"
+            checks.append(Check(about, level, told["message"], told["fix"]))
+    except ExecutorError as error:
+        return [Check(about, "error", error.message, error.hint)]
+    return checks
+
+
+def _report(checks: list[Check], *, as_json: bool) -> int:
+    if as_json:
+        sys.stdout.write(json.dumps({"checks": [asdict(check) for check in checks]}, ensure_ascii=False) + "\n")
+    else:
+        console = Console(highlight=False)
+        for check in checks:
+            console.print(_SIGN[check.level], end=" ")
+            console.print(f"{check.about}: {check.message}", markup=False, soft_wrap=True)
+            for line in check.fix.splitlines():
+                console.print(f"          {line}", markup=False, soft_wrap=True)
+    return Exit.FAILED if any(check.level == "error" for check in checks) else Exit.DONE

@@ -1,0 +1,165 @@
+"""``awaitsql jobs``: the jobs of one configuration, from a terminal or a script."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from executor import Executor, Job, JobState
+from mcp_server.commands.exits import Exit, exit_of, say_error
+from mcp_server.commands.follow import follow, run_until_interrupted, words
+from mcp_server.commands.options import Where
+from mcp_server.commands.rows import RowFormat, print_table, refuse_binary_terminal, write_result
+from mcp_server.machine import running_machine
+from mcp_server.principal import LOCAL
+from mcp_server.settings import Settings
+
+_SQL_SHOWN = 60
+
+
+def run_list(where: Where, *, limit: int, as_json: bool) -> int:
+    """The newest jobs, a line each."""
+
+    async def show(executor: Executor, _settings: Settings) -> int:
+        jobs = await executor.list_jobs(owner=LOCAL.owner, limit=limit)
+        if as_json:
+            _say({"jobs": [_line(job) for job in jobs]})
+            return Exit.DONE
+        if not jobs:
+            Console(stderr=True).print("no jobs yet")
+            return Exit.DONE
+        table = Table(show_edge=False, header_style="bold")
+        for name in ("job", "state", "source", "rows", "age", "sql"):
+            table.add_column(name, justify="right" if name in ("rows", "age") else "left", no_wrap=name == "job")
+        for job in jobs:
+            sql = " ".join(job.shown_sql.split())
+            table.add_row(
+                job.id,
+                str(job.error.code) if job.error else str(job.state),
+                job.source,
+                f"{job.rows:,}",
+                f"{time.time() - job.submitted_at:,.0f} s",
+                Text(sql if len(sql) <= _SQL_SHOWN else sql[: _SQL_SHOWN - 1] + "…"),
+            )
+        Console(highlight=False).print(table)
+        return Exit.DONE
+
+    return _with_executor(where, show)
+
+
+def run_show(job_id: str, where: Where, *, wait_s: float, as_json: bool) -> int:
+    """One job, after waiting for its end up to `wait_s` seconds."""
+
+    async def show(executor: Executor, settings: Settings) -> int:
+        job = await executor.get(job_id, owner=LOCAL.owner)
+        console = Console(stderr=True, highlight=False)
+        if wait_s > 0 and not job.is_finished:
+            job = await follow(executor, job, owner=LOCAL.owner, wait_s=wait_s, console=console)
+        if as_json:
+            # the view is a shape of the MCP face, whose library takes a second to load
+            from mcp_server.wire import job_view  # noqa: PLC0415
+
+            _say(job_view(job, now=time.time(), max_chars=settings.mcp_server.preview_chars).content())
+        else:
+            await _show(executor, job, console)
+        return _exit_of_job(job)
+
+    return _with_executor(where, show, workers=1 if wait_s > 0 else 0)
+
+
+def run_rows(
+    job_id: str,
+    where: Where,
+    *,
+    cursor: str | None,
+    limit: int,
+    format: RowFormat,  # noqa: A002 - the word users know
+    output: Path | None,
+    as_json: bool,
+) -> int:
+    """A page of rows as a table or JSON, or the whole result in another format."""
+    refuse_binary_terminal(format, output)
+
+    async def show(executor: Executor, _settings: Settings) -> int:
+        console = Console(stderr=True, highlight=False)
+        if format != "table" and not as_json:
+            job = await executor.get(job_id, owner=LOCAL.owner)
+            told = await write_result(executor, job, owner=LOCAL.owner, format=format, output=output)
+            console.print(told, markup=False)
+            return Exit.DONE
+        page = await executor.page(job_id, owner=LOCAL.owner, cursor=cursor, limit=limit)
+        if as_json:
+            _say(asdict(page))
+            return Exit.DONE
+        print_table(page.columns, page.rows)
+        if page.next_cursor:
+            console.print(f"more: --cursor {page.next_cursor}", markup=False, soft_wrap=True)
+        return Exit.DONE
+
+    return _with_executor(where, show)
+
+
+def run_cancel(job_id: str, where: Where, *, as_json: bool) -> int:
+    """Cancels the job and waits a little for its end."""
+
+    async def show(executor: Executor, _settings: Settings) -> int:
+        job = await executor.cancel(job_id, owner=LOCAL.owner)
+        if not job.is_finished:
+            job = await executor.wait(job.id, owner=LOCAL.owner, timeout_s=10)
+        if as_json:
+            _say(_line(job))
+        else:
+            Console(highlight=False).print(f"{job.id} {words(job)}")
+        return Exit.DONE
+
+    return _with_executor(where, show)
+
+
+def _with_executor(where: Where, show: Callable[[Executor, Settings], Awaitable[int]], *, workers: int = 0) -> int:
+    settings = where.settings()
+
+    async def main() -> int:
+        async with running_machine(settings.executor, workers=workers) as executor:
+            return await show(executor, settings)
+
+    return run_until_interrupted(main)
+
+
+def _say(told: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
+
+
+def _line(job: Job) -> dict[str, Any]:
+    return {
+        "job_id": job.id,
+        "state": job.state,
+        "source": job.source,
+        "sql": job.shown_sql,
+        "submitted_at": job.submitted_at,
+        "rows": job.rows,
+        "error": job.error.as_dict() if job.error else None,
+    }
+
+
+async def _show(executor: Executor, job: Job, console: Console) -> None:
+    console.print(f"[bold]{job.id}[/] on {job.source}: {words(job)}, attempt {job.attempt}")
+    console.print(job.shown_sql, markup=False)
+    if job.error is not None:
+        say_error(console, job.error)
+    elif job.state is JobState.SUCCEEDED:
+        console.print(await write_result(executor, job, owner=LOCAL.owner, format="table", output=None, rows_shown=20))
+
+
+def _exit_of_job(job: Job) -> int:
+    if job.error is not None:
+        return exit_of(job.error)
+    return Exit.DONE if job.is_finished else Exit.UNFINISHED

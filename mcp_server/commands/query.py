@@ -1,0 +1,96 @@
+"""``awaitsql query``: one statement from SQL to rows, through the guard, a job and a worker like every other."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from executor import JobState
+from mcp_server.commands.exits import Exit, exit_of, say_error
+from mcp_server.commands.follow import follow, run_until_interrupted
+from mcp_server.commands.options import Where, chosen_source
+from mcp_server.commands.rows import RowFormat, refuse_binary_terminal, write_result
+from mcp_server.machine import running_machine
+from mcp_server.policy import Grant
+from mcp_server.principal import LOCAL
+from mcp_server.settings import Settings
+from mcp_server.sql import StatementRefused
+from mcp_server.submission import checked_statement
+
+
+def run_query(
+    sql: str,
+    where: Where,
+    *,
+    source: str | None,
+    format: RowFormat,  # noqa: A002 - the word users know
+    output: Path | None,
+    wait_s: float | None,
+    max_rows: int | None,
+    as_json: bool,
+) -> int:
+    """Runs `sql` and writes its rows; see `Exit` for what comes back."""
+    refuse_binary_terminal(format, output)
+    settings = where.settings()
+    name = chosen_source(settings, source)
+    console = Console(stderr=True, highlight=False)
+
+    async def main() -> int:
+        return await _query(settings, name, sql, format, output, wait_s, max_rows, console, as_json=as_json)
+
+    return run_until_interrupted(main)
+
+
+async def _query(
+    settings: Settings,
+    source: str,
+    sql: str,
+    format: RowFormat,  # noqa: A002 - the word users know
+    output: Path | None,
+    wait_s: float | None,
+    max_rows: int | None,
+    console: Console,
+    *,
+    as_json: bool,
+) -> int:
+    limits = settings.executor.limits.limits()
+    if max_rows is not None:
+        limits = replace(limits, max_rows=min(max_rows, limits.max_rows))
+    async with running_machine(settings.executor, workers=1) as executor:
+        try:
+            statement = await checked_statement(executor, sql, source=source, grant=Grant.open(), limits=limits)
+        except StatementRefused as refused:
+            say_error(console, refused, sql=sql, as_json=as_json)
+            return Exit.REFUSED
+        job = await executor.submit(statement, owner=LOCAL.owner)
+        job = await follow(executor, job, owner=LOCAL.owner, wait_s=wait_s, console=console)
+        if as_json:
+            # the view is a shape of the MCP face, whose library takes a second to load
+            from mcp_server.wire import job_view  # noqa: PLC0415
+
+            view = job_view(job, now=time.time(), max_chars=settings.mcp_server.preview_chars)
+            sys.stdout.write(json.dumps(view.content(), ensure_ascii=False) + "\n")
+        if job.state is JobState.FAILED and job.error is not None:
+            if not as_json:
+                say_error(console, job.error, sql=statement.sql)
+            return exit_of(job.error)
+        if job.state is JobState.CANCELLED:
+            console.print("cancelled by somebody else")
+            return Exit.INTERRUPTED
+        if not job.is_finished:
+            console.print(f"still {job.state}; its handle: {job.id}", markup=False)
+            console.print("  awaitsql jobs show HANDLE --wait 60, with the same --db or --config, goes on with it.")
+            return Exit.UNFINISHED
+        if not as_json:
+            told = await write_result(executor, job, owner=LOCAL.owner, format=format, output=output)
+            seconds = (job.finished_at or 0) - job.submitted_at
+            console.print(f"{told}, {seconds:.2f} s", markup=False)
+            if job.summary is not None and job.summary.truncated is not None:
+                cut = job.summary.truncated
+                console.print(f"[yellow]cut at {cut.reason} = {cut.limit:,}[/]: there are more rows than were kept")
+    return Exit.DONE

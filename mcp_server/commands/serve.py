@@ -1,0 +1,75 @@
+"""``awaitsql serve``: the MCP server with its broker and workers, as one process tree that ends together."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import os
+import signal
+import sys
+from typing import Literal
+
+from executor import SettingsInvalid, log_as_json
+from mcp_server.commands.exits import Exit
+from mcp_server.commands.options import Where
+from mcp_server.http.loopback import refuse_open_host
+from mcp_server.machine import running_machine
+from mcp_server.settings import Settings
+
+_FAREWELL_S = 2.0
+
+
+def run_serve(
+    where: Where,
+    *,
+    transport: Literal["stdio", "http"],
+    host: str | None,
+    port: int | None,
+    workers: int,
+    log_level: str,
+) -> int:
+    """Serves until the client leaves (stdio) or a signal comes (both)."""
+    log_as_json(log_level)
+    settings = where.settings()
+    if not settings.executor.sources:
+        raise SettingsInvalid(
+            message="No source is configured.", hint="Give --db FILE_OR_URL, or a [executor.sources.NAME] table."
+        )
+    if workers < 0:
+        raise SettingsInvalid(message="--workers is a number of processes.", hint="0 leaves the work to others.")
+    asyncio.run(_serve(settings, transport, host, port, workers, log_level))
+    return Exit.DONE
+
+
+async def _serve(
+    settings: Settings, transport: Literal["stdio", "http"], host: str | None, port: int | None, workers: int, level: str
+) -> None:
+    asked = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    face = settings.mcp_server.model_copy(update=asked)
+    if transport == "http":
+        refuse_open_host(face.host)
+    version = importlib.metadata.version("awaitsql")
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with running_machine(settings.executor, workers=workers, log_level=level) as executor:
+        # the protocol's library takes a second to load; the workers start meanwhile
+        from mcp_server.app import serve_http, serve_stdio  # noqa: PLC0415
+
+        serving = asyncio.create_task(
+            serve_stdio(executor, face, version=version)
+            if transport == "stdio"
+            else serve_http(executor, face, version=version)
+        )
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+        else:
+            serving.cancel()
+            # calls that are waiting take their jobs with them
+            await asyncio.wait({serving}, timeout=_FAREWELL_S)
+    if not serving.done():
+        # a thread is still blocked reading standard input and cannot be joined; all else is stopped by now
+        sys.stderr.flush()
+        os._exit(Exit.DONE)
