@@ -37,7 +37,7 @@ def near(pattern: str, schema: SourceSchema) -> list[str]:
     """Up to three names of tables that look like `pattern`."""
     names = {shown_name(t, schema).lower(): shown_name(t, schema) for t in schema.tables}
     names |= {t.name.lower(): shown_name(t, schema) for t in schema.tables}
-    close = difflib.get_close_matches(pattern.strip().lower(), list(names), n=3, cutoff=0.5)
+    close = difflib.get_close_matches(pattern.strip().lower(), list(names), n=3, cutoff=0.65)
     return list(dict.fromkeys(names[name] for name in close))
 
 

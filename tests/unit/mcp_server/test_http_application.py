@@ -1,0 +1,20 @@
+"""Where the server may be reached: this machine, until callers can sign in."""
+
+from __future__ import annotations
+
+import pytest
+
+from executor import SettingsInvalid
+from mcp_server.http.application import refuse_open_host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.0.0.2"])
+def test_loopback_is_served(host: str) -> None:
+    refuse_open_host(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", "", "localhost.evil.example"])
+def test_anything_else_is_refused(host: str) -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        refuse_open_host(host)
+    assert refused.value.code == "invalid_settings"
