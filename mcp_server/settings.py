@@ -1,0 +1,148 @@
+"""The ``[mcp_server]`` table, and the whole configuration: a TOML file, the environment, ``--db``, in one value.
+
+What a variable says comes before the file, what the file says before the default. Called once, at the edge; hands the
+``[executor]`` table to the executor's own model and opens no database (``--db`` looks at a file's first bytes).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from executor import ExecutorSettings, SettingsInvalid
+from mcp_server.databases import sources_from
+from mcp_server.overrides import closest, inside, read_overrides, rebased
+from mcp_server.problems import Places, sentences
+
+_HINT = "config.example.toml lists every setting with its default."
+
+
+class McpServerSettings(BaseModel):
+    """How the server speaks. Frozen; a key it does not know is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="The address served over HTTP.")
+    port: int = Field(default=8765, ge=0, le=65_535, description="0: any free port.")
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(), description="Host headers accepted beside loopback's; behind a proxy or tunnel, its name."
+    )
+    allowed_origins: tuple[str, ...] = Field(default=(), description="Origin headers accepted beside loopback's.")
+    preview_chars: int = Field(
+        default=8_000, ge=0, le=100_000, description="The most characters of rows that an answer shows."
+    )
+
+
+class _Root(BaseModel):
+    """All tables of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    executor: ExecutorSettings
+    mcp_server: McpServerSettings = McpServerSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration.
+
+    Attributes:
+        executor: the ``[executor]`` table with every source.
+        mcp_server: the ``[mcp_server]`` table.
+        secrets: passwords taken out of ``--db`` URLs, by the name of the environment variable that `executor` refers
+            to; the edge exports them to itself and its workers.
+    """
+
+    executor: ExecutorSettings
+    mcp_server: McpServerSettings
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+def load_settings(*, config: Path | None, databases: Sequence[str], environ: Mapping[str, str]) -> Settings:
+    """The configuration of this process.
+
+    Args:
+        config: a TOML file; relative paths in it begin at its folder. None: no file.
+        databases: what ``--db`` was given: files, folders, URLs. They join the file's sources.
+        environ: the environment; ``AWAITSQL_EXECUTOR__LEASE_S`` overrides ``[executor] lease_s``.
+
+    Raises:
+        SettingsInvalid: one sentence per problem, each on its own line, with file and line or the variable's name.
+    """
+    data, text = _read(config)
+    name = config.name if config else ""
+    unknown = [
+        f"{Places(name, text).of((key,))} is not a table of this file.{closest(key, _Root.model_fields)}"
+        for key in data
+        if key not in _Root.model_fields
+    ]
+    data = {key: value for key, value in data.items() if key in _Root.model_fields}
+    if config is not None:
+        data = rebased(data, _Root, config.absolute().parent)
+
+    overrides, problems = read_overrides(environ, _Root, _source_names(data))
+    for path, value in overrides.items():
+        _put(data, path, rebased(value, _annotation(path), Path.cwd()))
+
+    executor: Any = data.setdefault("executor", {})
+    secrets: dict[str, str] = {}
+    if isinstance(executor, dict):
+        executor.setdefault("state_dir", platformdirs.user_state_dir("awaitsql", appauthor=False))
+        named = executor.setdefault("sources", {})
+        if databases and isinstance(named, dict):
+            added, secrets = sources_from(databases, taken=_source_names(data))
+            named.update({source: made.model_dump() for source, made in added.items()})
+    problems = [*unknown, *problems]
+    try:
+        root = _Root.model_validate(data)
+    except ValidationError as error:
+        problems += sentences(error, _Root, data, Places(name, text, overrides))
+    else:
+        if not problems:
+            return Settings(root.executor, root.mcp_server, secrets)
+    raise SettingsInvalid(message="\n".join(problems), hint=_HINT)
+
+
+def _read(config: Path | None) -> tuple[dict[str, Any], str]:
+    if config is None:
+        return {}, ""
+    try:
+        text = config.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise SettingsInvalid(message=f"There is no configuration file {config}.", hint=_HINT) from error
+    except UnicodeDecodeError as error:
+        raise SettingsInvalid(message=f"{config} is not a text file in UTF-8.", hint=_HINT) from error
+    except OSError as error:
+        raise SettingsInvalid(message=f"{config} cannot be read: {error.strerror}.", hint=_HINT) from error
+    try:
+        return tomllib.loads(text), text
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsInvalid(message=f"{config.name} is not TOML: {error}.", hint=_HINT) from error
+
+
+def _annotation(path: Sequence[str]) -> Any:
+    annotation: Any = _Root
+    for key in path:
+        annotation = inside(annotation, key)
+    return annotation
+
+
+def _put(data: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    for key in path[:-1]:
+        below = data.setdefault(key, {})
+        if not isinstance(below, dict):  # the model says what it should have been
+            return
+        data = below
+    data[path[-1]] = value
+
+
+def _source_names(data: Mapping[str, Any]) -> list[str]:
+    executor = data.get("executor")
+    sources = executor.get("sources") if isinstance(executor, dict) else None
+    return [str(name) for name in sources] if isinstance(sources, dict) else []
