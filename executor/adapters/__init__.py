@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import importlib
+from typing import Protocol, cast
 
 from executor.adapters.base import Adapter
 from executor.errors import ErrorCode, SourceFailed
 from executor.sources import AnySource
+
+
+class _MakesAdapter(Protocol):
+    """An adapter's class, called with its source's name and its own configuration model."""
+
+    def __call__(self, name: str, config: AnySource) -> Adapter: ...
+
 
 _MODULES: dict[str, tuple[str, str]] = {
     "duckdb": ("executor.adapters.duckdb", "DuckDBAdapter"),
@@ -23,11 +31,11 @@ def make_adapter(name: str, config: AnySource) -> Adapter:
     """
     module, cls = _MODULES[config.kind]
     try:
-        adapter: type[Adapter] = getattr(importlib.import_module(module), cls)
+        make = cast("_MakesAdapter", getattr(importlib.import_module(module), cls))
     except ImportError as error:
         raise SourceFailed(
             ErrorCode.SOURCE_UNAVAILABLE,
             f"Source {name} is of kind {config.kind}, whose driver is not installed ({error.name}).",
             hint=f"pip install 'awaitsql[{config.kind}]' where the workers run.",
         ) from error
-    return adapter(name, config)  # type: ignore[call-arg]
+    return make(name, config)

@@ -52,7 +52,7 @@ class Session(ABC):
     @property
     @abstractmethod
     def query_id(self) -> str | None:
-        """What the server calls this connection (a backend pid …), for `Adapter.stop`; None where there is no server."""
+        """What the server calls this connection (a backend pid …), for `Adapter.stop`; None if there is no server."""
 
     @abstractmethod
     def run(self, sql: str) -> Rows:

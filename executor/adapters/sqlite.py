@@ -1,0 +1,309 @@
+"""The adapter for SQLite files: opened read-only, behind an authorizer that lets a statement read tables only."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import sqlite3
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pyarrow as pa
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
+
+from executor.adapters.base import BATCH_BYTES, BATCH_ROWS, Adapter, Finding, Rows, Session
+from executor.adapters.interrupt import Interrupter
+from executor.adapters.sqlite_schema import read_schema
+from executor.adapters.sqlite_values import WideningRows
+from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
+from executor.sources import SourceSchema, SQLiteSource
+
+_BUSY_S = 5.0
+_FIRST_ROWS = 256
+_MAX_CELL_BYTES = 100_000_000
+_PROGRESS_STEPS = 20_000  # virtual machine steps between two looks at the deadline: about a millisecond
+
+_HARMLESS_PRAGMAS = frozenset({"data_version", "page_size"})
+"""Full-text search tables read these inside the engine, without an argument."""
+
+_NEVER = frozenset({"load_extension", "fts3_tokenizer", "edit", "readfile", "writefile"})
+
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
+_AWAY = frozenset(
+    {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOTADB}
+)
+_NEEDS_OWNER = frozenset(
+    {
+        sqlite3.SQLITE_READONLY_RECOVERY,
+        sqlite3.SQLITE_READONLY_CANTLOCK,
+        sqlite3.SQLITE_READONLY_ROLLBACK,
+        sqlite3.SQLITE_READONLY_CANTINIT,
+        sqlite3.SQLITE_READONLY_DIRECTORY,
+    }
+)
+
+
+def _only_reads(action: int, first: str | None, second: str | None, _base: str | None, _trigger: str | None) -> int:
+    """SQLite's authorizer: what a statement may do while it is compiled."""
+    if action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE):
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_READ:
+        table = (first or "").lower()
+        internal = table.startswith(("sqlite_", "pragma_")) or table in {"dbstat", "bytecode", "tables_used"}
+        return sqlite3.SQLITE_DENY if internal else sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_FUNCTION:
+        return sqlite3.SQLITE_DENY if (second or "").lower() in _NEVER else sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_PRAGMA and first in _HARMLESS_PRAGMAS and second is None:
+        return sqlite3.SQLITE_OK
+    return sqlite3.SQLITE_DENY
+
+
+class SQLiteSession(Session):
+    """One connection to the file, lent to one statement."""
+
+    def __init__(self, connection: sqlite3.Connection, *, timeout_s: float) -> None:
+        self._connection = connection
+        self._interrupter = Interrupter(connection.interrupt, timeout_s=timeout_s, watch=True)
+        self._cursor: sqlite3.Cursor | None = None
+        connection.set_progress_handler(self._has_to_stop, _PROGRESS_STEPS)
+
+    @property
+    def query_id(self) -> str | None:
+        """None: the database runs in this process."""
+        return None
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the next statement may have this connection."""
+        return not self._connection.in_transaction
+
+    def run(self, sql: str) -> Rows:
+        """See `Session.run`. Text that is not UTF-8 comes with U+FFFD in place of each wrong byte."""
+        self._interrupter.start()
+        with self._stop_explained():
+            self._cursor = self._connection.execute(sql)
+            first_rows = self._cursor.fetchmany(_FIRST_ROWS)
+        making = WideningRows([str(d[0]) for d in self._cursor.description or ()])
+        first = making.batch(first_rows)
+        return Rows(first.schema, self._batches(self._cursor, making, first))
+
+    def cancel(self) -> None:
+        """See `Session.cancel`."""
+        self._interrupter.cancel()
+
+    def close(self) -> None:
+        """Ends the statement; the connection is clean afterwards."""
+        self._interrupter.close()
+        if self._cursor is not None:
+            self._cursor.close()
+        self._connection.set_progress_handler(None, 0)
+
+    def _batches(self, cursor: sqlite3.Cursor, making: WideningRows, first: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        batch = first
+        while batch.num_rows:
+            yield batch
+            row_bytes = max(1, batch.nbytes // batch.num_rows)
+            with self._stop_explained():
+                rows = cursor.fetchmany(max(1, min(BATCH_ROWS, BATCH_BYTES // row_bytes)))
+            batch = making.batch(rows)
+
+    def _has_to_stop(self) -> int:
+        return int(self._interrupter.was_cancelled or self._interrupter.is_late)
+
+    @contextmanager
+    def _stop_explained(self) -> Generator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_INTERRUPT:
+                self._interrupter.check()
+            raise
+        self._interrupter.check()
+
+
+class SQLiteAdapter(Adapter):
+    """One SQLite file in one worker process: a pool of read-only connections to it."""
+
+    def __init__(self, name: str, config: SQLiteSource) -> None:
+        self._name = name
+        self._path = config.path
+        self._pool = QueuePool(
+            self._connect,  # type: ignore[arg-type] # sqlite3's stubs miss what SQLAlchemy's protocol spells out
+            pool_size=min(8, config.max_running),
+            max_overflow=0,
+            timeout=_BUSY_S,
+            reset_on_return=None,
+        )
+
+    @contextmanager
+    def session(self, *, timeout_s: float) -> Generator[Session]:
+        """See `Adapter.session`."""
+        lent = self._lend()
+        session: SQLiteSession | None = None
+        try:
+            connection = _ready(lent)
+            session = SQLiteSession(connection, timeout_s=timeout_s)
+            yield session
+        finally:
+            if session is not None:
+                session.close()
+            if session is None or not session.is_clean:
+                lent.invalidate()
+            lent.close()
+
+    def inspect(self) -> SourceSchema:
+        """See `Adapter.inspect`. Uses a connection of its own: sessions may not read ``sqlite_master``."""
+        connection = self._open()
+        try:
+            return read_schema(self._name, connection)
+        finally:
+            connection.close()
+
+    def classify(self, error: BaseException) -> ExecutorError:
+        """See `Adapter.classify`."""
+        if isinstance(error, ExecutorError):
+            return error
+        if isinstance(error, PoolTimeout):
+            return SourceFailed(
+                ErrorCode.SOURCE_BUSY,
+                f"All connections of this worker to source {self._name} are in use.",
+                hint="Try again in a moment.",
+            )
+        code = getattr(error, "sqlite_errorcode", None)
+        if not isinstance(code, int):
+            return StatementFailed(ErrorCode.STATEMENT_FAILED, self._scrubbed(str(error)))
+        if code in _NEEDS_OWNER:
+            return SourceFailed(
+                ErrorCode.SOURCE_UNAVAILABLE,
+                f"{self._path.name} has a journal of unfinished writes that only a writer may settle.",
+                hint="Open and close it once with write access, or copy it together with its -wal and -journal files.",
+            )
+        primary = code & 0xFF
+        if primary in _BUSY:
+            return SourceFailed(
+                ErrorCode.SOURCE_BUSY,
+                f"{self._path.name} is locked by another program.",
+                hint="Try again when its writer is done.",
+            )
+        if primary in _AWAY:
+            return self._unavailable(primary)
+        if primary == sqlite3.SQLITE_AUTH:
+            return StatementFailed(ErrorCode.STATEMENT_FAILED, "Only statements that read tables may run here.")
+        if primary == sqlite3.SQLITE_TOOBIG:
+            return StatementFailed(
+                ErrorCode.RESULT_TOO_LARGE, f"A cell of the result is larger than {_MAX_CELL_BYTES // 10**6} MB."
+            )
+        return StatementFailed(ErrorCode.STATEMENT_FAILED, self._scrubbed(str(error)))
+
+    def stop(self, query_id: str) -> bool:
+        """False: a statement ends with its process."""
+        return False
+
+    def probe(self) -> list[Finding]:
+        """See `Adapter.probe`."""
+        try:
+            self._open().close()
+        except (sqlite3.Error, ExecutorError) as error:
+            failed = self.classify(error)
+            return [Finding("error", failed.message, failed.hint)]
+        return [Finding("ok", f"{self._path.name} opens read-only.")]
+
+    def close(self) -> None:
+        """See `Adapter.close`."""
+        self._pool.dispose()
+
+    def _lend(self) -> PoolProxiedConnection:
+        lent = self._pool.connect()
+        if lent.info.get("file") != self._file_id():  # replaced by another file since: a new one must be opened
+            lent.invalidate()
+            lent.close()
+            lent = self._pool.connect()
+        lent.info["file"] = self._file_id()
+        return lent
+
+    def _file_id(self) -> tuple[int, int] | None:
+        try:
+            seen = os.stat(self._path)  # noqa: PTH116 # one call for both numbers
+        except OSError:
+            return None
+        return (seen.st_dev, seen.st_ino)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = self._open()
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_CELL_BYTES)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        return connection
+
+    def _open(self) -> sqlite3.Connection:
+        if not self._path.is_file():
+            raise self._unavailable(sqlite3.SQLITE_CANTOPEN)
+        connection = sqlite3.connect(
+            f"file:{quote(str(self._path.absolute()))}?mode=ro",
+            uri=True,
+            timeout=_BUSY_S,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=0,
+        )
+        try:
+            connection.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
+            connection.execute("PRAGMA query_only=ON")
+            connection.execute("PRAGMA trusted_schema=OFF")
+            connection.execute("PRAGMA cell_size_check=ON")
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _unavailable(self, primary: int) -> SourceFailed:
+        shown = self._path.name
+        if not self._path.exists():
+            message, hint = f"{shown} does not exist.", "Check the source's path where the workers run."
+        elif primary == sqlite3.SQLITE_NOTADB:
+            message, hint = f"{shown} is not a SQLite database.", "Check the source's path and kind."
+        elif primary == sqlite3.SQLITE_CORRUPT:
+            message, hint = f"{shown} is damaged.", "Run PRAGMA integrity_check on it, or restore a copy."
+        elif _wal_without_index(self._path):
+            message = f"{shown} is in WAL mode and its -shm file cannot be made beside it."
+            hint = "Make its folder writable for the workers, or run PRAGMA journal_mode=DELETE on it."
+        else:
+            message, hint = f"{shown} cannot be opened or read.", "Check that the workers may read the file."
+        return SourceFailed(ErrorCode.SOURCE_UNAVAILABLE, message, hint=hint)
+
+    def _scrubbed(self, message: str) -> str:
+        return message.replace(str(self._path.absolute()), self._path.name).replace(str(self._path), self._path.name)
+
+
+def _ready(lent: PoolProxiedConnection) -> sqlite3.Connection:
+    """The lent connection behind its authorizer, its virtual tables joined.
+
+    Joining a virtual table makes the engine compile statements that the authorizer forbids, so it happens before, and
+    again whenever the schema has changed.
+    """
+    connection = lent.dbapi_connection
+    assert isinstance(connection, sqlite3.Connection)  # noqa: S101 # what _connect made; for the type checker
+    connection.set_authorizer(None)
+    (version,) = connection.execute("PRAGMA schema_version").fetchone()
+    if lent.info.get("schema_version") != version:
+        for (name,) in connection.execute("SELECT name FROM pragma_table_list WHERE type = 'virtual'").fetchall():
+            quoted = str(name).replace('"', '""')
+            with contextlib.suppress(sqlite3.Error):  # a module that is not built in: its table fails when it is read
+                connection.execute(f'SELECT 1 FROM main."{quoted}" LIMIT 0').close()  # noqa: S608 # quoted above
+        lent.info["schema_version"] = version
+    connection.set_authorizer(_only_reads)
+    return connection
+
+
+def _wal_without_index(path: Path) -> bool:
+    """Whether the file's header says WAL (read version 2) and no -shm file is there to share."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(20)
+    except OSError:
+        return False
+    return len(header) == 20 and header[19] == 2 and not Path(f"{path}-shm").exists()
