@@ -78,7 +78,7 @@ NEXT_STEP: dict[str, str] = {
     ErrorCode.EXECUTOR_UNAVAILABLE: "Try once more in a few seconds; then tell the user to run: awaitsql doctor",
     ErrorCode.JOB_NOT_FOUND: "Call list_jobs() to see your jobs.",
     ErrorCode.INVALID_HANDLE: "Call again with the whole job_id; list_jobs() shows your jobs.",
-    ErrorCode.INVALID_CURSOR: "Call get_rows(job_id) without a cursor to begin at the first row.",
+    ErrorCode.INVALID_CURSOR: "Call get_rows(job_id) as the hint says; without a cursor it begins at the first row.",
     ErrorCode.RESULT_EXPIRED: "Call query again to have fresh rows.",
     ErrorCode.RESULT_RESTARTED: "Call get_rows(job_id) without a cursor to begin at the first row.",
     ErrorCode.STORE_FULL: _TELL,
@@ -112,9 +112,9 @@ def answer(content: dict[str, Any], *, is_error: bool = False) -> CallToolResult
     )
 
 
-def error_answer(error: AnsweredError, **beside: Any) -> CallToolResult:
-    """`error` as a tool's result; `beside` are further top-level fields, such as the ``job_id`` it is about."""
-    return answer({"error": error_content(error), **beside}, is_error=True)
+def error_answer(error: AnsweredError) -> CallToolResult:
+    """`error` as a tool's result."""
+    return answer({"error": error_content(error)}, is_error=True)
 
 
 def resource_error(error: AnsweredError) -> ResourceError:

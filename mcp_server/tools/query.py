@@ -11,7 +11,7 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from executor import ExecutorError, Job, Limits, Statement
-from mcp_server.errors import answer, error_answer
+from mcp_server.errors import answer, error_content
 from mcp_server.submission import checked_statement
 from mcp_server.tools.access import Access, ToolContext
 from mcp_server.tools.arguments import Arguments
@@ -54,7 +54,11 @@ def query_tool(access: Access) -> CheckedTool:
         try:
             job = await _await_rows(access, job, owner=principal.owner, wait_s=wait_s, context=context)
         except ExecutorError as failed:
-            return error_answer(failed, job_id=job.id)
+            content = error_content(failed)
+            content["next_step"] = (
+                f'get_job(job_id="{job.id}") when it answers again; the job is stored, do not repeat it.'
+            )
+            return answer({"job_id": job.id, "error": content}, is_error=True)
         if arguments.idempotency_key is not None:
             access.callers.delivered(job.id)
         view = job_view(job, now=time.time(), max_chars=access.settings.preview_chars, warnings=[*warnings, *clamped])

@@ -15,7 +15,7 @@ from mcp_server.tools.access import Access, ToolContext
 from mcp_server.tools.arguments import Arguments, Names
 from mcp_server.tools.checked import READS, CheckedTool, checked_tool
 
-_READY_WITHIN_S = 3.0
+_READY_WITHIN_S = 10.0
 """How long ``list_sources`` waits for a source that is still being looked at."""
 
 
