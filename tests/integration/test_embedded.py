@@ -246,10 +246,13 @@ def test_a_killed_valkey_comes_back_with_its_data_at_the_same_address(state: Pat
 
 def test_an_owner_and_one_who_joined_both_find_a_killed_valkey_again(start: Callable[[], Server], state: Path) -> None:
     first, second = start(), start()
-    valkey(state).kill()
-    until(lambda: answer(first.url, "any"))
-    assert first.is_owner()
+    killed = valkey(state)
+    killed.kill()
+    until(lambda: killed not in brokers(state))
+    until(lambda: answer(second.url, "any"))
+    until(first.is_owner)
     assert not second.is_owner()
+    assert second.url == first.url
 
 
 def test_a_removed_socket_is_noticed(state: Path) -> None:
