@@ -8,7 +8,8 @@ import uvicorn
 from mcp.server.mcpserver import MCPServer
 from starlette.applications import Starlette
 
-from mcp_server.http.application import http_application, refuse_open_host
+from mcp_server.http.application import http_application
+from mcp_server.http.loopback import refuse_open_host
 from mcp_server.policy import Grant
 from mcp_server.principal import LOCAL, Principal
 from mcp_server.prompts import add_prompts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,14 +11,12 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
-from executor import SettingsInvalid
 from mcp_server.http.health import health_endpoint
+from mcp_server.http.loopback import LOOPBACK_NAMES, refuse_open_host
 from mcp_server.settings import McpServerSettings
 
 if TYPE_CHECKING:  # the type only: what is used is handed in
     from executor import Executor
-
-_LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 
 def http_application(server: MCPServer[Any], executor: Executor, settings: McpServerSettings) -> Starlette:
@@ -47,32 +44,10 @@ def http_application(server: MCPServer[Any], executor: Executor, settings: McpSe
     )
 
 
-def refuse_open_host(host: str) -> None:
-    """Let loopback addresses pass.
-
-    Raises:
-        SettingsInvalid: anything else: there is no way to sign in yet, so anybody on the network could ask.
-    """
-    if host == "localhost":
-        return
-    try:
-        loopback = ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise SettingsInvalid(
-            message=(
-                f"mcp_server.host = {host!r}: only loopback (127.0.0.1, ::1, localhost) can be served, "
-                "because callers cannot sign in yet; authentication is still to come."
-            ),
-            hint="Use 127.0.0.1 and a tunnel, or --transport stdio.",
-        )
-
-
 def _transport_security(settings: McpServerSettings) -> TransportSecuritySettings:
     """Loopback names and what the configuration adds: a web page elsewhere must not reach a local server by DNS."""
-    hosts = [*_LOOPBACK_HOSTS, *(f"{host}:*" for host in _LOOPBACK_HOSTS), *settings.allowed_hosts]
-    origins = [*(f"http://{host}:*" for host in _LOOPBACK_HOSTS), *settings.allowed_origins]
+    hosts = [*LOOPBACK_NAMES, *(f"{host}:*" for host in LOOPBACK_NAMES), *settings.allowed_hosts]
+    origins = [*(f"http://{host}:*" for host in LOOPBACK_NAMES), *settings.allowed_origins]
     return TransportSecuritySettings(
         enable_dns_rebinding_protection=True,
         allowed_hosts=list(dict.fromkeys(hosts)),

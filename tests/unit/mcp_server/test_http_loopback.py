@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from executor import SettingsInvalid
-from mcp_server.http.application import refuse_open_host
+from mcp_server.http.loopback import refuse_open_host
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.0.0.2"])
