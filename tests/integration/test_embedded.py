@@ -55,23 +55,24 @@ def until(holds: Callable[[], Any], *, timeout_s: float = 15.0) -> Any:
         time.sleep(0.005)
 
 
-def brokers(state: Path) -> list[psutil.Process]:
-    """Every process of ours that serves, or watches over, a broker of `state`."""
-    found: list[psutil.Process] = []
+def brokers(state: Path) -> dict[psutil.Process, list[str]]:
+    """Every process of ours that serves, or watches over, a broker of `state`, with its command line."""
+    found: dict[psutil.Process, list[str]] = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             words = process.cmdline()
-            if process.status() != psutil.STATUS_ZOMBIE and any(str(state) in word for word in words):
-                found.append(process)
-    return [p for p in found if "-c" not in p.cmdline() or "awaitsql-broker" in p.cmdline()]
+            ours = any(word.startswith(str(state)) for word in words) and SERVER not in words
+            if ours and process.status() != psutil.STATUS_ZOMBIE:
+                found[process] = words
+    return found
 
 
 def valkey(state: Path) -> psutil.Process:
-    return next(p for p in brokers(state) if "-server" in p.cmdline()[0])
+    return next(p for p, words in brokers(state).items() if "-server" in words[0])
 
 
 def watcher(state: Path) -> psutil.Process:
-    return next(p for p in brokers(state) if "awaitsql-broker" in p.cmdline())
+    return next(p for p, words in brokers(state).items() if "awaitsql-broker" in words)
 
 
 def client(url: str) -> redis.Redis:
@@ -282,7 +283,7 @@ def test_a_killed_watcher_is_replaced(start: Callable[[], Server], state: Path) 
     server = start()
     killed = watcher(state)
     killed.kill()
-    until(lambda: any("awaitsql-broker" in p.cmdline() and p.pid != killed.pid for p in brokers(state)))
+    until(lambda: any("awaitsql-broker" in words and p != killed for p, words in brokers(state).items()))
     until(lambda: answer(server.url, "any"))
     server.signal(signal.SIGKILL)
     until(lambda: not brokers(state))
