@@ -9,14 +9,16 @@ drop the second one.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from executor.results import ExportFormat
-from executor.results.cells import as_text, cells, dumps
+from executor.results.cells import as_text, beyond_exact, cells, dumps
+
+_ESCAPED = r'["\\\x00-\x1f]'
 
 
 def export(schema: pa.Schema, batches: Iterable[pa.RecordBatch], format: ExportFormat, out: BinaryIO) -> None:  # noqa: A002 - the word users type
@@ -79,25 +81,45 @@ def _quoted(name: str) -> str:
 
 
 def _json(schema: pa.Schema, batches: Iterable[pa.RecordBatch], out: BinaryIO) -> None:
-    keys = [json.dumps(name, ensure_ascii=False) + ":" for name in schema.names]
+    if not len(schema):
+        out.writelines(b"{}\n" * batch.num_rows for batch in batches)
+        return
+    keys = [dumps(name) + ":" for name in schema.names]
+    before = ["{" + keys[0], *("," + key for key in keys[1:])]
     for batch in batches:
-        columns = [_json_texts(column, key) for column, key in zip(batch.columns, keys, strict=True)]
-        rows = zip(*columns, strict=True) if columns else (() for _ in range(batch.num_rows))
-        out.write("".join("{" + ",".join(row) + "}\n" for row in rows).encode("utf-8", "surrogatepass"))
+        if not batch.num_rows:
+            continue
+        pieces = [piece for pair in zip(before, map(_json_values, batch.columns), strict=True) for piece in pair]
+        lines = pc.binary_join_element_wise(*pieces, "}\n", "")
+        data = lines.buffers()[2]  # the lines lie behind each other, as the file wants them
+        out.write(data.slice(0, pc.sum(pc.binary_length(lines)).as_py()))
 
 
-def _json_texts(column: pa.Array, key: str) -> list[str]:
+def _json_values(column: pa.Array) -> pa.Array:
+    """Each value as JSON text; ``null`` for null."""
     kind = column.type
     types = pa.types
-    if (types.is_integer(kind) and kind.bit_width < 64) or types.is_boolean(kind):
-        return [f"{key}{text}" for text in column.cast(pa.string()).fill_null("null").to_pylist()]
-    encode = json.encoder.encode_basestring if _is_texty(kind) else dumps  # the quick one, of texts only
-    return [key + ("null" if cell is None else encode(cell)) for cell in cells(column)]
+    if _is_bare(column):
+        text = column.cast(pa.string())
+    elif types.is_integer(kind) or types.is_floating(kind) or types.is_nested(kind) or types.is_null(kind):
+        return pa.array([dumps(cell) for cell in cells(column)], pa.string())
+    else:
+        text = as_text(column).cast(pa.string())
+        if pc.any(pc.match_substring_regex(text, _ESCAPED)).as_py():
+            text = pa.array([None if t is None else dumps(t) for t in text.to_pylist()], pa.string())
+        else:
+            text = pc.binary_join_element_wise('"', text, '"', "")
+    return text.fill_null("null") if text.null_count else text
 
 
-def _is_texty(kind: pa.DataType) -> bool:
-    types = pa.types
-    return not (types.is_integer(kind) or types.is_floating(kind) or types.is_nested(kind) or types.is_null(kind))
+def _is_bare(column: pa.Array) -> bool:
+    """Whether Arrow's text of every value is JSON without quotes."""
+    kind = column.type
+    if pa.types.is_integer(kind):
+        return kind.bit_width < 64 or not beyond_exact(column)
+    if pa.types.is_floating(kind):
+        return pc.all(pc.is_finite(column)).as_py() is not False
+    return pa.types.is_boolean(kind)
 
 
 def _parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch], out: BinaryIO) -> None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from executor.results.cells import cells, clip, dumps
 
 _STRIDE = 256
+_SHORTEST = 16
 _CUT = "…"
 
 
@@ -25,26 +26,27 @@ class PageRows:
         self._limit = limit
         self._left = max_bytes
         self._max_bytes = max_bytes
+        self._stride = _STRIDE
 
     def fill(self, batches: Iterable[pa.RecordBatch]) -> bool:
         """Take rows from `batches` while they fit. False when the page is full."""
         for batch in batches:
-            for start in range(0, batch.num_rows, _STRIDE):
-                wanted = min(_STRIDE, self._limit - len(self.rows))
-                if wanted <= 0 or not self._take(batch.slice(start, wanted)):
+            start = 0
+            while start < batch.num_rows:
+                some = batch.slice(start, min(self._stride, self._limit - len(self.rows)))
+                if not some.num_rows or not self._take(_rows(some, self._max_bytes)):
                     return False
+                start += some.num_rows
+                self._stride *= 2  # few rows at first: most of a large stride would be converted for nothing
         return len(self.rows) < self._limit
 
-    def _take(self, batch: pa.RecordBatch) -> bool:
-        if not batch.num_columns:
-            found: Iterable[tuple[Any, ...]] = (() for _ in range(batch.num_rows))
-        else:
-            length = self._max_bytes + 1  # longer cells are never shown whole: what is behind need not be converted
-            small = batch.nbytes <= self._max_bytes
-            columns = (cells(column if small else clip(column, length)) for column in batch.columns)
-            found = zip(*columns, strict=True)
-        for cells_of_row in found:
-            row = list(cells_of_row)
+    def _take(self, found: list[list[Any]]) -> bool:
+        size = _size(found)
+        if size <= self._left:
+            self.rows += found
+            self._left -= size
+            return True
+        for row in found:
             size = _size(row) + 1
             if size > self._left:
                 if self.rows:
@@ -56,15 +58,25 @@ class PageRows:
         return True
 
     def _cut(self, row: list[Any]) -> None:
-        """Shorten the longest cells of a row that is a page of its own and still too large."""
-        most = max(16, self._max_bytes // (6 * max(1, len(row))) - 8)  # a character takes at most 6 bytes in JSON
-        for i, cell in enumerate(row):
-            text = cell if isinstance(cell, str) else dumps(cell) if isinstance(cell, list | dict) else ""
-            if len(text) > most:
-                row[i] = text[: most - 1] + _CUT
-                self.cut_cells += 1
+        """Shorten the long cells of a row that is a page of its own and still too large."""
+        texts = [c if isinstance(c, str) else dumps(c) if isinstance(c, list | dict) else "" for c in row]
+        most = self._max_bytes
+        while most > _SHORTEST and _size(row) > self._left:
+            most //= 2
+            row[:] = [t[: most - 1] + _CUT if len(t) > most else c for t, c in zip(texts, row, strict=True)]
+        self.cut_cells += sum(len(t) > most for t in texts)
 
 
-def _size(row: list[Any]) -> int:
-    text = dumps(row)
+def _rows(batch: pa.RecordBatch, longest: int) -> list[list[Any]]:
+    """The rows of a batch, cells that no page can show whole already cut short of being converted whole."""
+    if not batch.num_columns:
+        return [[] for _ in range(batch.num_rows)]
+    small = batch.nbytes <= longest
+    columns = (cells(column if small else clip(column, longest + 1)) for column in batch.columns)
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _size(value: list[Any]) -> int:
+    """Bytes as JSON."""
+    text = dumps(value)
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

@@ -81,25 +81,24 @@ def list_parts(folder: Path) -> list[Part]:
     return parts
 
 
-def write_part(folder: Path, index: int, batches: Sequence[pa.RecordBatch], wide: Sequence[bool]) -> Part:
-    """Write `batches` (one schema, at least one row) as part `index` and make it visible.
+def write_part(folder: Path, index: int, batch: pa.RecordBatch, wide: Sequence[bool]) -> Part:
+    """Write `batch`, at least one row, as part `index` and make it visible.
 
     Args:
         folder: of the attempt.
         index: the part's place.
-        batches: of any sizes; they are cut anew.
+        batch: all rows of the part; cut into batches of the size readers like.
         wide: per column, whether it holds integers beyond ±2^53.
 
     Raises:
         ResultFailed: ``store_full``.
     """
-    batch = batches[0] if len(batches) == 1 else _joined(batches)
     rows = batch.num_rows
     step = max(1, min(BATCH_ROWS, rows * BATCH_BYTES // max(1, batch.nbytes)))
     told = {_ROWS_KEY: str(step).encode(), _WIDE_KEY: ",".join(str(i) for i, w in enumerate(wide) if w).encode()}
     schema = batch.schema.with_metadata(told)
-    sink = pa.BufferOutputStream()
-    options = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", 1), unify_dictionaries=True)
+    sink = pa.BufferOutputStream(pa.system_memory_pool())
+    options = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", 1), use_threads=False, unify_dictionaries=True)
     with pa.ipc.new_file(sink, schema, options=options) as writer:
         for start in range(0, rows, step):
             writer.write_batch(batch.slice(start, step).replace_schema_metadata(told))
@@ -108,11 +107,14 @@ def write_part(folder: Path, index: int, batches: Sequence[pa.RecordBatch], wide
     return part
 
 
-def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+def joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """Batches of one schema as one; nothing is copied when it is one already."""
+    if len(batches) == 1:
+        return batches[0]
     if not batches[0].num_columns:
         rows = sum(b.num_rows for b in batches)
         return pa.record_batch([pa.nulls(rows)], names=["_"]).select([])
-    return pa.concat_batches(batches)
+    return pa.concat_batches(batches, memory_pool=pa.system_memory_pool())
 
 
 def place(path: Path, content: bytes | pa.Buffer) -> None:

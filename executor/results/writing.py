@@ -22,7 +22,7 @@ from executor.results import PAGE_BYTES, PREVIEW_ROWS, manifest
 from executor.results.cells import beyond_exact
 from executor.results.columns import cast, cast_batch, result_columns, storable, union_schema, with_type_names
 from executor.results.pages import PageRows
-from executor.results.parts import Part, place, store_full_told, write_part
+from executor.results.parts import Part, joined, place, store_full_told, write_part
 from executor.results.statistics import ColumnStatistics
 
 CURRENT = "CURRENT"
@@ -195,14 +195,14 @@ class LocalWriter:
         self._stop_timer()
         if not self._waiting:
             return
-        batches, self._waiting = self._waiting, []
+        batch = joined(self._waiting)
+        self._waiting = []
         self._waiting_rows = self._waiting_bytes = 0
-        wide = _wide_columns(batches)
-        self._settle(batches[0].schema, wide)
-        for i, statistics in enumerate(self._statistics):
-            for batch in batches:
-                statistics.add(cast(batch.column(i), statistics.kind))
-        self._parts.append(write_part(self._folder, len(self._parts), batches, wide))
+        wide = _wide_columns(batch)
+        self._settle(batch.schema, wide)
+        for statistics, column in zip(self._statistics, batch.columns, strict=True):
+            statistics.add(cast(column, statistics.kind))
+        self._parts.append(write_part(self._folder, len(self._parts), batch, wide))
 
     def _settle(self, schema: pa.Schema, wide: Sequence[bool] = ()) -> None:
         """Take the schema of the next part into the union, and bring the statistics to the union's types."""
@@ -238,14 +238,10 @@ class LocalWriter:
                 self._failure = failure
 
 
-def _wide_columns(batches: Sequence[pa.RecordBatch]) -> list[bool]:
+def _wide_columns(batch: pa.RecordBatch) -> list[bool]:
     """Per column, whether it holds integers beyond ±2^53."""
-    return [
-        pa.types.is_integer(field.type)
-        and field.type.bit_width == 64
-        and any(beyond_exact(batch.column(i)) for batch in batches)
-        for i, field in enumerate(batches[0].schema)
-    ]
+    kinds = pa.types
+    return [kinds.is_integer(c.type) and c.type.bit_width == 64 and beyond_exact(c) for c in batch.columns]
 
 
 def _rows_within(batch: pa.RecordBatch, most_bytes: int) -> int:

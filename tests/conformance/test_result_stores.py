@@ -1,0 +1,405 @@
+"""What every result store does, one body for all of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from executor.errors import ErrorCode, ResultFailed
+from executor.jobs import Limits, ResultColumn, ResultSummary, Truncated
+from executor.results import ResultStore, ResultWriter, StoredPage
+from executor.results.local import LocalResults
+
+JOB = "7KQ4M-XX2PD-9ZTRW-C83HN-V"
+WITHIN_S = 20
+
+
+@pytest.fixture(params=["local"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ResultStore:
+    return {"local": LocalResults}[request.param](tmp_path / "results")
+
+
+def batch(**columns: object) -> pa.RecordBatch:
+    return pa.record_batch({name: pa.array(values) for name, values in columns.items()})
+
+
+def stored(
+    store: ResultStore, *batches: pa.RecordBatch, limits: Limits | None = None, attempt: int = 1
+) -> ResultSummary:
+    with store.writer(JOB, attempt, limits=limits or Limits()) as writer:
+        for some in batches:
+            if not writer.write(some):
+                break
+        return writer.finish()
+
+
+def all_rows(store: ResultStore, *, limit: int = 10_000, attempt: int = 1) -> list[list[object]]:
+    rows: list[list[object]] = []
+    offset: int | None = 0
+    while offset is not None:
+        page = store.page(JOB, attempt, offset=offset, limit=limit, complete=True)
+        assert page.offset == offset
+        rows += page.rows
+        offset = page.next_offset
+    return rows
+
+
+def until(found: Callable[[], StoredPage]) -> StoredPage:
+    deadline = time.monotonic() + WITHIN_S
+    while not (page := found()).rows:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)  # between two looks, not instead of one
+    return page
+
+
+def numbers(count: int, size: int = 8_192) -> Iterator[pa.RecordBatch]:
+    for start in range(0, count, size):
+        ids = range(start, min(start + size, count))
+        yield batch(id=ids, text=[f"row {i}" for i in ids])
+
+
+def test_pages_give_every_row_once_and_in_order(store):
+    summary = stored(store, *numbers(150_000))
+    assert summary.row_count == 150_000
+    rows = all_rows(store)
+    assert [row[0] for row in rows] == list(range(150_000))
+    assert rows[-1] == [149_999, "row 149999"]
+
+
+def test_a_page_begins_anywhere_and_ends_where_the_result_does(store):
+    stored(store, *numbers(70_000, size=5_000))
+    for offset in (0, 999, 1_000, 8_191, 8_192, 66_535, 66_536, 69_999):
+        page = store.page(JOB, 1, offset=offset, limit=1, complete=True)
+        assert page.rows == [[offset, f"row {offset}"]]
+        assert page.next_offset == (offset + 1 if offset < 69_999 else None)
+    beyond = store.page(JOB, 1, offset=80_000, limit=5, complete=True)
+    assert (beyond.rows, beyond.next_offset) == ([], None)
+
+
+def test_a_page_stays_within_its_bytes_and_the_next_one_goes_on(store):
+    stored(store, batch(id=range(100), text=["ż" * 50] * 100))
+    page = store.page(JOB, 1, offset=0, limit=100, max_bytes=2_000, complete=True)
+    assert 0 < len(page.rows) < 100
+    assert len(json.dumps(page.rows, ensure_ascii=False, separators=(",", ":")).encode()) <= 2_000
+    assert page.next_offset == len(page.rows)
+    assert page.cut_cells == 0
+
+
+def test_a_row_larger_than_a_page_is_shown_cut_and_exported_whole(store):
+    stored(store, batch(id=[1, 2], text=["x" * 100_000_000, "small"]), batch(id=[3], text=["y"]))
+    page = store.page(JOB, 1, offset=0, limit=10, complete=True)
+    assert (len(page.rows), page.cut_cells, page.next_offset) == (1, 1, 1)
+    assert page.rows[0][0] == 1
+    assert len(json.dumps(page.rows)) <= 32_000
+    assert store.page(JOB, 1, offset=1, limit=10, complete=True).rows == [[2, "small"], [3, "y"]]
+    out = io.BytesIO()
+    store.export(JOB, 1, "arrow", out)
+    assert len(pa.ipc.open_file(out.getvalue()).read_all().column("text")[0].as_py()) == 100_000_000
+
+
+def test_columns_are_chosen_by_name_in_the_order_asked_for(store):
+    names = ["a", "b", "a"]
+    stored(store, pa.RecordBatch.from_arrays([pa.array([1]), pa.array([2]), pa.array([3])], names=names))
+    page = store.page(JOB, 1, offset=0, limit=1, columns=["b", "a"], complete=True)
+    assert [c.name for c in page.columns] == ["b", "a", "a"]
+    assert page.rows == [[2, 1, 3]]
+    with pytest.raises(ResultFailed) as refused:
+        store.page(JOB, 1, offset=0, limit=1, columns=["c"], complete=True)
+    assert refused.value.code == ErrorCode.INVALID_CURSOR
+
+
+@pytest.mark.parametrize(("offset", "limit"), [(-1, 10), (0, 0)])
+def test_a_place_outside_every_result_is_refused(store, offset, limit):
+    stored(store, batch(id=[1]))
+    with pytest.raises(ResultFailed) as refused:
+        store.page(JOB, 1, offset=offset, limit=limit, complete=True)
+    assert refused.value.code == ErrorCode.INVALID_CURSOR
+
+
+def test_the_row_after_the_last_allowed_one_tells_of_truncation(store):
+    whole = stored(store, batch(id=range(10)), limits=Limits(max_rows=10))
+    assert (whole.row_count, whole.truncated) == (10, None)
+    cut = stored(store, batch(id=range(8)), batch(id=range(3)), limits=Limits(max_rows=10), attempt=2)
+    assert (cut.row_count, cut.truncated) == (10, Truncated("max_rows", 10))
+
+
+def test_rows_are_not_capped_where_the_caller_says_so(store):
+    with store.writer(JOB, 1, limits=Limits(max_rows=1), cap_rows=False) as writer:
+        assert writer.write(batch(id=range(5)))
+        assert (writer.finish().row_count, writer.rows) == (5, 5)
+
+
+def test_the_byte_limit_keeps_what_fits(store):
+    with store.writer(JOB, 1, limits=Limits(max_bytes=5_000)) as writer:
+        assert writer.write(batch(id=range(500)))
+        assert not writer.write(batch(id=range(500)))
+        assert not writer.write(batch(id=range(500)))
+        assert writer.bytes <= 5_000
+        summary = writer.finish()
+    assert (summary.row_count, summary.bytes, summary.truncated) == (625, 5_000, Truncated("max_bytes", 5_000))
+
+
+def test_a_result_without_rows_has_its_columns(store):
+    schema = pa.schema([pa.field("id", pa.int64(), metadata={b"type": b"int8"}), pa.field("id", pa.string())])
+    with store.writer(JOB, 1, limits=Limits()) as writer:
+        writer.start(schema)
+        summary = writer.finish()
+    assert summary.columns == (ResultColumn("id", "int8"), ResultColumn("id", "text"))
+    page = store.page(JOB, 1, offset=0, limit=10, complete=True)
+    assert (page.columns, page.rows, page.next_offset) == (summary.columns, [], None)
+
+
+def test_a_result_without_columns_has_its_rows(store):
+    summary = stored(store, pa.record_batch([pa.nulls(1_500)], names=["_"]).select([]))
+    assert (summary.columns, summary.row_count) == ((), 1_500)
+    assert all_rows(store) == [[]] * 1_500
+
+
+def test_the_databases_own_type_names_are_kept(store):
+    declared = pa.schema([pa.field("id", pa.int64(), metadata={b"type": b"bigserial"}), pa.field("t", pa.string())])
+    with store.writer(JOB, 1, limits=Limits()) as writer:
+        writer.start(declared)
+        writer.write(batch(id=[1], t=["x"]))
+        summary = writer.finish()
+    assert [c.type for c in summary.columns] == ["bigserial", "text"]
+    assert [c.type for c in store.page(JOB, 1, offset=0, limit=1, complete=True).columns] == ["bigserial", "text"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "kind", "cells"),
+    [
+        ([[None], [1], [2.5]], "float", [None, 1.0, 2.5]),
+        ([[1], [2.5], [2**53 + 1]], "text", ["1", "2.5", "9007199254740993"]),
+        ([[1], ["x"], [b"\x01"], [None]], "text", ["1", "x", "\\x01", None]),
+        ([[Decimal("1.5")], [Decimal("10.25")]], "decimal(4,2)", ["1.50", "10.25"]),
+    ],
+)
+def test_a_column_whose_type_changes_on_the_way_keeps_every_value(store, parts, kind, cells):
+    summary = stored(store, *(batch(v=values) for values in parts))
+    assert [c.type for c in summary.columns] == [kind]
+    assert all_rows(store) == [[cell] for cell in cells]
+    out = io.BytesIO()
+    store.export(JOB, 1, "arrow", out)
+    assert pa.ipc.open_file(out.getvalue()).read_all().num_rows == len(cells)
+
+
+def test_the_summary_counts_exactly_while_values_are_few(store):
+    count = 40_000
+    summary = stored(
+        store,
+        batch(id=range(count), city=[None if i % 10 == 0 else f"city {i % 7}" for i in range(count)]),
+        batch(id=[-5], city=["city 1"]),
+    )
+    ids, cities = summary.stats
+    assert ids == {"nulls": 0, "min": -5, "max": count - 1, "distinct": None, "top": []}
+    assert (cities["nulls"], cities["min"], cities["max"], cities["distinct"]) == (4_000, "city 0", "city 6", 7)
+    assert len(cities["top"]) == 5
+    assert sum(n for _, n in cities["top"]) < 36_001
+
+
+def test_a_summary_stays_small_whatever_the_cells_hold(store):
+    summary = stored(store, batch(text=[f"{'x' * 10_000}{i % 20}" for i in range(100)], items=[["a" * 500]] * 100))
+    assert len(json.dumps(summary.stats)) < 1_500
+
+
+def test_the_first_page_is_ready_when_the_result_is(store):
+    with store.writer(JOB, 1, limits=Limits()) as writer:
+        for some in numbers(5_000, size=300):
+            writer.write(some)
+        writer.finish()
+        preview = writer.first_page
+    assert preview == store.page(JOB, 1, offset=0, limit=1_000, complete=True).rows
+    assert 0 < len(preview) <= 1_000
+
+
+def test_rows_are_readable_while_the_database_is_still_sending(store):
+    with store.writer(JOB, 1, limits=Limits()) as writer:
+        assert store.page(JOB, 1, offset=0, limit=10, complete=False) == StoredPage((), [], 0, 0, complete=False)
+        writer.write(batch(id=range(1_200)))
+        first = store.page(JOB, 1, offset=995, limit=10, complete=False)
+        assert [row[0] for row in first.rows] == list(range(995, 1_000))
+        assert (first.next_offset, first.complete) == (1_000, False)
+        late = until(lambda: store.page(JOB, 1, offset=1_000, limit=500, complete=False))
+        assert (len(late.rows), late.next_offset, late.complete) == (200, 1_200, False)
+        writer.finish()
+    assert store.page(JOB, 1, offset=0, limit=10, complete=False).complete
+
+
+def test_a_writer_left_by_an_exception_never_completes(store):
+    with pytest.raises(LookupError), store.writer(JOB, 1, limits=Limits()) as writer:
+        writer.write(batch(id=range(2_000)))
+        raise LookupError
+    assert store.current(JOB) is None
+    assert len(store.page(JOB, 1, offset=0, limit=10, complete=False).rows) == 10
+    with pytest.raises(ResultFailed) as gone:
+        store.page(JOB, 1, offset=0, limit=10, complete=True)
+    assert gone.value.code == ErrorCode.RESULT_EXPIRED
+
+
+def test_a_worker_killed_while_writing_leaves_whole_parts_and_no_result(store, tmp_path):
+    script = """
+        import os, sys, pyarrow as pa
+        from pathlib import Path
+        from executor.jobs import Limits
+        from executor.results.local import LocalResults
+        with LocalResults(Path(sys.argv[1])).writer(sys.argv[2], 1, limits=Limits()) as writer:
+            while True:
+                start = writer.rows
+                writer.write(pa.record_batch({"id": pa.array(range(start, start + 8_192))}))
+    """
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(script), tmp_path / "results", JOB]) as worker:
+        try:
+            until(lambda: store.page(JOB, 1, offset=100_000, limit=1, complete=False))
+        finally:
+            worker.kill()
+    page = store.page(JOB, 1, offset=66_000, limit=2_000, complete=False)
+    assert [row[0] for row in page.rows] == list(range(66_000, 66_000 + len(page.rows)))
+    assert store.current(JOB) is None
+    assert stored(store, batch(id=[1]), attempt=2).row_count == 1
+    assert all_rows(store, attempt=2) == [[1]]
+
+
+def test_attempts_never_mix_and_the_newest_published_one_is_current(store):
+    stored(store, batch(id=[2]), attempt=2)
+    stored(store, batch(id=[1]), attempt=1)
+    attempt, summary = store.current(JOB) or (0, None)
+    assert attempt == 2
+    assert summary == stored(store, batch(id=[2]), attempt=3)
+    assert all_rows(store, attempt=1) == [[1]]
+
+
+def test_a_deleted_result_is_expired_and_deleting_again_is_nothing(store):
+    stored(store, batch(id=[1]))
+    store.delete(JOB)
+    store.delete(JOB)
+    for read in (
+        lambda: store.page(JOB, 1, offset=0, limit=1, complete=True),
+        lambda: store.export(JOB, 1, "csv", io.BytesIO()),
+    ):
+        with pytest.raises(ResultFailed) as gone:
+            read()
+        assert gone.value.code == ErrorCode.RESULT_EXPIRED
+
+
+def test_only_results_that_nobody_keeps_expire(store):
+    assert store.expire(lambda _: True) == 0
+    stored(store, batch(id=[1]))
+    assert store.expire(lambda job: job == JOB) == 0
+    assert all_rows(store) == [[1]]
+    assert store.expire(lambda _: False) == 1
+    assert store.current(JOB) is None
+
+
+def test_a_job_id_never_leads_outside_the_store(store):
+    for job_id in ("../x", "a/b", "", "."):
+        with pytest.raises(ValueError, match="job id"):
+            store.delete(job_id)
+
+
+EXPORTED = pa.record_batch(
+    [
+        pa.array([1, None, 2**60]),
+        pa.array(['say "hi"\n', "", None]),
+        pa.array([Decimal("1.50"), None, Decimal("-0.01")]),
+        pa.array([[1, 2], None, []], pa.list_(pa.int8())),
+        pa.array([1.5, float("nan"), None]),
+    ],
+    names=["id", "text", "price", "items", "id"],
+)
+RECORDS = [
+    {"id": 1, "text": 'say "hi"\n', "price": "1.50", "items": [1, 2], "id_2": 1.5},
+    {"id": None, "text": "", "price": None, "items": None, "id_2": "NaN"},
+    {"id": str(2**60), "text": None, "price": "-0.01", "items": [], "id_2": None},
+]
+
+
+def exported(store: ResultStore, format: str) -> bytes:  # noqa: A002 - the word users type
+    out = io.BytesIO()
+    store.export(JOB, 1, format, out)
+    return out.getvalue()
+
+
+def test_json_lines_hold_each_row_as_an_object(store):
+    stored(store, EXPORTED)
+    assert [json.loads(line) for line in exported(store, "json").splitlines()] == RECORDS
+
+
+def test_csv_holds_what_cells_show_and_tells_null_from_empty_text(store):
+    stored(store, EXPORTED)
+    text = exported(store, "csv").decode()
+    rows = list(csv.reader(io.StringIO(text)))
+    assert rows[0] == ["id", "text", "price", "items", "id_2"]
+    assert rows[1] == ["1", 'say "hi"\n', "1.50", "[1,2]", "1.5"]
+    assert rows[3] == [str(2**60), "", "-0.01", "[]", ""]
+    assert '\n,"",,,"NaN"\n' in text
+
+
+def test_parquet_and_arrow_keep_types_and_values(store):
+    stored(store, EXPORTED)
+    for table in (
+        pq.read_table(io.BytesIO(exported(store, "parquet"))),
+        pa.ipc.open_file(exported(store, "arrow")).read_all(),
+    ):
+        assert table.column_names == ["id", "text", "price", "items", "id_2"]
+        assert table.column("price").to_pylist() == EXPORTED.column(2).to_pylist()
+        assert table.column("items").to_pylist() == [[1, 2], None, []]
+
+
+@pytest.mark.parametrize("format", ["csv", "json", "parquet", "arrow"])
+def test_results_without_rows_or_columns_are_exported_too(store, format):  # noqa: A002 - the word users type
+    stored(store)
+    exported(store, format)
+    stored(store, pa.record_batch([pa.nulls(3)], names=["_"]).select([]))
+    exported(store, format)
+    stored(
+        store, pa.record_batch([pa.array([None, None]), pa.array([pa.MonthDayNano([1, 2, 3])] * 2)], names=["n", "i"])
+    )
+    assert b"P1M2DT0.000000003S" in exported(store, format) or format in {"parquet", "arrow"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a limit on file sizes is a POSIX thing")
+def test_a_full_store_is_told_by_its_code(tmp_path):
+    script = """
+        import resource, sys, pyarrow as pa
+        from pathlib import Path
+        from executor.errors import ResultFailed
+        from executor.jobs import Limits
+        from executor.results.local import LocalResults
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        try:
+            with LocalResults(Path(sys.argv[1])).writer("J", 1, limits=Limits()) as writer:
+                while writer.rows < 10_000_000:
+                    start = writer.rows
+                    writer.write(pa.record_batch({"id": pa.array(range(start, start + 8_192))}))
+        except ResultFailed as failed:
+            print(failed.code)
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert run.stdout.strip() == ErrorCode.STORE_FULL
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_counters_can_be_read_while_writing(store):
+    with store.writer(JOB, 1, limits=Limits()) as writer:
+        live: ResultWriter = writer
+        live.write(batch(id=range(100)))
+        assert (live.rows, live.bytes) == (100, 800)
