@@ -3,6 +3,9 @@
 Knows Arrow only; each adapter says what its database means by its values.
 """
 
+# pyarrow ships no types: its schemas and batches are unknown to the checker.
+# pyright: reportUnknownParameterType=false, reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator

@@ -1,5 +1,8 @@
 """The adapter for SQLite files: opened read-only, behind an authorizer that lets a statement read tables only."""
 
+# pyarrow ships no types: its schemas and batches are unknown to the checker.
+# pyright: reportUnknownParameterType=false
+
 from __future__ import annotations
 
 import contextlib

@@ -4,6 +4,9 @@ int64 and double stand as they are; whole numbers beside doubles become doubles 
 anything else mixed becomes text, blobs in it written as SQLite writes them (``x'00ff'``). Once text, a column stays it.
 """
 
+# pyarrow ships no types: its schemas and batches are unknown to the checker.
+# pyright: reportUnknownParameterType=false
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,0 +1,222 @@
+"""The adapter for DuckDB: a database file opened read-only, or plain files as tables of a database in memory."""
+
+# duckdb, pyarrow and their neighbours ship no complete types: what they return is unknown to the checker.
+# pyright: reportUnknownParameterType=false
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+
+import duckdb
+import pyarrow as pa
+
+from executor.adapters.base import BATCH_ROWS, Adapter, Finding, Rows, Session
+from executor.adapters.duckdb_columns import DuckDBColumns
+from executor.adapters.duckdb_instance import DuckDBInstance
+from executor.adapters.duckdb_schema import read_schema
+from executor.adapters.interrupt import Interrupter
+from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
+from executor.sources import DuckDBSource, SourceSchema
+
+IDLE_S = 5.0
+"""Seconds without a session after which the file is closed, so that its owner can write."""
+
+_PLAIN_EXPLAIN = re.compile(r"\s*explain\s+(\(\s*format\s+\w+\s*\)\s*)?(select|with|from|values)\b", re.IGNORECASE)
+_STREAM_ERRORS = (duckdb.Error, pa.ArrowException, OSError)
+"""A result that streams through Arrow raises pyarrow's errors, which keep the message and lose DuckDB's class."""
+
+
+class DuckDBSession(Session):
+    """One cursor on the instance, in a read-only transaction."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, *, timeout_s: float) -> None:
+        self._cursor = cursor
+        self._interrupter = Interrupter(cursor.interrupt, timeout_s=timeout_s, watch=True)
+        self._reader: pa.RecordBatchReader | None = None
+        cursor.execute("BEGIN TRANSACTION READ ONLY").complete()
+
+    @property
+    def query_id(self) -> str | None:
+        """None: the database runs in this process."""
+        return None
+
+    def run(self, sql: str) -> Rows:
+        """See `Session.run`. Only one SELECT, or one EXPLAIN that does not run what it explains."""
+        self._interrupter.start()
+        self._end_result()
+        with self._stop_explained():
+            statements = self._cursor.extract_statements(sql)
+            if len(statements) != 1:
+                raise StatementFailed(ErrorCode.STATEMENT_FAILED, f"Give one statement, not {len(statements)}.")
+            kind = statements[0].type
+            explains = kind == duckdb.StatementType.EXPLAIN and _PLAIN_EXPLAIN.match(sql)
+            if kind != duckdb.StatementType.SELECT and not explains:
+                raise StatementFailed(ErrorCode.STATEMENT_FAILED, "Only statements that read tables may run here.")
+            found = self._cursor.sql(sql)
+            columns = DuckDBColumns(found.columns, found.types)
+            if columns.has_casts:
+                found = self._cursor.sql(columns.cast(sql))
+            reader = self._reader = found.to_arrow_reader(BATCH_ROWS)
+        return Rows(columns.schema(reader.schema), self._batches(reader, columns))
+
+    def cancel(self) -> None:
+        """See `Session.cancel`."""
+        self._interrupter.cancel()
+
+    def close(self) -> None:
+        """Ends the statement, the transaction and the cursor."""
+        self._interrupter.close()
+        with contextlib.suppress(*_STREAM_ERRORS):  # an interrupted result may refuse to be ended twice
+            self._end_result()
+        with contextlib.suppress(duckdb.Error):  # as above; closing the cursor ends the transaction in any case
+            self._cursor.rollback()
+        self._cursor.close()
+
+    def _end_result(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+            self._cursor.abort()
+
+    def _batches(self, reader: pa.RecordBatchReader, columns: DuckDBColumns) -> Iterator[pa.RecordBatch]:
+        while True:
+            with self._stop_explained():
+                try:
+                    batch = reader.read_next_batch()
+                except StopIteration:
+                    return
+            if batch.num_rows:
+                yield columns.batch(batch)
+
+    @contextmanager
+    def _stop_explained(self) -> Generator[None]:
+        try:
+            yield
+        except _STREAM_ERRORS:
+            self._interrupter.check()
+            raise
+        self._interrupter.check()
+
+
+class DuckDBAdapter(Adapter):
+    """One DuckDB source in one worker process: one instance while it is in use, a cursor for each session."""
+
+    def __init__(self, name: str, config: DuckDBSource, *, idle_s: float = IDLE_S) -> None:
+        self._name = name
+        self._config = config
+        self._idle_s = idle_s
+        self._lock = threading.Lock()
+        self._instance: DuckDBInstance | None = None
+        self._users = 0
+        self._closing: threading.Timer | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the file is held by this process now."""
+        return self._instance is not None
+
+    @contextmanager
+    def session(self, *, timeout_s: float) -> Generator[Session]:
+        """See `Adapter.session`. DuckDB has no timeout of its own: a thread of the session interrupts it."""
+        with self._lent() as instance:
+            session = DuckDBSession(instance.cursor(), timeout_s=timeout_s)
+            try:
+                yield session
+            finally:
+                session.close()
+
+    def inspect(self) -> SourceSchema:
+        """See `Adapter.inspect`."""
+        with self._lent() as instance:
+            cursor = instance.cursor()
+            try:
+                return read_schema(self._name, cursor, views_are_tables=bool(self._config.files))
+            finally:
+                cursor.close()
+
+    def classify(self, error: BaseException) -> ExecutorError:
+        """See `Adapter.classify`."""
+        if isinstance(error, ExecutorError):
+            return error
+        message = self._scrubbed(str(error))
+        if isinstance(error, duckdb.OutOfMemoryException):
+            return StatementFailed(
+                ErrorCode.STATEMENT_FAILED,
+                f"The statement needs more than the {self._config.memory_limit_mb} MB this source may use.",
+                hint="Aggregate or filter earlier, sort fewer rows, or raise memory_limit_mb.",
+            )
+        if isinstance(error, duckdb.PermissionException):
+            return StatementFailed(ErrorCode.STATEMENT_FAILED, "Statements may not reach files or the network here.")
+        if isinstance(error, (duckdb.FatalException, duckdb.InternalException)):
+            self._forget()
+            return SourceFailed(ErrorCode.SOURCE_UNAVAILABLE, f"DuckDB gave up on source {self._name}: {message}")
+        if isinstance(error, (duckdb.IOException, duckdb.ConnectionException, duckdb.HTTPException)):
+            return SourceFailed(ErrorCode.SOURCE_UNAVAILABLE, f"Source {self._name} cannot be read: {message}")
+        return StatementFailed(ErrorCode.STATEMENT_FAILED, message)
+
+    def stop(self, query_id: str) -> bool:
+        """False: a statement ends with its process."""
+        return False
+
+    def probe(self) -> list[Finding]:
+        """See `Adapter.probe`."""
+        try:
+            with self._lent():
+                return [Finding("ok", f"Source {self._name} opens read-only.")]
+        except (duckdb.Error, ExecutorError) as error:
+            failed = self.classify(error)
+            return [Finding("error", failed.message, failed.hint)]
+
+    def close(self) -> None:
+        """See `Adapter.close`."""
+        with self._lock:
+            if self._closing is not None:
+                self._closing.cancel()
+                self._closing = None
+            if self._instance is not None:
+                self._instance.close()
+                self._instance = None
+
+    @contextmanager
+    def _lent(self) -> Generator[DuckDBInstance]:
+        with self._lock:
+            if self._closing is not None:
+                self._closing.cancel()
+                self._closing = None
+            if self._instance is None:
+                self._instance = DuckDBInstance.open(self._name, self._config)
+            instance = self._instance
+            self._users += 1
+        try:
+            yield instance
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users and self.is_open:
+                    self._closing = threading.Timer(self._idle_s, self._close_idle)
+                    self._closing.daemon = True
+                    self._closing.start()
+
+    def _close_idle(self) -> None:
+        with self._lock:
+            if not self._users and self._closing is threading.current_thread() and self._instance is not None:
+                self._instance.close()
+                self._instance = None
+                self._closing = None
+
+    def _forget(self) -> None:
+        """Leaves a broken instance to its users and opens a new one for the next."""
+        with self._lock:
+            self._instance = None
+
+    def _scrubbed(self, message: str) -> str:
+        # What follows the first line shows SQL as it ran, with the policy's parts, and names of other tables.
+        message = message.split("\n", 1)[0]
+        for path in (self._config.path, *self._config.files):
+            if path is not None:
+                message = message.replace(str(path.absolute()), path.name).replace(str(path), path.name)
+        return message
