@@ -8,6 +8,7 @@ shell is gone, which tells us that Valkey has become unwatched.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -266,4 +267,11 @@ class ValkeyProcess:
                 self._process.kill()
                 self._process.wait()
         finally:
-            self.watch.close()  # the watcher goes too
+            self._dismiss_watcher()
+
+    def _dismiss_watcher(self) -> None:
+        """Let the watcher go, and wait until it has: leaving means that nothing is left."""
+        with self.watch, contextlib.suppress(OSError):
+            self.watch.settimeout(1.0)
+            self.watch.shutdown(socket.SHUT_WR)
+            self.watch.recv(1)  # nothing, when its end is closed
