@@ -246,23 +246,23 @@ class Executor:
             )
         if job.state is JobState.QUEUED:
             return ResultPage((), [], 0, place.encode(), complete=False)
-        if job.summary is not None and columns is None and place.offset + limit <= len(job.preview):
-            rows, found = job.preview[place.offset : place.offset + limit], job.summary.columns
-        else:
-            stored = await asyncio.to_thread(
-                self._store_of_results().page,
-                job.id,
-                job.attempt,
-                offset=place.offset,
-                limit=limit,
-                columns=columns,
-                complete=job.is_finished,
-            )
-            rows, found = stored.rows, stored.columns
-        end = place.offset + len(rows)
-        is_last = job.summary is not None and end >= job.summary.row_count
-        following = None if is_last else Cursor(job.id, job.attempt, end).encode()
-        return ResultPage(found, rows, place.offset, following, complete=job.is_finished)
+        end = place.offset + limit
+        if job.summary is not None and columns is None and end <= len(job.preview):
+            following = Cursor(job.id, job.attempt, end).encode() if end < job.summary.row_count else None
+            return ResultPage(job.summary.columns, job.preview[place.offset : end], place.offset, following)
+        stored = await asyncio.to_thread(
+            self._store_of_results().page,
+            job.id,
+            job.attempt,
+            offset=place.offset,
+            limit=limit,
+            columns=columns,
+            complete=job.is_finished,
+        )
+        following = None
+        if stored.next_offset is not None:
+            following = Cursor(job.id, job.attempt, stored.next_offset).encode()
+        return ResultPage(stored.columns, stored.rows, place.offset, following, complete=stored.complete)
 
     async def export(self, job_id: str, *, owner: str, format: ExportFormat, out: BinaryIO) -> None:  # noqa: A002 - the word users know
         """Writes the whole result to `out` in one of four formats, streaming; ``json`` is JSON lines. Raises as `page`."""

@@ -121,6 +121,8 @@ class WorkerFleet:
                     del self._children[worker]
             for worker, child in dead:
                 log.warning("worker_died", extra={"worker": worker, "exit_code": child.returncode})
+                if child.stdin is not None:
+                    child.stdin.close()
                 self._say_goodbye(worker)
                 # a worker that dies at once would be started without end
                 backoff_s = min(backoff_s * 2, 10.0) if time.monotonic() - started_at < 10 else 0.1

@@ -32,3 +32,5 @@ def log_as_json(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # one line a ticket received and one a ticket done says nothing that the job's row does not
+    logging.getLogger("celery").setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -172,7 +172,7 @@ class Runner:
                     rows = session.run(order.sql)
                     with self._results.writer(job.job_id, int(job.attempt), limits=order.limits) as writer:
                         job.watch(writer)
-                        writer.begin(rows.schema)
+                        writer.start(rows.schema)
                         for batch in rows.batches:
                             job.check()
                             if not writer.write(batch):

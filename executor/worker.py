@@ -62,6 +62,10 @@ def run_worker(
         if leaving.is_set():
             return
         leaving.set()
+        # a broker that died with our parent would be asked again and again
+        last_call = threading.Timer(_LEAVE_S + 1.0, os._exit, (0,))
+        last_call.daemon = True
+        last_call.start()
         runner.leave()
         until = time.monotonic() + _LEAVE_S
         while runner.running() and time.monotonic() < until:

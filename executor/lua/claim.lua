@@ -15,7 +15,7 @@ else
   occupy(id, who[1], who[2])
 end
 move(id, 'running', at, 'claimed')
-redis.call('ZREM', NS .. ':queued', id)
+leave_line(id)
 redis.call('ZADD', NS .. ':running', stamp(at + tonumber(ARGV[4])), id)
 redis.call('HSET', key, 'lease_owner', worker, 'stage', 'executing')
 redis.call('HSETNX', key, 'started_at', stamp(at))

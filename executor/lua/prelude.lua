@@ -46,6 +46,19 @@ local function occupy(id, owner, source)
   redis.call('HINCRBY', NS .. ':busy:source', source, 1)
 end
 
+-- In the queue, with the time at which waiting there ends.
+local function line_up(id, at)
+  local key = job_key(id)
+  redis.call('HSET', key, 'queued_at', stamp(at))
+  redis.call('ZADD', NS .. ':queued', stamp(at), id)
+  redis.call('ZADD', NS .. ':impatient', stamp(at + tonumber(redis.call('HGET', key, 'queue_timeout_s'))), id)
+end
+
+local function leave_line(id)
+  redis.call('ZREM', NS .. ':queued', id)
+  redis.call('ZREM', NS .. ':impatient', id)
+end
+
 -- Puts a queued job in its owner's line, and the owner in the ring that NEXT goes round.
 local function park(id, owner, front)
   redis.call(front and 'LPUSH' or 'RPUSH', NS .. ':parked:' .. owner, id)
@@ -110,7 +123,7 @@ local function settle(id, to, at, reason)
     return false
   end
   release(id)
-  redis.call('ZREM', NS .. ':queued', id)
+  leave_line(id)
   redis.call('HSET', job_key(id), 'finished_at', stamp(at), 'expires_at', stamp(at + CONF.ttl))
   redis.call('PEXPIRE', job_key(id), math.floor(CONF.ttl * 1000))
   return true
@@ -125,8 +138,8 @@ local function requeue(id, at, reason)
   local key = job_key(id)
   redis.call('HINCRBY', key, 'attempt', 1)
   redis.call('HDEL', key, 'lease_owner', 'query_id')
-  redis.call('HSET', key, 'stage', '', 'rows', 0, 'bytes', 0, 'queued_at', stamp(at))
-  redis.call('ZADD', NS .. ':queued', stamp(at), id)
+  redis.call('HSET', key, 'stage', '', 'rows', 0, 'bytes', 0)
+  line_up(id, at)
   park(id, redis.call('HGET', key, 'owner'), true)
   return true
 end

@@ -34,19 +34,17 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', NS .. ':running', '-inf', stamp(
 end
 
 local free, alive = slots(at)
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', NS .. ':queued', '-inf', stamp(at))) do
-  local job = redis.call('HMGET', job_key(id), 'queued_at', 'queue_timeout_s', 'owner', 'state')
-  if job[4] ~= 'queued' then
-    redis.call('ZREM', NS .. ':queued', id)
-  elseif tonumber(job[1]) + tonumber(job[2]) > at then
-    break
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', NS .. ':impatient', '-inf', stamp(at))) do
+  local job = redis.call('HMGET', job_key(id), 'queue_timeout_s', 'owner', 'state')
+  if job[3] ~= 'queued' then
+    leave_line(id)
   else
-    redis.call('LREM', NS .. ':parked:' .. job[3], 1, id)
+    redis.call('LREM', NS .. ':parked:' .. job[2], 1, id)
     if alive == 0 then
-      fail(id, 'no_workers', 'No worker was there to take this job in ' .. job[2] .. ' s.',
+      fail(id, 'no_workers', 'No worker was there to take this job in ' .. job[1] .. ' s.',
         'Start one with: awaitsql worker; then submit again.')
     else
-      fail(id, 'statement_expired', 'The job waited longer in the queue than it may (' .. job[2] .. ' s).',
+      fail(id, 'statement_expired', 'The job waited longer in the queue than it may (' .. job[1] .. ' s).',
         'Submit it again when there is less before it; list_jobs shows yours.')
     end
     moved[#moved + 1] = id

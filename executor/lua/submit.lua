@@ -20,7 +20,7 @@ if redis.call('ZCARD', NS .. ':queued') >= CONF.depth then
 end
 local fields = { 'id', id, 'owner', owner, 'source', source, 'owner_cap', ARGV[4], 'source_cap', ARGV[5],
   'state', 'queued', 'stage', '', 'attempt', '1', 'losses', '0', 'rows', '0', 'bytes', '0',
-  'submitted_at', stamp(at), 'queued_at', stamp(at) }
+  'submitted_at', stamp(at) }
 for i = 8, #ARGV do
   fields[#fields + 1] = ARGV[i]
 end
@@ -29,7 +29,7 @@ if ARGV[6] ~= '' then
   redis.call('HSET', memo, 'id', id, 'content', ARGV[7])
   redis.call('PEXPIRE', memo, math.floor(CONF.ttl * 1000))
 end
-redis.call('ZADD', NS .. ':queued', stamp(at), id)
+line_up(id, at)
 redis.call('ZADD', NS .. ':owner:' .. owner, stamp(at), id)
 redis.call('PEXPIRE', NS .. ':owner:' .. owner, math.floor(CONF.ttl * 2000))
 redis.call('XADD', NS .. ':events', 'MAXLEN', '~', CONF.events, '*',

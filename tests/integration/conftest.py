@@ -1,0 +1,3 @@
+from machines import broker, shop
+
+__all__ = ["broker", "shop"]

@@ -1,0 +1,112 @@
+"""A running machine for tests: a real broker, real worker processes, a real database file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import redis
+
+from executor import Executor, ExecutorSettings, Job, Statement, WorkerFleet, open_broker, signing_key
+
+OWNER = "test/owner/a"
+
+COUNT_FOR_EVER = (
+    "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 4000000000) SELECT COUNT(*) AS n FROM r"
+)
+"""Runs until somebody stops it."""
+
+COUNT_A_WHILE = (
+    "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 6000000) SELECT COUNT(*) AS n FROM r"
+)
+"""Takes a second or two."""
+
+
+@dataclass
+class Machine:
+    """One running configuration, and short ways to use it."""
+
+    settings: ExecutorSettings
+    executor: Executor
+    fleet: WorkerFleet
+    broker_url: str
+
+    def statement(self, sql: str, **limits: float) -> Statement:
+        return Statement("shop", sql, sql, replace(self.settings.limits.limits(), **limits))
+
+    async def submit(self, sql: str, owner: str = OWNER, **limits: float) -> Job:
+        return await self.executor.submit(self.statement(sql, **limits), owner=owner)
+
+    async def run(self, sql: str, owner: str = OWNER, **limits: float) -> Job:
+        job = await self.submit(sql, owner, **limits)
+        return await self.executor.wait(job.id, owner=owner, timeout_s=40)
+
+    async def until(self, job: Job, *states: str, timeout_s: float = 40) -> Job:
+        """The job once it is in one of the states."""
+        async for seen in self.executor.watch(job.id, owner=job.owner, timeout_s=timeout_s):
+            if seen.state in states:
+                return seen
+        raise AssertionError(f"{job.id} was not {states} in {timeout_s} s, but {seen.state}")
+
+
+def make_shop(folder: Path) -> Path:
+    """A SQLite file with 5,000 orders."""
+    path = folder / "shop.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT NOT NULL, amount REAL)")
+        rows = ((i, f"customer {i % 50}", i / 4) for i in range(1, 5001))
+        connection.executemany("INSERT INTO orders VALUES (?, ?, ?)", rows)
+    connection.close()
+    return path
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    return make_shop(tmp_path)
+
+
+@pytest.fixture(params=["embedded", "configured"])
+def broker(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    with broker_of(request.param) as url:
+        yield url
+
+
+@contextmanager
+def broker_of(kind: str) -> Iterator[str | None]:
+    """None for the embedded broker; the address of the server at TEST_REDIS_URL, emptied, where there is one."""
+    if kind == "embedded":
+        yield None
+        return
+    url = os.environ.get("TEST_REDIS_URL")
+    if not url:
+        pytest.skip("TEST_REDIS_URL names no Redis; the embedded Valkey runs the same tests")
+    with redis.Redis.from_url(url) as connection:
+        connection.flushdb()
+        yield url
+        connection.flushdb()
+
+
+def settings_for(tmp_path: Path, shop: Path, **more: object) -> ExecutorSettings:
+    return ExecutorSettings.model_validate(
+        {
+            "state_dir": tmp_path / "state",
+            "sources": {"shop": {"kind": "sqlite", "path": shop}},
+            "lease_s": 2,
+            "beat_s": 0.5,
+            "claim_timeout_s": 2,
+            **more,
+        }
+    )
+
+
+@asynccontextmanager
+async def running(settings: ExecutorSettings, workers: int = 1) -> AsyncIterator[Machine]:
+    key = signing_key(settings)
+    with open_broker(settings) as url, WorkerFleet(settings, url, key, workers) as fleet:
+        async with Executor(settings, url, key) as executor:
+            yield Machine(settings, executor, fleet, url)

@@ -1,0 +1,184 @@
+"""What dies in the middle, and what the job says afterwards. Every process here is real and is killed for real."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+from machines import COUNT_A_WHILE, COUNT_FOR_EVER, OWNER, running, settings_for
+
+from executor import ErrorCode, ExecutorError, JobState
+
+
+async def until(condition, timeout_s: float = 20) -> None:
+    """Waits until `condition()` holds."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
+def broker_process(machine) -> psutil.Process:
+    """The embedded Valkey of this machine."""
+    path = machine.broker_url.removeprefix("unix://").partition("?")[0]
+    for process in psutil.Process().children(recursive=True):
+        if "valkey" in process.name() and any(path in part for part in process.cmdline()):
+            return process
+    raise AssertionError("no Valkey of ours")
+
+
+async def test_a_worker_killed_with_a_job_running_costs_an_attempt_and_no_job(tmp_path, shop, broker):
+    async with running(settings_for(tmp_path, shop, broker_url=broker)) as machine:
+        job = await machine.until(await machine.submit(COUNT_A_WHILE), JobState.RUNNING)
+        os.kill(machine.fleet.pids()[0], signal.SIGKILL)
+        job = await machine.until(job, JobState.SUCCEEDED)
+
+    assert job.attempt == 2
+    assert job.preview == [[6_000_000]]
+
+
+async def test_a_job_that_kills_every_worker_stops_after_its_attempts(tmp_path, shop):
+    async with running(settings_for(tmp_path, shop, attempts=2)) as machine:
+        job = await machine.submit(COUNT_FOR_EVER)
+        for _ in range(2):
+            job = await machine.until(job, JobState.RUNNING)
+            pid = machine.fleet.pids()[0]
+            os.kill(pid, signal.SIGKILL)
+            await until(lambda pid=pid: pid not in machine.fleet.pids())
+            job = await machine.until(job, JobState.QUEUED, JobState.FAILED)
+        job = await machine.until(job, JobState.FAILED)
+        after = await machine.run("SELECT 1")
+
+    assert job.error is not None
+    assert job.error.code is ErrorCode.WORKER_LOST
+    assert after.state is JobState.SUCCEEDED
+
+
+async def test_a_frozen_worker_loses_its_lease_and_its_late_word_does_not_count(tmp_path, shop):
+    async with running(settings_for(tmp_path, shop), workers=2) as machine:
+        job = await machine.until(await machine.submit(COUNT_A_WHILE), JobState.RUNNING)
+        frozen = None
+        for pid in machine.fleet.pids():
+            process = psutil.Process(pid)
+            if process.cpu_percent(0.2) > 50:
+                frozen = process
+        assert frozen is not None
+        frozen.suspend()
+        try:
+            job = await machine.until(job, JobState.SUCCEEDED)
+        finally:
+            frozen.resume()
+        first = job
+        # the frozen worker wakes, notices, and is of use again
+        await until(lambda: frozen.is_running())
+        after = await machine.run("SELECT 1")
+        again = await machine.executor.get(job.id, owner=OWNER)
+
+    assert first.attempt == 2
+    assert again == first or (again.state, again.attempt, again.finished_at) == (
+        first.state,
+        first.attempt,
+        first.finished_at,
+    )
+    assert after.state is JobState.SUCCEEDED
+
+
+async def test_a_broker_killed_under_a_running_job_comes_back_with_the_job(tmp_path, shop):
+    async with running(settings_for(tmp_path, shop, fsync="always")) as machine:
+        job = await machine.until(await machine.submit(COUNT_A_WHILE), JobState.RUNNING)
+        killed = broker_process(machine)
+        killed.kill()
+        job = await machine.until(job, JobState.SUCCEEDED)
+        after = await machine.run("SELECT 1")
+        is_new = broker_process(machine).pid != killed.pid
+
+    assert job.preview == [[6_000_000]]
+    assert after.state is JobState.SUCCEEDED
+    assert is_new
+
+
+async def test_a_flushed_broker_stops_the_orphan_and_serves_on(tmp_path, shop):
+    import redis
+
+    async with running(settings_for(tmp_path, shop)) as machine:
+        job = await machine.until(await machine.submit(COUNT_FOR_EVER), JobState.RUNNING)
+        with redis.Redis.from_url(machine.broker_url) as connection:
+            connection.flushall()
+        with pytest.raises(ExecutorError) as caught:
+            await machine.executor.get(job.id, owner=OWNER)
+        worker = psutil.Process(machine.fleet.pids()[0])
+        await asyncio.to_thread(worker.cpu_percent, None)
+        await until(lambda: worker.cpu_percent(0.3) < 50)
+        after = await machine.run("SELECT 1")
+
+    assert caught.value.code is ErrorCode.JOB_NOT_FOUND
+    assert after.state is JobState.SUCCEEDED
+
+
+async def test_random_kills_lose_no_job_and_finish_none_twice(tmp_path, shop):
+    import random
+
+    chance = random.Random(20261123)
+    sql = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 300000) SELECT {i}, COUNT(*) FROM r"
+    async with running(settings_for(tmp_path, shop, fsync="always", attempts=20), workers=2) as machine:
+        jobs = [await machine.submit(sql.format(i=i), owner=f"o{i % 5}") for i in range(60)]
+        for _ in range(4):
+            await asyncio.sleep(chance.uniform(0.2, 0.8))
+            if chance.random() < 0.3:
+                broker_process(machine).kill()
+            elif machine.fleet.pids():
+                os.kill(chance.choice(machine.fleet.pids()), signal.SIGKILL)
+        ends = [await machine.until(job, "succeeded", "failed", "cancelled", timeout_s=60) for job in jobs]
+        import redis
+
+        with redis.Redis.from_url(machine.broker_url, decode_responses=True) as connection:
+            events = connection.xrange(f"{machine.settings.namespace}:events")
+            left = {
+                name: connection.exists(f"{machine.settings.namespace}:{name}")
+                for name in ("running", "dispatched", "queued", "impatient", "ring", "busy:owner", "busy:source")
+            }
+
+    ended = [told["job"] for _, told in events if told["to"] in ("succeeded", "failed", "cancelled")]
+    assert [job.preview for job in ends] == [[[i, 300_000]] for i in range(60)]
+    assert len(ended) == len(set(ended))
+    assert left == dict.fromkeys(left, 0)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_no_process_outlives_the_command_that_started_it(tmp_path, shop, how):
+    program = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from machines import COUNT_FOR_EVER, running, settings_for\n"
+        "from mcp_server.commands.follow import run_until_interrupted\n"
+        "async def main():\n"
+        f"    settings = settings_for(Path({str(tmp_path)!r}), Path({str(shop)!r}))\n"
+        "    async with running(settings) as machine:\n"
+        "        job = await machine.until(await machine.submit(COUNT_FOR_EVER), 'running')\n"
+        "        print('running', flush=True)\n"
+        "        await asyncio.sleep(60)\n"
+        "run_until_interrupted(main)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        start_new_session=True,
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"running\n"
+        children = psutil.Process(parent.pid).children(recursive=True)
+        parent.send_signal(how)
+        gone, alive = psutil.wait_procs(children, timeout=15)
+        for process in alive:
+            process.kill()
+        parent.wait(15)
+
+    assert len(gone) >= 2
+    assert alive == []
