@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from executor import ForeignKey, SourceSchema, Table
 from mcp_server.bounds import cut_text, json_length
+from mcp_server.policy import Grant, TableGrant
 
 LIST_CHARS = 6_000
 """The most characters of a list of tables."""
@@ -17,6 +19,48 @@ DETAIL_CHARS = 12_000
 """The most characters of tables told in full."""
 
 COMMENT_CHARS = 200
+
+
+def visible(schema: SourceSchema, grant: Grant) -> SourceSchema:
+    """`schema` as `grant` lets it be seen: what is not granted is not there, nor is any key that leads to it.
+
+    Where rows are hidden, their number is too; a view over a protected table is shown only where the guard lets it
+    be read.
+    """
+    if grant == Grant.everything():
+        return schema
+    rules = {(t.schema, t.name): rule for t in schema.tables if (rule := grant.rule(t.schema, t.name)) is not None}
+    shown = [
+        _as_granted(table, rules)
+        for table in schema.tables
+        if (table.schema, table.name) in rules
+        and (
+            (table.schema, table.name) in grant.views
+            or not any(name not in rules or rules[name].protects for name in table.reads)
+        )
+    ]
+    return replace(schema, tables=tuple(shown))
+
+
+def _as_granted(table: Table, rules: dict[tuple[str, str], TableGrant]) -> Table:
+    rule = rules[table.schema, table.name]
+    mine = {c.name for c in table.columns if rule.columns is None or c.name in rule.columns}
+    keys = tuple(
+        key
+        for key in table.foreign_keys
+        if mine.issuperset(key.columns) and _may_name(rules.get((key.ref_schema, key.ref_table)), key.ref_columns)
+    )
+    return replace(
+        table,
+        columns=tuple(c for c in table.columns if c.name in mine),
+        primary_key=table.primary_key if mine.issuperset(table.primary_key) else (),
+        foreign_keys=keys,
+        row_estimate=None if rule.rows is not None else table.row_estimate,
+    )
+
+
+def _may_name(rule: TableGrant | None, columns: Sequence[str]) -> bool:
+    return rule is not None and (rule.columns is None or set(columns) <= set(rule.columns))
 
 
 def shown_name(table: Table, schema: SourceSchema) -> str:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
+import socket
 
 from executor import SettingsInvalid
+
+log = logging.getLogger(__name__)
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 """How a client on this machine names it."""
@@ -30,3 +34,23 @@ def refuse_open_host(host: str) -> None:
             ),
             hint="Use 127.0.0.1 and a tunnel, or --transport stdio.",
         )
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens on `host` and `port` (0: any free one) and says so in the log.
+
+    Raises:
+        SettingsInvalid: not loopback, or taken by another process.
+    """
+    refuse_open_host(host)
+    plain = host.strip("[]")
+    try:
+        listening = socket.create_server((plain, port), family=socket.AF_INET6 if ":" in plain else socket.AF_INET)
+    except OSError as error:
+        raise SettingsInvalid(
+            message=f"mcp_server: {plain} port {port} cannot be listened on: {error.strerror}.",
+            hint="Another server may hold it; --port 0 takes any free one.",
+        ) from error
+    shown = f"[{plain}]" if ":" in plain else plain
+    log.info("listening", extra={"url": f"http://{shown}:{listening.getsockname()[1]}/mcp"})
+    return listening

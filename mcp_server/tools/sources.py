@@ -10,13 +10,13 @@ from pydantic import Field
 
 from executor import ExecutorError, SourceInfo, SourceSchema
 from mcp_server.errors import answer, error_content
-from mcp_server.tables import detailed, listed, matching, near
+from mcp_server.tables import detailed, listed, matching, near, visible
 from mcp_server.tools.access import Access, ToolContext
 from mcp_server.tools.arguments import Arguments, Names
 from mcp_server.tools.checked import READS, CheckedTool, checked_tool
 
 _READY_WITHIN_S = 10.0
-"""How long ``list_sources`` waits for a source that is still being looked at."""
+"""Seconds to wait for a source that is still being looked at."""
 
 
 class ListSourcesArguments(Arguments):
@@ -33,9 +33,9 @@ class DescribeTablesArguments(Arguments):
 def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool]:
     """``list_sources`` and ``describe_tables`` over `access`."""
 
-    async def list_sources(_arguments: ListSourcesArguments, _context: ToolContext) -> CallToolResult:
+    async def list_sources(_arguments: ListSourcesArguments, context: ToolContext) -> CallToolResult:
         async with asyncio.TaskGroup() as group:
-            told = [group.create_task(_source(access, info)) for info in access.executor.sources()]
+            told = [group.create_task(_source(access, context, info)) for info in access.executor.sources()]
         return answer({"sources": [one.result() for one in told]})
 
     async def describe_tables(arguments: DescribeTablesArguments, context: ToolContext) -> CallToolResult:
@@ -71,18 +71,16 @@ async def visible_schema(access: Access, context: ToolContext, source: SourceInf
     Raises:
         ExecutorError: ``source_not_ready``, or why it could not be read.
     """
-    access.grant_of(access.principal_of(context), source.name)
-    return await access.executor.source_schema(source.name)
+    grant = access.grant_of(access.principal_of(context), source.name)
+    return visible(await access.executor.source_schema(source.name, wait_s=_READY_WITHIN_S), grant)
 
 
-async def _source(access: Access, info: SourceInfo) -> dict[str, Any]:
+async def _source(access: Access, context: ToolContext, info: SourceInfo) -> dict[str, Any]:
     told: dict[str, Any] = {"name": info.name, "kind": info.kind, "dialect": info.dialect}
     if info.description:
         told["description"] = info.description
     try:
-        schema = access.executor.schema_now(info.name) or await access.executor.source_schema(
-            info.name, wait_s=_READY_WITHIN_S
-        )
+        schema = await visible_schema(access, context, info)
     except ExecutorError as failed:
         return {**told, "tables": 0, "ready": False, "error": error_content(failed)}
     return {**told, "tables": len(schema.tables), "ready": True}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from executor import SettingsInvalid
-from mcp_server.http.loopback import refuse_open_host
+from mcp_server.http.loopback import listening_socket, refuse_open_host
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.0.0.2"])
@@ -17,4 +17,10 @@ def test_loopback_is_served(host: str) -> None:
 def test_anything_else_is_refused(host: str) -> None:
     with pytest.raises(SettingsInvalid) as refused:
         refuse_open_host(host)
+    assert refused.value.code == "invalid_settings"
+
+
+def test_an_address_that_is_taken_is_refused_in_words_for_the_configuration() -> None:
+    with listening_socket("127.0.0.1", 0) as taken, pytest.raises(SettingsInvalid) as refused:
+        listening_socket("127.0.0.1", taken.getsockname()[1])
     assert refused.value.code == "invalid_settings"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from executor import Column, ForeignKey, SourceSchema, Table
-from mcp_server.tables import detailed, listed, matching, near, shown_name
+from mcp_server.policy import Compare, Grant, TableGrant
+from mcp_server.tables import detailed, listed, matching, near, shown_name, visible
 
 ORDERS = Table(
     schema="main",
@@ -84,3 +85,33 @@ def test_details_stay_bounded_and_tell_at_least_one_table() -> None:
     assert len(json.dumps(told)) <= 12_000
     assert len(told["columns"]) + told["more_columns"] == 5_000
     assert 1 <= len(detailed(many.tables, many)) < 100
+
+
+def test_what_is_not_granted_is_not_there() -> None:
+    seen = visible(
+        SHOP,
+        Grant(
+            tables=(
+                (("main", "Orders"), TableGrant(columns=("id",), rows=Compare("customer_id", "=", 1))),
+                (("main", "customers"), TableGrant()),
+            )
+        ),
+    )
+    assert [t.name for t in seen.tables] == ["Orders", "customers"]
+    orders = seen.tables[0]
+    assert [c.name for c in orders.columns] == ["id"]
+    assert orders.foreign_keys == ()
+    assert orders.row_estimate is None
+
+
+def test_a_view_over_a_protected_table_is_there_only_by_name() -> None:
+    view = Table("main", "totals", kind="view", columns=(Column("n", "int"),), reads=(("main", "Orders"),))
+    schema = SourceSchema("shop", "postgres", "main", (ORDERS, view))
+    rules = ((("main", "Orders"), TableGrant(columns=("id",))),)
+    assert visible(schema, Grant(tables=rules, others=TableGrant())).tables[1:] == ()
+    named = Grant(tables=rules, others=TableGrant(), views=(("main", "totals"),))
+    assert visible(schema, named).tables[1:] == (view,)
+
+
+def test_everything_is_there_for_who_may_read_everything() -> None:
+    assert visible(SHOP, Grant.everything()) is SHOP
