@@ -1,0 +1,268 @@
+"""The adapter for PostgreSQL: rows stream through ADBC in a read-only transaction with timeouts set by us."""
+
+# pyarrow ships no types: its schemas and batches are unknown to the checker.
+# pyright: reportUnknownParameterType=false
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+
+import adbc_driver_postgresql.dbapi as adbc
+import psycopg
+import pyarrow as pa
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
+
+from executor.adapters.base import Adapter, Finding, Rows, Session
+from executor.adapters.batches import split
+from executor.adapters.interrupt import Interrupter
+from executor.adapters.postgres_columns import PostgresColumns, unnamed_types
+from executor.adapters.postgres_link import (
+    APPLICATION,
+    CANCELLED,
+    PostgresLink,
+    PostgresStream,
+    classified,
+    conninfo,
+)
+from executor.adapters.postgres_role import examine_role
+from executor.adapters.postgres_schema import read_schema
+from executor.errors import ErrorCode, ExecutorError, SourceFailed
+from executor.sources import PostgresSource, SourceSchema
+
+_POOL_SIZE = 8
+_POOL_WAIT_S = 5.0
+_LOCK_WAIT_S = 10.0
+_IDLE_S = 120.0  # of an open transaction between statements: long enough for a slow result store
+_RECYCLE_S = 1800
+_EXPLAIN = re.compile(r"\s*explain\b", re.IGNORECASE)
+
+
+class PostgresSession(Session):
+    """One connection in a read-only transaction."""
+
+    def __init__(self, link: PostgresLink, source: str, type_names: TypeNames, *, timeout_s: float) -> None:
+        self._link = link
+        self._source = source
+        self._type_names = type_names
+        self._timeout_s = timeout_s
+        self._interrupter = Interrupter(link.cancel, timeout_s=timeout_s, watch=False)
+        self._stream: PostgresStream | None = None
+        self._has_run = False
+        self.is_clean = True
+        link.do("BEGIN TRANSACTION READ ONLY")
+        self._set_limits()
+
+    @property
+    def query_id(self) -> str | None:
+        """``pid:backend_start`` of the connection's backend."""
+        return self._link.identity
+
+    def run(self, sql: str) -> Rows:
+        """See `Session.run`. Queries go through COPY, which takes nothing else; EXPLAIN is run as it is."""
+        if self._has_run:
+            self._begin_again()
+        self._has_run = True
+        self._interrupter.start()
+        explains = _EXPLAIN.match(sql) is not None
+        with self._explained():
+            described = self._link.describe(sql)
+            names = self._type_names.of(unnamed_types(described), self._link)
+        columns = PostgresColumns(described, names, repairs_text=self._link.repairs_text)
+        text, before = (sql, 0) if explains else columns.stream(sql)
+        with self._explained(0 if explains else before + len("COPY (")):
+            self._stream = self._link.stream(text, copies=not explains)
+        return Rows(columns.schema(), self._batches(self._stream, columns))
+
+    def cancel(self) -> None:
+        """See `Session.cancel`."""
+        self._interrupter.cancel()
+
+    def close(self) -> None:
+        """Ends the statement and the transaction; `is_clean` says whether the connection can be lent again."""
+        try:
+            self._end_stream()
+            self._interrupter.close()
+            self._roll_back()
+        except (adbc.Error, OSError, RuntimeError):
+            self.is_clean = False
+        finally:
+            self._interrupter.close()
+
+    def _batches(self, stream: PostgresStream, columns: PostgresColumns) -> Iterator[pa.RecordBatch]:
+        while True:
+            with self._explained():
+                came = stream.next()
+            if came is None:
+                return
+            for part in split(came):
+                yield columns.batch(part)
+
+    def _set_limits(self) -> None:
+        limits = {
+            "statement_timeout": f"{max(1, round(self._timeout_s * 1000))}",
+            "lock_timeout": f"{max(1, round(min(_LOCK_WAIT_S, self._timeout_s) * 1000))}",
+            "idle_in_transaction_session_timeout": f"{round(_IDLE_S * 1000)}",
+            "DateStyle": "ISO",
+            "IntervalStyle": "postgres",
+            "bytea_output": "hex",
+            "application_name": APPLICATION,
+        }
+        if self._link.checks_clients:
+            limits["client_connection_check_interval"] = "1000"
+        told = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in limits.items())
+        self._link.row(f"SELECT {told}")
+
+    def _begin_again(self) -> None:
+        self._end_stream()
+        self._roll_back()
+        self._link.do("BEGIN TRANSACTION READ ONLY")
+        self._set_limits()
+
+    def _end_stream(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            if not stream.is_ended:
+                self._link.cancel()  # else closing reads what the server has still to send
+            stream.close()
+
+    def _roll_back(self) -> None:
+        try:
+            self._link.do("ROLLBACK")
+        except adbc.Error as error:
+            if error.sqlstate != CANCELLED:
+                raise
+            self._link.do("ROLLBACK")  # a late cancel met the first one; there is one cancel for one statement
+
+    @contextmanager
+    def _explained(self, characters_before: int = 0) -> Generator[None]:
+        try:
+            yield
+        except adbc.Error as error:
+            if error.sqlstate == CANCELLED:
+                self._interrupter.check()
+            if characters_before:
+                raise classified(self._source, error, characters_before=characters_before) from error
+            raise
+        if self._interrupter.was_cancelled:
+            self._interrupter.check()
+
+
+class TypeNames:
+    """Names of types that the driver does not know (enums, ranges, types made after it connected), by oid."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, str] = {}
+        self._lock = threading.Lock()
+
+    def of(self, oids: set[int], link: PostgresLink) -> dict[int, str]:
+        """The names of `oids`; asks the server for those not seen before."""
+        names: dict[int, str] = {}
+        for oid in sorted(oids):
+            with self._lock:
+                name = self._known.get(oid)
+            if name is None:
+                name = str(link.row(f"SELECT format_type({oid}, NULL)")[0])
+                with self._lock:
+                    self._known[oid] = name
+            names[oid] = name
+        return names
+
+
+class PostgresAdapter(Adapter):
+    """One PostgreSQL database in one worker process: a pool of connections, made when they are first needed."""
+
+    def __init__(self, name: str, config: PostgresSource) -> None:
+        self._name = name
+        self._config = config
+        self._type_names = TypeNames()
+        self._pool = QueuePool(
+            lambda: PostgresLink(conninfo(name, config)),  # type: ignore[arg-type,return-value] # only close() is used
+            pool_size=min(_POOL_SIZE, config.max_running),
+            max_overflow=0,
+            timeout=_POOL_WAIT_S,
+            recycle=_RECYCLE_S,
+            reset_on_return=None,
+        )
+
+    @contextmanager
+    def session(self, *, timeout_s: float) -> Generator[Session]:
+        """See `Adapter.session`."""
+        lent, session = self._open(timeout_s)
+        try:
+            yield session
+        finally:
+            session.close()
+            if not session.is_clean:
+                lent.invalidate()
+            lent.close()
+
+    def inspect(self) -> SourceSchema:
+        """See `Adapter.inspect`."""
+        with self._aside() as connection:
+            return read_schema(self._name, connection, self._config.schemas)
+
+    def classify(self, error: BaseException) -> ExecutorError:
+        """See `Adapter.classify`."""
+        if isinstance(error, ExecutorError):
+            return error
+        if isinstance(error, PoolTimeout):
+            return SourceFailed(
+                ErrorCode.SOURCE_BUSY,
+                f"All connections of this worker to source {self._name} are in use.",
+                hint="Try again in a moment.",
+            )
+        return classified(self._name, error)
+
+    def stop(self, query_id: str) -> bool:
+        """See `Adapter.stop`. Ends the backend: the worker that held it is dead, so nobody else uses it."""
+        pid, _, started = query_id.partition(":")
+        if not (pid.isdigit() and started.isdigit()):
+            return False
+        with self._aside() as connection:
+            found = connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s"
+                " AND (extract(epoch FROM backend_start) * 1000000)::int8 = %s AND application_name = %s",
+                (int(pid), int(started), APPLICATION),
+            ).fetchone()
+        return found is not None and bool(found[0])
+
+    def probe(self) -> list[Finding]:
+        """See `Adapter.probe`."""
+        try:
+            with self._aside() as connection:
+                return examine_role(self._name, connection, self._config.schemas)
+        except (psycopg.Error, ExecutorError) as error:
+            failed = self.classify(error)
+            return [Finding("error", failed.message, failed.hint)]
+
+    def close(self) -> None:
+        """See `Adapter.close`."""
+        self._pool.dispose()
+
+    def _open(self, timeout_s: float) -> tuple[PoolProxiedConnection, PostgresSession]:
+        """A session on a pooled connection; beginning its transaction shows whether the connection still lives."""
+        while True:
+            lent = self._pool.connect()
+            link = lent.dbapi_connection
+            assert isinstance(link, PostgresLink)  # noqa: S101 # what the pool makes; for the type checker
+            was_used = "used" in lent.info
+            lent.info["used"] = True
+            try:
+                return lent, PostgresSession(link, self._name, self._type_names, timeout_s=timeout_s)
+            except BaseException as error:
+                lent.invalidate()
+                lent.close()
+                if not (was_used and isinstance(error, adbc.Error)):
+                    raise
+
+    @contextmanager
+    def _aside(self) -> Generator[psycopg.Connection]:
+        """A connection of its own for questions of ours, read-only."""
+        with psycopg.connect(conninfo(self._name, self._config), prepare_threshold=None) as connection:
+            connection.read_only = True
+            connection.execute("SELECT set_config('statement_timeout', '60000', true)")
+            yield connection
