@@ -113,7 +113,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562: the value is whatever the name stands for
+def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(name)
     import importlib  # noqa: PLC0415 - only when a lazy name is asked for

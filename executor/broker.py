@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -17,7 +17,7 @@ from executor.signing import machine_key
 
 
 @contextmanager
-def open_broker(settings: ExecutorSettings) -> Iterator[str]:
+def open_broker(settings: ExecutorSettings) -> Generator[str]:
     """The URL of a broker that answers and is fit for jobs, for as long as the context is open.
 
     Without a configured URL this starts, or joins, the embedded broker of this configuration.
@@ -43,7 +43,7 @@ def signing_key(settings: ExecutorSettings) -> bytes:
     """
     if settings.signing_key is None:
         return machine_key(settings.home)
-    return resolve_secret(settings.signing_key, "executor.signing_key").encode()
+    return resolve_secret("executor.signing_key", settings.signing_key).encode()
 
 
 def _with_password(settings: ExecutorSettings) -> str:
@@ -56,7 +56,7 @@ def _with_password(settings: ExecutorSettings) -> str:
         )
     if settings.broker_password is None:
         return url
-    password = quote(resolve_secret(settings.broker_password, "executor.broker_password"), safe="")
+    password = quote(resolve_secret("executor.broker_password", settings.broker_password), safe="")
     if parts.scheme == "unix":
         return urlunsplit(parts._replace(query=f"{parts.query}&password={password}".lstrip("&")))
     user, _, address = parts.netloc.rpartition("@")
@@ -83,7 +83,7 @@ def check_broker(url: str) -> None:
         connection.close()
     if info.get("redis_mode") == "cluster" or info.get("cluster_enabled"):
         raise SettingsInvalid(
-            message="The broker is a Redis Cluster: a job's keys lie on several of its nodes, and moves are atomic on one.",
+            message="The broker is a Redis Cluster: a job's keys lie on several nodes, and moves are atomic on one.",
             hint="Use a single Redis or Valkey, with Sentinel if it must not go away.",
         )
     policy = info.get("maxmemory_policy", "noeviction")

@@ -10,8 +10,8 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict
 from typing import BinaryIO, Literal
 
@@ -145,7 +145,7 @@ class Executor:
             )
         return job
 
-    async def watch(self, job_id: str, *, owner: str, timeout_s: float) -> AsyncIterator[Job]:
+    async def watch(self, job_id: str, *, owner: str, timeout_s: float) -> AsyncGenerator[Job]:
         """The job now, then after each change and at least every second, until it is finished or `timeout_s` is over.
 
         Raises: as `get`, on the first look; a broker that goes away later is waited for.
@@ -156,10 +156,8 @@ class Executor:
             job = await self.get(job_id, owner=owner)
             yield job
             while not job.is_finished and (left := until - time.monotonic()) > 0:
-                try:
+                with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), min(left, _LOOK_EVERY_S))
-                except TimeoutError:
-                    pass  # noqa: S110, SIM105 - time to look again
                 changed.clear()
                 try:
                     job = await self.get(job_id, owner=owner)
@@ -264,8 +262,15 @@ class Executor:
             following = Cursor(job.id, job.attempt, stored.next_offset).encode()
         return ResultPage(stored.columns, stored.rows, place.offset, following, complete=stored.complete)
 
-    async def export(self, job_id: str, *, owner: str, format: ExportFormat, out: BinaryIO) -> None:  # noqa: A002 - the word users know
-        """Writes the whole result to `out` in one of four formats, streaming; ``json`` is JSON lines. Raises as `page`."""
+    async def export(
+        self,
+        job_id: str,
+        *,
+        owner: str,
+        format: ExportFormat,  # noqa: A002 - the word users know
+        out: BinaryIO,
+    ) -> None:
+        """Writes the whole result to `out`, streaming; ``json`` is JSON lines. Raises as `page`."""
         job = await self.get(job_id, owner=owner)
         self._check_readable(job)
         if job.state is not JobState.SUCCEEDED:

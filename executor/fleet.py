@@ -96,7 +96,7 @@ class WorkerFleet:
             "log_level": self._log_level,
         }
         with self.log_file.open("ab") as output:
-            child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            child = subprocess.Popen(
                 [sys.executable, "-m", "executor.worker"],
                 stdin=subprocess.PIPE,
                 stdout=output,

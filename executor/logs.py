@@ -1,4 +1,4 @@
-"""JSON lines on standard error: a constant event as ``event``, data beside it. Set up once, at the edge of a process."""
+"""JSON lines on standard error: a constant event as ``event``, data beside it. Set up once, at a process's edge."""
 
 from __future__ import annotations
 

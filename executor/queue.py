@@ -29,9 +29,7 @@ def ticket_template(namespace: str) -> str:
     The body is not base64 (kombu's ``body_encoding`` option), so that a script can write into it.
     """
     queue = queue_name(namespace)
-    body = json.dumps(
-        [["@JOB@", "@ATTEMPT@"], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
-    )
+    body = json.dumps([["@JOB@", "@ATTEMPT@"], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}])
     headers = {
         "lang": "py",
         "task": TASK,
@@ -88,7 +86,7 @@ def make_celery(namespace: str, broker_url: str, execute: Callable[[str, str], N
     events, no time limits, because the job's row has them all; a lost connection cancels nothing.
     """
     from celery import Celery  # noqa: PLC0415 - only workers pay for Celery
-    from kombu import Queue  # noqa: PLC0415 - as above
+    from kombu.entity import Queue  # noqa: PLC0415 - as above
 
     app = Celery("awaitsql", broker=kombu_url(broker_url), set_as_current=False)
     queue = queue_name(namespace)

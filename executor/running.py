@@ -14,7 +14,7 @@ Stop = Literal["cancelled", "lost", "left"]
 """Why a running job is stopped from outside: asked for; the lease went to another worker; this worker leaves."""
 
 
-class StoppedFromOutside(Exception):  # noqa: N818 - not an error: somebody asked for it
+class StoppedFromOutside(Exception):
     """Raised in the running thread where it notices that it was told to stop."""
 
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -40,7 +40,7 @@ class ChangeListener:
                 await self._task
 
     @contextmanager
-    def listen(self, job_id: str) -> Iterator[asyncio.Event]:
+    def listen(self, job_id: str) -> Generator[asyncio.Event]:
         """An event that is set whenever the job may have changed."""
         event = asyncio.Event()
         self._waiting.setdefault(job_id, set()).add(event)

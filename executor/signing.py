@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +68,10 @@ def machine_key(home: Path) -> bytes:
             draft = home / f".signing.{os.getpid()}.{secrets.token_hex(4)}"
             draft.touch(mode=0o600)
             draft.write_text(secrets.token_hex(32), encoding="ascii")
-            try:
-                # link, not rename: whoever comes second keeps the first one's key
+            # link, not rename: whoever comes second keeps the first one's key
+            with suppress(FileExistsError):
                 os.link(draft, path)
-            except FileExistsError:
-                pass  # noqa: S110, SIM105 - the other process won, its key is ours
-            finally:
-                draft.unlink()
+            draft.unlink()
         return bytes.fromhex(path.read_text(encoding="ascii").strip())
     except (OSError, ValueError) as error:
         raise SettingsInvalid(

@@ -207,4 +207,13 @@ class SourceSchema:
             )
             for t in raw["tables"]
         )
-        return cls(**{**raw, "tables": tables, "functions": tuple(raw["functions"])})
+        return cls(
+            source=raw["source"],
+            dialect=raw["dialect"],
+            default_schema=raw["default_schema"],
+            tables=tables,
+            functions=tuple(raw["functions"]),
+            server_version=raw["server_version"],
+            inspected_at=raw["inspected_at"],
+            fingerprint=raw["fingerprint"],
+        )

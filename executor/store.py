@@ -217,13 +217,12 @@ class ClientStore:
 
     async def workers_alive(self) -> int:
         """How many workers have beaten in the last seconds."""
-        seconds, micros = cast("tuple[int, int]", await self._redis.time())
+        seconds, micros = await self._redis.time()
         return int(await self._redis.zcount(f"{self._ns}:workers", seconds + micros / 1e6, "+inf"))
 
     async def schema(self, source: str) -> str | None:
         """The source's schema as a worker last stored it (JSON)."""
         return cast("str | None", await self._redis.get(f"{self._ns}:schema:{source}"))
-
 
 
 class WorkerStore:
@@ -238,7 +237,7 @@ class WorkerStore:
             for name in ("claim", "beat", "finish", "enrol", "depart", "reap")
         }
 
-    def _run(self, name: str, *args: object) -> Any:  # noqa: ANN401 - what a script answers
+    def _run(self, name: str, *args: object) -> Any:
         return self._scripts[name](args=[str(a) for a in args])
 
     def check_key(self, signer: Signer) -> None:

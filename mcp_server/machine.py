@@ -5,14 +5,16 @@ For every command that runs jobs itself. Speaks no protocol; with ``workers=0`` 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from executor import Executor, ExecutorSettings, WorkerFleet, open_broker, signing_key
 
 
 @asynccontextmanager
-async def running_machine(settings: ExecutorSettings, *, workers: int, log_level: str = "INFO") -> AsyncIterator[Executor]:
+async def running_machine(
+    settings: ExecutorSettings, *, workers: int, log_level: str = "INFO"
+) -> AsyncGenerator[Executor]:
     """The executor's front door, with `workers` worker processes behind it that end with this process.
 
     Raises:

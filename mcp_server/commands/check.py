@@ -32,7 +32,7 @@ async def _check(settings: Settings, source: str, sql: str, *, as_json: bool) ->
     async with running_machine(settings.executor, workers=1) as executor:
         try:
             statement = await checked_statement(
-                executor, sql, source=source, grant=Grant.open(), limits=settings.executor.limits.limits()
+                executor, sql, source=source, grant=Grant.everything(), limits=settings.executor.limits.limits()
             )
         except StatementRefused as refused:
             say_error(Console(stderr=True, highlight=False), refused, sql=sql, as_json=as_json)

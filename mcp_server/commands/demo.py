@@ -42,7 +42,7 @@ _SLOW: dict[str, str] = {
         "FROM range(25000000) AS g(n) GROUP BY 1 ORDER BY 1"
     ),
 }
-"""A statement that is honestly slow on any database of that dialect, and gives 2,000 rows: for the reader's own file."""
+"""Honestly slow on any database of that dialect, with 2,000 rows: for the reader's own file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,8 @@ async def _demo(console: Console, databases: Sequence[str], source: str) -> int:
         began = time.monotonic()
         try:
             async with Client(stdio_client(server, errlog=errors), read_timeout_seconds=300) as client:
-                console.print(f"An MCP client is connected to [bold]awaitsql serve[/] ({time.monotonic() - began:.1f} s)\n")
+                took = time.monotonic() - began
+                console.print(f"An MCP client is connected to [bold]awaitsql serve[/] ({took:.1f} s)\n")
                 await _run(console, client, source, is_demo=not databases)
         except ExecutorError:
             raise
@@ -98,14 +99,14 @@ async def _demo(console: Console, databases: Sequence[str], source: str) -> int:
     return Exit.DONE
 
 
-async def _run(console: Console, client: Any, source: str, *, is_demo: bool) -> None:  # noqa: ANN401 - mcp.Client, loaded late
+async def _run(console: Console, client: Any, source: str, *, is_demo: bool) -> None:
     script = await _script(client, source, is_demo=is_demo)
     await _quick(console, client, source, *script.quick)
     await _slow(console, client, source, *script.slow)
     await _refused(console, client, source, *script.refused)
 
 
-async def _script(client: Any, source: str, *, is_demo: bool) -> Script:  # noqa: ANN401 - mcp.Client
+async def _script(client: Any, source: str, *, is_demo: bool) -> Script:
     if is_demo:
         from executor import demo_questions  # noqa: PLC0415 - only the demo's own data has these
 
@@ -115,10 +116,14 @@ async def _script(client: Any, source: str, *, is_demo: bool) -> Script:  # noqa
     dialect = next(s["dialect"] for s in listed if s["name"] == source)
     tables = (await client.call_tool("describe_tables", {"source": source})).structured_content["tables"]
     if not tables:
-        return Script(("How is one plus one?", "SELECT 1 + 1 AS two"), ("Count slowly.", _SLOW[dialect]), ("Make a table.", "CREATE TABLE t (x INT)"))
+        return Script(
+            ("How much is one and one?", "SELECT 1 + 1 AS two"),
+            ("Something that takes a while: count and group several million numbers.", _SLOW[dialect]),
+            ("Make a table.", "CREATE TABLE t (x INT)"),
+        )
     name = _quoted(tables[0])
     return Script(
-        (f"What is in {tables[0]['name']}?", f"SELECT * FROM {name} LIMIT 5"),
+        (f"What is in {tables[0]['name']}?", f"SELECT * FROM {name} LIMIT 5"),  # noqa: S608 - the guard decides, as for any SQL
         ("Something that takes a while: count and group several million numbers.", _SLOW[dialect]),
         (f"Please drop {tables[0]['name']}.", f"DROP TABLE {name}"),
     )
@@ -141,22 +146,23 @@ def _preview(view: dict[str, Any], rows: int) -> None:
     print_table([ResultColumn(**c) for c in view["columns"]], view["rows"][:rows])
 
 
-async def _quick(console: Console, client: Any, source: str, question: str, sql: str) -> None:  # noqa: ANN401 - mcp.Client
+async def _quick(console: Console, client: Any, source: str, question: str, sql: str) -> None:
     _ask(console, 1, "A quick question: the rows come inside the call", question, sql)
     began = time.monotonic()
     view = (await client.call_tool("query", {"sql": sql, "source": source})).structured_content
     _check_no_error(view)
     _preview(view, 10)
-    console.print(f"→ {view['state']}, {view['row_count']:,} rows, {(time.monotonic() - began) * 1000:.0f} ms, job {view['job_id']}\n")
+    took_ms = (time.monotonic() - began) * 1000
+    console.print(f"→ {view['state']}, {view['row_count']:,} rows, {took_ms:.0f} ms, job {view['job_id']}\n")
 
 
-async def _slow(console: Console, client: Any, source: str, question: str, sql: str) -> None:  # noqa: ANN401 - mcp.Client
+async def _slow(console: Console, client: Any, source: str, question: str, sql: str) -> None:
     _ask(console, 2, "A slow question: a handle at once, then progress, then pages", question, sql)
     began = time.monotonic()
     view = (await client.call_tool("query", {"sql": sql, "source": source, "wait_seconds": 1})).structured_content
     _check_no_error(view)
-    console.print(f"→ after {time.monotonic() - began:.1f} s: {view['state']}, job {view['job_id']}; the assistant is free to go on")
-    job_id = view["job_id"]
+    job_id, took_s = view["job_id"], time.monotonic() - began
+    console.print(f"→ after {took_s:.1f} s: {view['state']}, job {job_id}; the assistant is free to go on")
     with Progress(
         SpinnerColumn(), TextColumn("get_job: {task.description}"), TimeElapsedColumn(), console=console, transient=True
     ) as progress:
@@ -173,13 +179,14 @@ async def _slow(console: Console, client: Any, source: str, question: str, sql: 
     console.print(f"→ {view['state']} after {time.monotonic() - began:.1f} s, {view['row_count']:,} rows")
     console.print(f"  the model was given {len(json.dumps(view)):,} characters, whatever the result's size")
     page = (await client.call_tool("get_rows", {"job_id": job_id, "limit": 1000})).structured_content
-    page = (await client.call_tool("get_rows", {"job_id": job_id, "cursor": page["next_cursor"], "limit": 3})).structured_content
+    following = {"job_id": job_id, "cursor": page["next_cursor"], "limit": 3}
+    page = (await client.call_tool("get_rows", following)).structured_content
     console.print(f"→ page 2, from row {page['offset'] + 1:,}:")
     _preview(page, 3)
     console.print()
 
 
-async def _refused(console: Console, client: Any, source: str, question: str, sql: str) -> None:  # noqa: ANN401 - mcp.Client
+async def _refused(console: Console, client: Any, source: str, question: str, sql: str) -> None:
     _ask(console, 3, "A question that would write: refused before the database sees it", question, sql)
     told = (await client.call_tool("query", {"sql": sql, "source": source})).structured_content["error"]
     console.print(Text(f"→ {told['code']}: {told['message']}", style="red"))

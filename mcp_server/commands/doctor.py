@@ -53,7 +53,9 @@ def _settings_checks(settings: Settings) -> list[Check]:
     found = [
         Check("configuration", "ok", f"sources: {names}")
         if names
-        else Check("configuration", "error", "no source is configured", "Add --db FILE_OR_URL, or [executor.sources.NAME].")
+        else Check(
+            "configuration", "error", "no source is configured", "Add --db FILE_OR_URL or [executor.sources.NAME]."
+        )
     ]
     try:
         executor.home.mkdir(parents=True, exist_ok=True, mode=0o700)

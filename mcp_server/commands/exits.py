@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from executor import ErrorCode, ExecutorError
+from mcp_server.sql import StatementRefused
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,18 +32,8 @@ class Exit(IntEnum):
     """Ctrl-C; the job was cancelled."""
 
 
-class Told(Protocol):
-    """Any of our errors: code, message, hint, position."""
-
-    @property
-    def code(self) -> str: ...
-    @property
-    def message(self) -> str: ...
-    @property
-    def hint(self) -> str: ...
-    @property
-    def position(self) -> int | None: ...
-
+Told = ExecutorError | StatementRefused
+"""Both tell a code, a message, a hint and a position."""
 
 _UNAVAILABLE = {
     ErrorCode.EXECUTOR_UNAVAILABLE,

@@ -67,6 +67,7 @@ async def _cancel(executor: Executor, job: Job, owner: str, console: Console) ->
 
 def run_until_interrupted(main: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
     """Runs `main`; SIGINT and SIGTERM cancel it, and everything it opened is closed before this returns."""
+
     async def run() -> Answer:
         task = asyncio.current_task()
         if task is not None:

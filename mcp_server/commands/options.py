@@ -42,9 +42,7 @@ class Where:
             return found
         from mcp_server.commands.demo_source import demo_databases  # noqa: PLC0415 - as above
 
-        return load_settings(
-            config=None, databases=demo_databases(found.executor.state_dir), environ=os.environ
-        )
+        return load_settings(config=None, databases=demo_databases(found.executor.state_dir), environ=os.environ)
 
 
 def chosen_source(settings: Settings, source: str | None) -> str:

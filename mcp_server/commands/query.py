@@ -63,7 +63,7 @@ async def _query(
         limits = replace(limits, max_rows=min(max_rows, limits.max_rows))
     async with running_machine(settings.executor, workers=1) as executor:
         try:
-            statement = await checked_statement(executor, sql, source=source, grant=Grant.open(), limits=limits)
+            statement = await checked_statement(executor, sql, source=source, grant=Grant.everything(), limits=limits)
         except StatementRefused as refused:
             say_error(console, refused, sql=sql, as_json=as_json)
             return Exit.REFUSED

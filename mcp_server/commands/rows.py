@@ -6,9 +6,10 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -30,7 +31,7 @@ _RIGHT = ("int", "double", "float", "decimal", "numeric", "real", "bigint", "sma
 def refuse_binary_terminal(format: RowFormat, output: Path | None) -> None:  # noqa: A002 - the word users know
     """Raises `SettingsInvalid` before any work when binary rows would go to a terminal, or a table to a file."""
     if format in ("parquet", "arrow") and output is None and sys.stdout.isatty():
-        raise SettingsInvalid(message=f"{format} is binary and standard output is a terminal.", hint="Add --output FILE.")
+        raise SettingsInvalid(message=f"{format} is binary, standard output a terminal.", hint="Add --output FILE.")
     if format == "table" and output is not None:
         raise SettingsInvalid(message="A table is for looking at.", hint="Add --format csv, json, parquet or arrow.")
     if output is not None and not output.parent.is_dir():
@@ -52,7 +53,7 @@ def print_table(columns: Sequence[ResultColumn], rows: Sequence[Sequence[Any]]) 
     console.print(table)
 
 
-def _cell(value: Any) -> Text:  # noqa: ANN401 - a cell
+def _cell(value: Any) -> Text:
     if value is None:
         return Text("NULL", style="dim")
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -82,13 +83,21 @@ async def write_result(
         await executor.export(job.id, owner=owner, format=format, out=sys.stdout.buffer)
         sys.stdout.buffer.flush()
         return f"{count:,} rows"
+    with whole_file(output) as out:
+        await executor.export(job.id, owner=owner, format=format, out=out)
+        size = out.tell()
+    return f"{count:,} rows in {output} ({size:,} bytes)"
+
+
+@contextmanager
+def whole_file(output: Path) -> Generator[BinaryIO]:
+    """A file that appears at `output` when the context ends well, and not at all otherwise."""
     handle, draft = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.parent)
     try:
         with os.fdopen(handle, "wb") as out:
-            await executor.export(job.id, owner=owner, format=format, out=out)
+            yield out
         Path(draft).chmod(0o644)
         Path(draft).replace(output)
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
-    return f"{count:,} rows in {output} ({output.stat().st_size:,} bytes)"

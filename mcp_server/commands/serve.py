@@ -42,7 +42,12 @@ def run_serve(
 
 
 async def _serve(
-    settings: Settings, transport: Literal["stdio", "http"], host: str | None, port: int | None, workers: int, level: str
+    settings: Settings,
+    transport: Literal["stdio", "http"],
+    host: str | None,
+    port: int | None,
+    workers: int,
+    level: str,
 ) -> None:
     asked = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     face = settings.mcp_server.model_copy(update=asked)

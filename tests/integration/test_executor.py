@@ -9,7 +9,6 @@ from machines import COUNT_A_WHILE, COUNT_FOR_EVER, OWNER, broker_of, make_shop,
 
 from executor import ErrorCode, ExecutorError, JobState, new_job_id
 
-
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -54,9 +53,7 @@ async def test_pages_join_to_the_whole_result_and_say_where_it_ends(machine):
 
 
 async def test_rows_are_readable_while_the_query_runs(machine):
-    endless = (
-        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 4000000000) SELECT n FROM r"
-    )
+    endless = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 4000000000) SELECT n FROM r"
     job = await machine.submit(endless, max_rows=100_000_000, max_bytes=10_000_000_000)
     job = await machine.until(job, JobState.RUNNING)
     async for seen in machine.executor.watch(job.id, owner=OWNER, timeout_s=20):
@@ -218,10 +215,10 @@ async def test_a_result_is_exported_whole_in_every_format(machine):
         await machine.executor.export(job.id, owner=OWNER, format=name, out=files[name])
         files[name] = io.BytesIO(files[name].getvalue())
     tables = [
-    pa.csv.read_csv(files["csv"]),
-    pa.json.read_json(files["json"]),
-    pa.parquet.read_table(files["parquet"]),
-    pa.ipc.open_file(files["arrow"]).read_all(),
+        pa.csv.read_csv(files["csv"]),
+        pa.json.read_json(files["json"]),
+        pa.parquet.read_table(files["parquet"]),
+        pa.ipc.open_file(files["arrow"]).read_all(),
     ]
 
     for table in tables:

@@ -74,7 +74,7 @@ async def test_a_frozen_worker_loses_its_lease_and_its_late_word_does_not_count(
             frozen.resume()
         first = job
         # the frozen worker wakes, notices, and is of use again
-        await until(lambda: frozen.is_running())
+        await until(frozen.is_running)
         after = await machine.run("SELECT 1")
         again = await machine.executor.get(job.id, owner=OWNER)
 
