@@ -8,6 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,51 +61,81 @@ async def test_rows_a_handle_and_a_cancelled_call_over_one_connection(file: Path
         assert (await call(client, "get_job", job_id=job["job_id"], wait_seconds=10))["state"] == "cancelled"
 
 
-async def test_a_client_that_leaves_in_the_middle_of_a_query_stops_it(file: Path) -> None:
-    async with Client(parameters(file), read_timeout_seconds=60) as client:
-        with anyio.move_on_after(0.1):
-            await client.call_tool("query", {"sql": SLOW, "wait_seconds": 40})
-    async with Client(parameters(file), read_timeout_seconds=60) as client:
-        for job in (await call(client, "list_jobs"))["jobs"]:
-            assert (await call(client, "get_job", job_id=job["job_id"], wait_seconds=10))["state"] == "cancelled"
-
-
-def test_nothing_but_the_protocol_is_written_to_standard_output(file: Path) -> None:
+@contextmanager
+def started(file: Path) -> Iterator[subprocess.Popen[str]]:
+    """A server with raw pipes, greeted."""
     asked = parameters(file)
-    server = subprocess.Popen(
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    with subprocess.Popen(
         [asked.command, *asked.args],
-        env={**(asked.env or {})},
+        env=asked.env,
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-    )
+    ) as server:
+        try:
+            send(server, {"id": 1, "method": "initialize", "params": hello})
+            send(server, {"method": "notifications/initialized"})
+            assert answer(server, 1)["serverInfo"]["name"] == "awaitsql"
+            yield server
+        finally:
+            server.kill()
+
+
+def send(server: subprocess.Popen[str], message: dict[str, Any]) -> None:
+    assert server.stdin is not None
+    server.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+    server.stdin.flush()
+
+
+def send_call(server: subprocess.Popen[str], number: int, tool: str, **arguments: Any) -> None:
+    send(server, {"id": number, "method": "tools/call", "params": {"name": tool, "arguments": arguments}})
+
+
+def answer(server: subprocess.Popen[str], number: int) -> dict[str, Any]:
+    """The result with that id; every line before it must be of the protocol."""
+    assert server.stdout is not None
+    for line in server.stdout:
+        message = json.loads(line)
+        assert message["jsonrpc"] == "2.0"
+        if message.get("id") == number:
+            return message["result"]
+    raise AssertionError("the server closed its output")
+
+
+def leave(server: subprocess.Popen[str]) -> str:
+    """Close the server's input; what it wrote after that, when it has ended."""
     assert server.stdin is not None
     assert server.stdout is not None
-    with server:
-        hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
-        send = [
-            {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello},
-            {"jsonrpc": "2.0", "method": "notifications/initialized"},
-            {
-                "jsonrpc": "2.0",
-                "id": 2,
-                "method": "tools/call",
-                "params": {"name": "query", "arguments": {"sql": "select 1 as one"}},
-            },
-        ]
-        for message in send:
-            server.stdin.write(json.dumps(message) + "\n")
-            server.stdin.flush()
-        read = [json.loads(server.stdout.readline())]
-        while read[-1].get("id") != 2:
-            read.append(json.loads(server.stdout.readline()))
+    server.stdin.close()
+    rest = server.stdout.read()
+    assert server.wait(15) == 0
+    return rest
+
+
+def test_nothing_but_the_protocol_is_written_to_standard_output(file: Path) -> None:
+    with started(file) as server:
+        send_call(server, 2, "query", sql="select 1 as one")
+        assert answer(server, 2)["structuredContent"]["rows"] == [[1]]
+        for line in leave(server).splitlines():
+            assert json.loads(line)["jsonrpc"] == "2.0"
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_query_stops_it(file: Path) -> None:
+    with started(file) as server:
+        send_call(server, 2, "query", sql=SLOW, wait_seconds=40)
+        number, states = 3, [""]
+        end = time.monotonic() + 20
+        while states != ["running"]:
+            assert time.monotonic() < end
+            send_call(server, number, "list_jobs")
+            states = [job["state"] for job in answer(server, number)["structuredContent"]["jobs"]]
+            number += 1
         began = time.monotonic()
-        server.stdin.close()
-        rest = server.stdout.read()
-        server.wait(15)
-        assert time.monotonic() - began < 15
-    assert read[-1]["result"]["structuredContent"]["rows"] == [[1]]
-    assert all(json.loads(line)["jsonrpc"] == "2.0" for line in rest.splitlines())
-    assert server.returncode == 0
+        leave(server)
+        assert time.monotonic() - began < 10
+    with started(file) as server:
+        send_call(server, 2, "list_jobs")
+        assert [job["state"] for job in answer(server, 2)["structuredContent"]["jobs"]] == ["cancelled"]
