@@ -21,9 +21,12 @@ from executor.results import ResultStore
 from executor.running import RunningJob, StoppedFromOutside
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
-from executor.store import WorkerStore, result_fields
+from executor.store import BROKER_ERRORS, WorkerStore, result_fields
 
 log = logging.getLogger(__name__)
+
+_SAY_FOR_S = 60.0
+"""How long a worker tries to tell a broker that is away how a job ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,6 @@ class Runner:
             self._check_order(job, told)
             order = Order.of(told)
             fields = self._execute(job, order, deadline_at)
-            self._finish(job, JobState.SUCCEEDED, "done", fields)
         except StoppedFromOutside:
             self._end_stopped(job)
         except Exception as error:  # noqa: BLE001 - a job must end whatever is raised in it
@@ -127,6 +129,8 @@ class Runner:
                 self._end_stopped(job)
             else:
                 self._end_failed(job, self._as_ours(error, order))
+        else:
+            self._finish(job, JobState.SUCCEEDED, "done", fields)
 
     def _check_order(self, job: RunningJob, told: dict[str, Any]) -> None:
         config = self._settings.sources.get(told["source"])
@@ -205,20 +209,34 @@ class Runner:
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
-    def _finish(self, job: RunningJob, state: JobState, reason: str, fields: dict[str, str]) -> None:
-        if not self._store.finish(job.job_id, job.attempt, self._worker, state, reason, fields):
+    def _finish(self, job: RunningJob, state: JobState, reason: str, fields: dict[str, str]) -> bool:
+        until = time.monotonic() + _SAY_FOR_S
+        while True:
+            try:
+                counts = self._store.finish(job.job_id, job.attempt, self._worker, state, reason, fields)
+                break
+            except BROKER_ERRORS as error:
+                # the rows are there; only the word is missing, and saying it twice is harmless
+                log.warning("finish_interrupted", extra={"job_id": job.job_id, "error": type(error).__name__})
+                if self._leaving or time.monotonic() > until:
+                    return False
+                time.sleep(0.2)
+        if not counts:
             log.warning("finish_refused", extra={"job_id": job.job_id, "attempt": job.attempt})
+        return counts
 
     def _end_failed(self, job: RunningJob, error: ExecutorError) -> None:
         log.info("job_failed", extra={"job_id": job.job_id, "code": str(error.code)})
         fields = {"error": json.dumps(error.as_dict())}
-        self._finish(job, JobState.FAILED, str(error.code), fields)
+        if self._finish(job, JobState.FAILED, str(error.code), fields):
+            self._results.delete(job.job_id)
 
     def _end_stopped(self, job: RunningJob) -> None:
         if job.stopped == "cancelled":
             asked = job.stop_asked_at or time.monotonic()
             after = int((time.monotonic() - asked) * 1000)
-            self._finish(job, JobState.CANCELLED, "asked", {"stopped_after_ms": str(after)})
+            if self._finish(job, JobState.CANCELLED, "asked", {"stopped_after_ms": str(after)}):
+                self._results.delete(job.job_id)
 
     def give_up(self, job: RunningJob) -> None:
         """Ends a cancelled job whose thread does not come back. The thread's own last word will not count."""

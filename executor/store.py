@@ -281,6 +281,10 @@ class WorkerStore:
         """Mends what death left behind; the ids that moved."""
         return cast("list[str]", self._run("reap", self._settings.attempts, self._settings.claim_timeout_s))
 
+    def exists(self, job_id: str) -> bool:
+        """Whether the job has a row."""
+        return bool(self._redis.exists(f"{self._ns}:job:{job_id}"))
+
     def take_stop(self) -> tuple[str, str] | None:
         """A statement that a dead worker left running: (source, query id)."""
         text = cast("str | None", self._redis.lpop(f"{self._ns}:stops"))

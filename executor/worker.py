@@ -26,6 +26,7 @@ from executor.runner import Runner
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
 from executor.store import WorkerStore, connect_sync
+from executor.sweeper import Sweeper
 from executor.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,8 @@ def run_worker(
     store = WorkerStore(settings, connection)
     signer = Signer(signing_key)
     store.check_key(signer)
-    runner = Runner(settings, store, LocalResults(settings.results_root), signer, worker)
+    results = LocalResults(settings.results_root)
+    runner = Runner(settings, store, results, signer, worker)
     app = make_celery(settings.namespace, broker_url, runner.run)
     leaving = threading.Event()
 
@@ -104,7 +106,11 @@ def run_worker(
     signal.signal(signal.SIGINT, on_signal)
     if stop_with_stdin:
         threading.Thread(target=on_stdin_end, name="awaitsql-parent", daemon=True).start()
-    with Watchdog(settings, store, runner, connection, worker, on_exhausted=leave), Reaper(store, settings.lease_s):
+    with (
+        Watchdog(settings, store, runner, connection, worker, on_exhausted=leave),
+        Reaper(store, settings.lease_s),
+        Sweeper(settings, store, results),
+    ):
         log.info("worker_started", extra={"worker": worker, "concurrency": settings.concurrency})
         controller.start()
     runner.close()

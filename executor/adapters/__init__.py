@@ -23,6 +23,11 @@ _MODULES: dict[str, tuple[str, str]] = {
 }
 
 
+def kinds() -> tuple[str, ...]:
+    """The kinds there are, in README's order."""
+    return tuple(_MODULES)
+
+
 def make_adapter(name: str, config: AnySource) -> Adapter:
     """The adapter of a source's kind, not yet connected.
 

@@ -23,6 +23,7 @@ from executor.adapters.postgres_columns import PostgresColumns, unnamed_types
 from executor.adapters.postgres_link import (
     APPLICATION,
     CANCELLED,
+    SYNTAX,
     PostgresLink,
     PostgresStream,
     classified,
@@ -30,12 +31,12 @@ from executor.adapters.postgres_link import (
 )
 from executor.adapters.postgres_role import examine_role
 from executor.adapters.postgres_schema import read_schema
-from executor.errors import ErrorCode, ExecutorError, SourceFailed
+from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.sources import PostgresSource, SourceSchema
 
 _POOL_SIZE = 8
 _POOL_WAIT_S = 5.0
-_LOCK_WAIT_S = 10.0
+_LOCK_WAIT_S = 10.0  # at most; never more than half of the statement's own time, or it would read as a timeout
 _IDLE_S = 120.0  # of an open transaction between statements: long enough for a slow result store
 _RECYCLE_S = 1800
 _EXPLAIN = re.compile(r"\s*explain\b", re.IGNORECASE)
@@ -63,6 +64,8 @@ class PostgresSession(Session):
 
     def run(self, sql: str) -> Rows:
         """See `Session.run`. Queries go through COPY, which takes nothing else; EXPLAIN is run as it is."""
+        if not sql.strip():
+            raise StatementFailed(ErrorCode.STATEMENT_FAILED, "There is no statement.")
         if self._has_run:
             self._begin_again()
         self._has_run = True
@@ -104,7 +107,7 @@ class PostgresSession(Session):
     def _set_limits(self) -> None:
         limits = {
             "statement_timeout": f"{max(1, round(self._timeout_s * 1000))}",
-            "lock_timeout": f"{max(1, round(min(_LOCK_WAIT_S, self._timeout_s) * 1000))}",
+            "lock_timeout": f"{max(1, round(min(_LOCK_WAIT_S, self._timeout_s / 2) * 1000))}",
             "idle_in_transaction_session_timeout": f"{round(_IDLE_S * 1000)}",
             "DateStyle": "ISO",
             "IntervalStyle": "postgres",
@@ -114,7 +117,7 @@ class PostgresSession(Session):
         if self._link.checks_clients:
             limits["client_connection_check_interval"] = "1000"
         told = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in limits.items())
-        self._link.row(f"SELECT {told}")
+        self._link.row(f"SELECT pg_advisory_unlock_all(), {told}")  # such locks outlive their transaction
 
     def _begin_again(self) -> None:
         self._end_stream()
@@ -144,6 +147,10 @@ class PostgresSession(Session):
         except adbc.Error as error:
             if error.sqlstate == CANCELLED:
                 self._interrupter.check()
+            if characters_before and error.sqlstate == SYNTAX:  # it was prepared, so it is SQL: but not a query
+                raise StatementFailed(
+                    ErrorCode.STATEMENT_FAILED, "Only statements that read tables may run here."
+                ) from error
             if characters_before:
                 raise classified(self._source, error, characters_before=characters_before) from error
             raise

@@ -38,7 +38,12 @@ _EXACT: dict[str, pa.DataType] = {
 }
 """The type that each exact one must come as: another type of the same name (in a schema of its own) does not."""
 
-_STORED: dict[str, pa.DataType] = {"numeric": pa.string(), "json": pa.string(), "jsonb": pa.string(), "uuid": pa.binary(16)}
+_STORED: dict[str, pa.DataType] = {
+    "numeric": pa.string(),
+    "json": pa.string(),
+    "jsonb": pa.string(),
+    "uuid": pa.binary(16),
+}
 """Exact too, behind an Arrow extension type whose storage this is."""
 
 _OTHER_CASTS = {"oid": "int8"}

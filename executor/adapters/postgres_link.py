@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import adbc_driver_postgresql.dbapi as adbc
 import psycopg
 import pyarrow as pa
+from adbc_driver_manager import AdbcStatusCode
 from adbc_driver_manager._reader import AdbcRecordBatchReader  # the public reader hides a broken stream's SQLSTATE
 
 from executor.adapters.base import BATCH_BYTES
@@ -20,6 +21,7 @@ from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFai
 from executor.sources import PostgresSource
 
 APPLICATION = "awaitsql"
+SYNTAX = "42601"
 CANCELLED = "57014"
 """The SQLSTATE of a statement that was stopped: by a timeout or by someone."""
 
@@ -28,11 +30,12 @@ _USE_COPY = "adbc.postgresql.use_copy"
 
 _BUSY = frozenset({"53300", "55P03", "40P01", "57P03", "40001"})
 _AUTH = frozenset({"28000", "28P01"})
+_CONNECTION_STATUS = frozenset({AdbcStatusCode.IO, AdbcStatusCode.TIMEOUT, AdbcStatusCode.UNAUTHENTICATED})
 _AWAY = frozenset({"57P01", "57P02", "57P05", "25P03", "3D000", "58030", "25P04"})
 
 
 def conninfo(source: str, config: PostgresSource) -> str:
-    """libpq's connection string, with the password. Never to be logged or put into a message.
+    """Libpq's connection string, with the password. Never to be logged or put into a message.
 
     Raises:
         SourceFailed: ``source_auth_failed`` when the secret is not there; ``source_unavailable`` for an unreadable url.
@@ -171,7 +174,7 @@ def classified(source: str, error: BaseException, *, characters_before: int = 0)
     """
     sqlstate: str | None = getattr(error, "sqlstate", None)
     if sqlstate is None:
-        return _unanswered(source, str(error))
+        return _without_sqlstate(source, error)
     if sqlstate in _AUTH:
         return _refused(source)
     if sqlstate in _BUSY or sqlstate.startswith("53"):
@@ -210,9 +213,23 @@ def _primary(error: BaseException) -> tuple[str, str, int | None]:
     return message, details.get("PG_DIAG_MESSAGE_HINT", ""), int(at) if at.isdigit() else None
 
 
+def _without_sqlstate(source: str, error: BaseException) -> ExecutorError:
+    """An error that the server did not give: the driver's own, or the connection's."""
+    lost = isinstance(error, psycopg.Error) or getattr(error, "status_code", None) in _CONNECTION_STATUS
+    if lost or isinstance(error, OSError):
+        return _unanswered(source, str(error))
+    return StatementFailed(
+        ErrorCode.STATEMENT_FAILED,
+        f"The rows of source {source} could not be read ({type(error).__name__}).",
+        hint="Cast the columns to text to see which one it is.",
+    )
+
+
 def _unanswered(source: str, text: str) -> ExecutorError:
-    """Why there is no connection. libpq keeps the SQLSTATE of a refused connection to itself, so here, and only here,
-    its text is looked at; in a language we do not read, it is ``source_unavailable``.
+    """Why there is no connection.
+
+    libpq keeps the SQLSTATE of a refused connection to itself, so here, and only here, its text is looked at; in a
+    language we do not read, it is ``source_unavailable``.
     """
     if any(word in text for word in ("authentication failed", "no password supplied", "no pg_hba.conf entry")) or (
         'role "' in text and "FATAL" in text

@@ -90,7 +90,10 @@ class SQLiteSession(Session):
         with self._stop_explained():
             self._cursor = self._connection.execute(sql)
             first_rows = self._cursor.fetchmany(_FIRST_ROWS)
-        making = WideningRows([str(d[0]) for d in self._cursor.description or ()])
+        told = self._cursor.description
+        if told is None:  # nothing, or a statement that had nothing to do (REINDEX without an index)
+            raise StatementFailed(ErrorCode.STATEMENT_FAILED, "Only statements that read tables may run here.")
+        making = WideningRows([str(d[0]) for d in told])
         first = making.batch(first_rows)
         return Rows(first.schema, self._batches(self._cursor, making, first))
 

@@ -149,6 +149,6 @@ class ResultStore(Protocol):
         """Remove every attempt of a job. Nothing to remove is no error."""
         ...
 
-    def expire(self, keep: Callable[[str], bool]) -> int:
-        """Delete each job for whose id `keep` says False. Returns how many were deleted."""
+    def expire(self, keep: Callable[[str], bool], *, min_age_s: float = 0.0) -> int:
+        """Delete each job last written `min_age_s` seconds ago or more for whose id `keep` says False; how many."""
         ...

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 import uuid
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
@@ -109,15 +110,15 @@ class LocalResults:
             return
         shutil.rmtree(going, ignore_errors=True)
 
-    def expire(self, keep: Callable[[str], bool]) -> int:
-        """Delete each job for whose id `keep` says False, and what an interrupted delete left."""
+    def expire(self, keep: Callable[[str], bool], *, min_age_s: float = 0.0) -> int:
+        """Delete each job of that age for whose id `keep` says False, and what an interrupted delete left."""
         deleted = 0
         if not self._root.is_dir():
             return 0
         for folder in list(self._root.iterdir()):
             if folder.name.startswith(_GOING):
                 shutil.rmtree(folder, ignore_errors=True)
-            elif _JOB_ID.fullmatch(folder.name) and folder.is_dir() and not keep(folder.name):
+            elif _JOB_ID.fullmatch(folder.name) and _age_s(folder) >= min_age_s and not keep(folder.name):
                 self.delete(folder.name)
                 deleted += 1
         return deleted
@@ -129,6 +130,14 @@ class LocalResults:
 
     def _attempt(self, job_id: str, attempt: int) -> Path:
         return self._job(job_id) / str(int(attempt))
+
+
+def _age_s(folder: Path) -> float:
+    """Seconds since an attempt was begun or published there; none for what is gone meanwhile."""
+    try:
+        return time.time() - folder.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _expired() -> ResultFailed:
