@@ -1,0 +1,12 @@
+"""The SQL guard: untrusted text in, a `Statement` or a refusal out. Knows no protocol, opens no source, runs nothing.
+
+Fail closed: whatever is not on a list, or goes wrong on the way, is refused.
+"""
+
+from __future__ import annotations
+
+from mcp_server.sql.checked import Checked
+from mcp_server.sql.guard import RULES, check
+from mcp_server.sql.refusal import RefusalCode, StatementRefused
+
+__all__ = ["RULES", "Checked", "RefusalCode", "StatementRefused", "check"]

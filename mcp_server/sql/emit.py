@@ -1,0 +1,54 @@
+"""Rule 8: the one text that runs is written from the tree, read again, and held to the same lists once more."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from mcp_server.sql.calls import allow_calls
+from mcp_server.sql.checked import Checked
+from mcp_server.sql.nodes import allow_nodes
+from mcp_server.sql.parse import parse_tokens
+from mcp_server.sql.refusal import RefusalCode, StatementRefused
+
+
+def emit(checked: Checked) -> None:
+    """Write the text and check that it says what the tree says.
+
+    Raises:
+        StatementRefused: ``construct_not_allowed`` when the text does not read as the tree it was written from.
+    """
+    text = checked.generate(checked.tree)
+    again = parse_tokens(checked, checked.dialect.tokenize(text), text)
+    if again != checked.tree and checked.generate(again) != text:
+        raise _differs()
+    allow_nodes(again, checked.rules.name)
+    allow_calls(checked, again)
+    _hold_tables(checked, again)
+    checked.text = f"{checked.explain} {text}" if checked.explain else text
+    checked.shown = f"{checked.explain} {checked.shown or text}" if checked.explain else checked.shown or text
+
+
+def _hold_tables(checked: Checked, tree: exp.Expr) -> None:
+    """Every table of the text is one that was granted, or one of our own names for a CTE."""
+    ctes = {
+        alias.this.name
+        for cte in tree.find_all(exp.CTE)
+        if isinstance(alias := cte.args.get("alias"), exp.TableAlias) and alias.this is not None
+    }
+    for table in tree.find_all(exp.Table):
+        if not isinstance(table.this, exp.Identifier):
+            continue
+        db = table.args.get("db")
+        if db is None:
+            if table.this.name not in ctes:
+                raise _differs()
+        elif table.args.get("catalog") or (db.name, table.this.name) not in checked.tables:
+            raise _differs()
+
+
+def _differs() -> StatementRefused:
+    return StatementRefused(
+        RefusalCode.CONSTRUCT_NOT_ALLOWED,
+        "The SQL uses syntax that cannot be written anew without changing it.",
+        hint="Write it in plainer terms.",
+    )

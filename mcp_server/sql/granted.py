@@ -1,0 +1,122 @@
+"""Which tables of a source exist for a principal, and what of them. Knows the policy's nouns and no SQL text.
+
+A partition has its parent's rule as well as its own. A view that reaches a table with a rule does not exist unless
+the grant names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from executor import Column, SourceSchema, Table
+from mcp_server.policy import Grant, Mask, Predicate, TableGrant
+from mcp_server.sql.dialects import DialectRules
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedTable:
+    """One table as the principal sees it: its columns without those denied, masks by column, filters to AND.
+
+    `plain` is True when nothing of it is hidden.
+    """
+
+    table: Table
+    columns: tuple[Column, ...]
+    masks: dict[str, Mask]
+    filters: tuple[Predicate, ...]
+    plain: bool
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Schema and name as the database spells them."""
+        return (self.table.schema, self.table.name)
+
+
+class Granted:
+    """The tables of one source schema under one grant. Nothing is worked out before it is asked for."""
+
+    def __init__(self, schema: SourceSchema, grant: Grant, rules: DialectRules) -> None:
+        self._schema = schema
+        self._grant = grant
+        self._rules = rules
+        self._exact: dict[tuple[str, str], Table] | None = None
+        self._folded: dict[tuple[str, str], Table] = {}
+
+    def _by_name(self) -> dict[tuple[str, str], Table]:
+        if self._exact is None:
+            self._exact = {(t.schema, t.name): t for t in self._schema.tables}
+            if self._rules.folds == "any":
+                self._folded = {(s.lower(), n.lower()): t for (s, n), t in self._exact.items()}
+        return self._exact
+
+    def find(self, schema: str, name: str) -> GrantedTable | None:
+        """The table that `schema` and `name`, folded by the dialect's rules, stand for; schema "" is the default."""
+        exact = self._by_name()
+        key = (schema or self._schema.default_schema, name)
+        table = exact.get(key)
+        if table is None and self._rules.folds == "any":
+            table = self._folded.get((key[0].lower(), key[1].lower()))
+        return None if table is None else self._grant_of(table)
+
+    def _grant_of(self, table: Table) -> GrantedTable | None:
+        rules = self._rules_of(table)
+        if rules is None:
+            return None
+        if table.kind == "view" and (table.schema, table.name) not in self._grant.views:
+            for reached in self._reached(table):
+                below = self._rules_of(reached)
+                if below is None or any(rule.protects for rule in below):
+                    return None
+        if not any(rule.protects for rule in rules):
+            return GrantedTable(table, table.columns, {}, (), plain=True)
+        columns = tuple(c for c in table.columns if all(r.columns is None or c.name in r.columns for r in rules))
+        masks = {name: mask for rule in rules for name, mask in rule.masks}
+        filters = tuple(rule.rows for rule in rules if rule.rows is not None)
+        plain = len(columns) == len(table.columns) and not filters and not any(c.name in masks for c in columns)
+        return GrantedTable(table, columns, masks, filters, plain)
+
+    def _rules_of(self, table: Table) -> list[TableGrant] | None:
+        """The table's own rule and those of the tables it is a partition of; None when it is not granted."""
+        own = self._grant.rule(table.schema, table.name)
+        if own is None:
+            return None
+        rules = [own]
+        seen = {(table.schema, table.name)}
+        parent = table.partition_of
+        while parent is not None and parent not in seen:
+            seen.add(parent)
+            rule = self._grant.rule(*parent)
+            if rule is None:
+                return None
+            rules.append(rule)
+            above = self._by_name().get(parent)
+            parent = above.partition_of if above is not None else None
+        return rules
+
+    def _reached(self, view: Table) -> Iterable[Table]:
+        """Every table below `view`, through other views."""
+        seen: set[tuple[str, str]] = set()
+        waiting = list(view.reads)
+        while waiting:
+            name = waiting.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            table = self._by_name().get(name)
+            # What a view reads and introspection did not show is outside the source schema: it can have no rule.
+            if table is None:
+                continue
+            yield table
+            waiting.extend(table.reads)
+
+    def suggestion(self, name: str) -> str:
+        """The granted table whose name is most like `name`, written as a caller would write it, or ""."""
+        names: dict[str, str] = {}
+        for table in self._schema.tables:
+            if self._grant_of(table) is not None:
+                shown = table.name if table.schema == self._schema.default_schema else f"{table.schema}.{table.name}"
+                names.setdefault(table.name.lower(), shown)
+        close = get_close_matches(name.lower(), names, n=1, cutoff=0.6)
+        return names[close[0]] if close else ""

@@ -1,0 +1,79 @@
+"""Rule 7: the root gives at most one row more than is kept, so that it can be told whether there were more.
+
+The limit is set on the root itself: wrapping the query would lose its order and the names of its columns.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from mcp_server.sql.checked import Checked, position_of
+from mcp_server.sql.refusal import RefusalCode, StatementRefused
+
+
+def limit(checked: Checked) -> None:
+    """Set, or lower, the root's LIMIT.
+
+    Raises:
+        StatementRefused: ``construct_not_allowed`` for a limit that is no number.
+    """
+    cap = checked.limits.max_rows + 1
+    root = _unwrap(checked.tree)
+    checked.tree = root
+    if isinstance(root, exp.Values) and not root.args.get("alias") and len(root.expressions) <= cap:
+        return
+    if isinstance(root, exp.Values):
+        raise StatementRefused(
+            RefusalCode.CONSTRUCT_NOT_ALLOWED, f"VALUES has more than {cap - 1:,} rows.", hint="Write fewer rows."
+        )
+    node = root.args.get("limit")
+    if node is None:
+        root.set("limit", exp.Limit(expression=exp.Literal.number(cap)))
+        return
+    if isinstance(node, exp.Fetch):
+        _lower(node, "count", cap)
+        return
+    if node.expressions:
+        # ClickHouse's LIMIT n BY is another thing, and leaves no place for the limit itself in the tree.
+        return
+    if node.args.get("limit_options"):
+        raise _refused(node)
+    _lower(node, "expression", cap)
+
+
+def _unwrap(tree: exp.Expr) -> exp.Expr:
+    """``((SELECT …))`` without parentheses that say nothing: two limits on one query are an error in PostgreSQL."""
+    while isinstance(tree, exp.Subquery) and isinstance(tree.this, exp.Query | exp.Values):
+        rest = {key for key, value in tree.args.items() if value and key != "this"}
+        if rest:
+            break
+        tree = tree.this
+    return tree
+
+
+def _lower(node: exp.Expr, key: str, cap: int) -> None:
+    given = node.args.get(key)
+    options = node.args.get("limit_options")
+    if options is not None and (options.args.get("percent") or options.args.get("with_ties")):
+        raise _refused(node)
+    if isinstance(given, exp.Null) or (isinstance(given, exp.Column) and given.name.lower() == "all"):
+        node.set(key, exp.Literal.number(cap))
+    elif given is None and key == "count":
+        return
+    elif isinstance(given, exp.Literal) and not given.is_string and given.name.isdigit():
+        if int(given.name) > cap:
+            node.set(key, exp.Literal.number(cap))
+    elif isinstance(given, exp.Neg):
+        # SQLite: a negative limit is none.
+        node.set(key, exp.Literal.number(cap))
+    else:
+        raise _refused(node)
+
+
+def _refused(node: exp.Expr) -> StatementRefused:
+    return StatementRefused(
+        RefusalCode.CONSTRUCT_NOT_ALLOWED,
+        "The outermost LIMIT must be a plain number.",
+        hint="Write LIMIT and a number.",
+        position=position_of(node),
+    )

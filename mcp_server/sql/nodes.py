@@ -1,0 +1,245 @@
+"""Rule 3a: every node of the tree is of a class on the list, and carries only clauses that are on it.
+
+A root node proves nothing: ``WITH d AS (DELETE …) SELECT``, ``SELECT … INTO``, ``… FOR UPDATE`` all have a query at
+their root. What sqlglot learns to parse tomorrow is refused until somebody adds it here.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from mcp_server.sql.checked import Checked, position_of
+from mcp_server.sql.refusal import RefusalCode, StatementRefused
+
+MAX_NODES = 8_000
+
+_NODES = """
+Select Union Intersect Except SetOperation Subquery Values With CTE RecursiveWithSearch From Join Lateral Unnest Table
+TableAlias Where Group Having Qualify Order Ordered Limit Offset Fetch Distinct WindowSpec Window Filter WithinGroup
+IgnoreNulls RespectNulls HavingMax Rollup Cube GroupingSets TableSample Pivot Tuple Final PreWhere WithFill
+LimitOptions Star Column Identifier Dot Alias Aliases Paren Literal Boolean Null Interval IntervalSpan Var
+Cast TryCast Case If In Between Is Like ILike Glob SimilarTo RegexpLike RegexpILike Match MatchAgainst Escape
+And Or Xor Not Neg Add Sub Mul Div IntDiv Mod Pow DPipe SafeDPipe EQ NEQ GT GTE LT LTE NullSafeEQ NullSafeNEQ
+Any All Exists BitwiseAnd BitwiseOr BitwiseXor BitwiseNot BitwiseLeftShift BitwiseRightShift Collate AtTimeZone
+AtIndex Bracket Slice Array List Map ToMap VarMap Struct PropertyEQ Kwarg Lambda Comprehension Placeholder Parameter
+PositionalColumn
+Overlaps Distance ArrayContainsAll ArrayContainedBy ArrayOverlaps RangeN JSONExtract JSONExtractScalar JSONBExtract
+JSONBExtractScalar JSONBContains JSONBContainsTopKey JSONBContainsAnyTopKeys JSONBContainsAllTopKeys
+JSONBPathExists JSONBDeleteAtPath JSONBDelete JSONArrayContains JSONPath JSONPathRoot JSONPathKey JSONPathSubscript
+JSONPathPart JSONPathWildcard JSONPathRecursive JSONPathSlice JSONPathUnion JSONPathFilter JSONPathScript
+JSONPathSelector JSONCast JSONKeyValue JSONObject JSONObjectAgg JSONBObjectAgg JSONArray JSONArrayAgg JSONValue
+JSONExists JSONFormat JSON FormatJson OnCondition OpenJSON OpenJSONColumnDef Predicate Operator_ MatchCondition
+DataType DataTypeParam PseudoType IntervalOp ColumnDef CharacterSet CollateColumnConstraint
+NotNullColumnConstraint ColumnConstraint
+ByteString RawString National HexString BitString UnicodeString Introducer Concat Chr Char
+Anonymous AnonymousAggFunc CombinedAggFunc CombinedParameterizedAgg ParameterizedAgg Quantile ApproxQuantile
+Extract Substring Trim Position StrPosition Overlay Ceil Floor GroupConcat Max Min ArgMax ArgMin PercentileCont
+PercentileDisc Coalesce Initcap Normalize Decode DecodeCase Convert ConvertToCharset DateAdd DateSub DateDiff
+TimestampTrunc TsOrDsAdd TimeUnit WeekStart Date Timestamp Datetime Time TimestampDiff TimestampAdd
+CurrentDate CurrentTime CurrentTimestamp CurrentDatetime Localtime Localtimestamp UtcDate UtcTime UtcTimestamp
+Abs Sqrt Cbrt Factorial SafeFunc Explode Posexplode Inline Columns ArrayFilter Transform
+StartsWith TsMatch XMLElement XMLNamespace Contains GenerateSeries Grouping GroupingId
+WeekOfYear Week Year Month Day DateTrunc ToChar Left Right Upper Lower Length Sum Avg Count IsInf IsNan
+EqualNull RegexpExtract RegexpReplace Stuff Nullif Greatest Least Round Mode Median Stddev
+"""
+
+# Where these are named, any other clause that is set is refused. A clause with the value False is not set.
+_CLAUSES: dict[type[exp.Expr], frozenset[str]] = {
+    exp.Select: frozenset(
+        "with_ distinct expressions from_ joins laterals where group having qualify windows order limit offset "
+        "prewhere sample kind".split()
+    ),
+    exp.Union: frozenset("with_ this expression distinct by_name side kind on order limit offset".split()),
+    exp.Subquery: frozenset("this alias with_ joins order limit offset pivots sample laterals".split()),
+    exp.Table: frozenset(
+        "this alias db catalog joins laterals pivots ordinality rows_from sample only system_time_none".split()
+    ),
+    exp.Join: frozenset("this on side kind using method expressions match_condition global_".split()),
+    exp.Lateral: frozenset("this view outer alias cross_apply ordinality".split()),
+    exp.With: frozenset("expressions recursive search".split()),
+    exp.CTE: frozenset("this alias materialized scalar key_expressions".split()),
+    exp.Values: frozenset("expressions alias order limit offset".split()),
+    exp.Star: frozenset("except_ replace rename except replace_ ilike".split()),
+    exp.Limit: frozenset("this expression expressions offset limit_options".split()),
+    exp.Fetch: frozenset("direction count limit_options".split()),
+    exp.LimitOptions: frozenset("rows with_ties".split()),
+    exp.Pivot: frozenset(
+        "this alias expressions fields unpivot using group columns include_nulls default_on_null into_none "
+        "identify_pivot_strings prefixed_pivot_columns pivot_column_naming value_columns_alias".split()
+    ),
+    exp.Column: frozenset("this table db catalog join_mark".split()),
+}
+_CLAUSES[exp.Intersect] = _CLAUSES[exp.Except] = _CLAUSES[exp.SetOperation] = _CLAUSES[exp.Union]
+
+_ALLOWED = frozenset(
+    found for name in _NODES.split() if isinstance(found := getattr(exp, name, None), type) and issubclass(found, exp.Expr)
+)
+
+_SESSION_VALUES = (exp.SessionParameter, exp.CurrentUser, exp.SessionUser, exp.CurrentSchema, exp.CurrentCatalog)
+
+_HINTS: dict[str, str] = {
+    "into": "A query cannot write its rows anywhere; leave INTO out.",
+    "locks": "Leave FOR UPDATE or FOR SHARE out: nothing is locked by reading.",
+    "hint": "Leave the optimizer hint out.",
+    "hints": "Leave the table hint out.",
+    "settings": "Leave SETTINGS out.",
+    "format": "Leave FORMAT out.",
+    "options": "Leave OPTION out.",
+    "indexed": "Leave INDEXED BY out.",
+}
+
+
+def nodes(checked: Checked) -> None:
+    """Hold the tree to the list.
+
+    Raises:
+        StatementRefused: ``not_read_only``, ``construct_not_allowed``, ``function_not_allowed`` or ``too_complex``.
+    """
+    allow_nodes(checked.tree, checked.rules.name)
+
+
+def allow_nodes(tree: exp.Expr, dialect: str) -> None:
+    """The same for any tree; the last rule uses it on what was generated.
+
+    Raises:
+        StatementRefused: as above.
+    """
+    count = 0
+    for node in tree.walk():
+        count += 1
+        kind = type(node)
+        if kind not in _ALLOWED:
+            raise _refuse_node(node)
+        clauses = _CLAUSES.get(kind)
+        if clauses is not None:
+            for name, value in node.args.items():
+                if value and name not in clauses:
+                    raise _refuse_clause(node, name)
+        check = _CHECKS.get(kind)
+        if check is not None:
+            check(node, dialect)
+    if count > MAX_NODES:
+        raise StatementRefused(
+            RefusalCode.TOO_COMPLEX,
+            f"The SQL has {count:,} parts; {MAX_NODES:,} are allowed.",
+            hint="Split it into smaller statements.",
+        )
+
+
+def _refuse_node(node: exp.Expr) -> StatementRefused:
+    position = position_of(node)
+    if isinstance(node, exp.DML | exp.DDL | exp.Command | exp.Merge | exp.Into | exp.Lock):
+        return StatementRefused(
+            RefusalCode.NOT_READ_ONLY,
+            f"{type(node).__name__.upper()} is not possible within a query here.",
+            hint="Only reading is possible.",
+            position=position,
+        )
+    if isinstance(node, _SESSION_VALUES):
+        return StatementRefused(
+            RefusalCode.FUNCTION_NOT_ALLOWED,
+            "Values of the session, its user or the server's settings cannot be read.",
+            hint="Leave it out.",
+            position=position,
+        )
+    if isinstance(node, exp.Func):
+        return StatementRefused(
+            RefusalCode.FUNCTION_NOT_ALLOWED,
+            f"The function {node.sql_name().lower()} is not on the list of allowed functions.",
+            hint="Use an ordinary string, date, number, JSON, aggregate or window function.",
+            position=position,
+        )
+    return _construct(f"This construct is not available here: {type(node).__name__}.", node)
+
+
+def _refuse_clause(node: exp.Expr, name: str) -> StatementRefused:
+    shown = name.rstrip("_").replace("_", " ").upper()
+    code = RefusalCode.NOT_READ_ONLY if name in {"into", "locks"} else RefusalCode.CONSTRUCT_NOT_ALLOWED
+    return StatementRefused(
+        code,
+        f"The clause {shown} of {type(node).__name__.upper()} is not available here.",
+        hint=_HINTS.get(name, "Write the query without it."),
+        position=position_of(node),
+    )
+
+
+def _construct(message: str, node: exp.Expr, hint: str = "Write the query in plain SELECT terms.") -> StatementRefused:
+    return StatementRefused(RefusalCode.CONSTRUCT_NOT_ALLOWED, message, hint=hint, position=position_of(node))
+
+
+def _check_in(node: exp.Expr, dialect: str) -> None:
+    # SQLite and ClickHouse read the name after IN as a table, which here would be a column like any other.
+    field = node.args.get("field")
+    if field is not None and not (dialect == "duckdb" or isinstance(field, exp.Placeholder | exp.Parameter)):
+        raise _construct("IN needs a list or a sub-query in parentheses.", node, "Write IN (SELECT … ).")
+
+
+def _check_type(node: exp.Expr, dialect: str) -> None:
+    if node.this is exp.DType.USERDEFINED or getattr(node.this, "name", "").startswith("REG"):
+        kind = node.args.get("kind")
+        name = (kind.name if isinstance(kind, exp.Expr) else str(kind or "")).upper()
+        if name not in _SQLITE_TYPES or dialect != "sqlite":
+            raise _construct(f"A cast to {name.lower() or 'that type'} is not available.", node, "Use a built-in type.")
+
+
+_SQLITE_TYPES = frozenset({"NUMERIC", "DATE", "DATETIME", "TIMESTAMP", "STRING", "NUMBER"})
+
+
+def _check_parameter(node: exp.Expr, dialect: str) -> None:
+    name = node.this
+    if name is None or (isinstance(name, exp.Literal) and not name.is_string) or (isinstance(name, str) and name.isdigit()):
+        if dialect not in {"snowflake", "tsql"}:
+            return
+    raise _construct("Variables and named parameters are not available.", node, "Write the value itself.")
+
+
+def _check_join(node: exp.Expr, dialect: str) -> None:
+    if isinstance(node.this, exp.Table | exp.Subquery | exp.Lateral | exp.Unnest | exp.Values | exp.Final):
+        return
+    if dialect == "clickhouse" and node.args.get("kind") == "ARRAY" and not node.find(exp.Query):
+        return
+    raise _construct("This cannot be joined.", node, "Join a table or a sub-query.")
+
+
+def _check_from(node: exp.Expr, dialect: str) -> None:
+    if not isinstance(node.this, exp.Table | exp.Subquery | exp.Lateral | exp.Unnest | exp.Values | exp.Final):
+        raise _construct("This cannot be read from.", node, "Read from a table or a sub-query.")
+
+
+def _check_subquery(node: exp.Expr, dialect: str) -> None:
+    if not isinstance(node.this, exp.Query | exp.Table | exp.Values):
+        raise _construct("Only a query can stand in these parentheses.", node)
+
+
+def _check_dot(node: exp.Expr, dialect: str) -> None:
+    # ``schema.function(…)``: only PostgreSQL's own catalogue, and methods on a value in DuckDB.
+    right, left = node.args.get("expression"), node.this
+    if isinstance(right, exp.Anonymous):
+        own = isinstance(left, exp.Identifier) and left.name.lower() == "pg_catalog" and dialect == "postgres"
+        if not own and dialect != "duckdb":
+            raise StatementRefused(
+                RefusalCode.FUNCTION_NOT_ALLOWED,
+                f"The function {right.name.lower()} of a schema cannot be called.",
+                hint="Use a built-in function, without a schema.",
+                position=position_of(node),
+            )
+    elif not isinstance(right, exp.Identifier | exp.Star):
+        raise _construct("This use of a dot is not available.", node)
+
+
+def _check_final(node: exp.Expr, dialect: str) -> None:
+    if not isinstance(node.this, exp.Table):
+        raise _construct("FINAL needs a table.", node)
+
+
+_CHECKS = {
+    exp.In: _check_in,
+    exp.DataType: _check_type,
+    exp.Parameter: _check_parameter,
+    exp.Placeholder: _check_parameter,
+    exp.Join: _check_join,
+    exp.From: _check_from,
+    exp.Subquery: _check_subquery,
+    exp.Dot: _check_dot,
+    exp.Final: _check_final,
+}

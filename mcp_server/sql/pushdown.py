@@ -1,0 +1,102 @@
+"""Finds the conjuncts of a WHERE that may be copied inside a policy's sub-query, so that an index still serves.
+
+A conjunct may be copied when trying it on a hidden row can raise nothing and tell nothing: an unmasked column against
+constants of its own kind of type, with =, <, >, <=, >=, IN or BETWEEN. The original stays where it was; and as each of
+these is false on NULL, copying it is right on either side of any join.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sqlglot import exp
+
+from mcp_server.sql.checked import Checked
+from mcp_server.sql.granted import GrantedTable
+from mcp_server.sql.scopes import Scope
+
+_NUMBER = re.compile(r"(tiny|small|medium|big|huge|u)?int(eger)?[0-9]*|numeric|decimal|real|double|float[0-9]*|hugeint")
+_TEXT = re.compile(r"text|varchar|character varying|string|clob")
+
+
+def copied(checked: Checked, scope: Scope, key: str, granted: GrantedTable) -> list[exp.Expr]:
+    """Conjuncts for the table that `scope` knows as `key`, with columns written bare."""
+    where = scope.query.args.get("where")
+    if where is None or key.startswith("\0"):
+        return []
+    found: list[exp.Expr] = []
+    waiting: list[exp.Expr] = [where.this]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, exp.And):
+            waiting.extend((part.expression, part.this))
+        elif isinstance(part, exp.Paren) and isinstance(part.this, exp.And | exp.Paren):
+            waiting.append(part.this)
+        else:
+            bare = part.this if isinstance(part, exp.Paren) else part
+            one = _copy(checked, scope, key, granted, bare)
+            if one is not None:
+                found.append(one)
+    return found
+
+
+def _copy(
+    checked: Checked, scope: Scope, key: str, granted: GrantedTable, part: exp.Expr
+) -> exp.Expr | None:
+    if isinstance(part, exp.EQ | exp.LT | exp.GT | exp.LTE | exp.GTE):
+        column, constants = part.this, [part.expression]
+        if not isinstance(column, exp.Column) and isinstance(part.expression, exp.Column):
+            column, constants = part.expression, [part.this]
+    elif isinstance(part, exp.In) and part.expressions and not part.args.get("query"):
+        column, constants = part.this, part.expressions
+    elif isinstance(part, exp.Between) and not part.args.get("symmetric"):
+        column, constants = part.this, [part.args["low"], part.args["high"]]
+    else:
+        return None
+    if not isinstance(column, exp.Column):
+        return None
+    name = _own_column(checked, scope, key, granted, column)
+    if name is None:
+        return None
+    declared = next(c for c in granted.columns if c.name == name)
+    if declared.name in granted.masks or not all(_same_kind(declared.type, constant) for constant in constants):
+        return None
+    copy = part.copy()
+    for inner in copy.find_all(exp.Column):
+        inner.replace(exp.Column(this=exp.to_identifier(declared.name, quoted=True)))
+    return copy
+
+
+def _own_column(
+    checked: Checked, scope: Scope, key: str, granted: GrantedTable, column: exp.Column
+) -> str | None:
+    """The exact name of `column` if it is certainly this table's."""
+    any_case = checked.rules.folds == "any"
+
+    def fold(name: str) -> str:
+        return name.lower() if any_case else name
+
+    wanted = fold(column.name)
+    table = column.args.get("table")
+    if column.args.get("db") is not None:
+        return None
+    if table is not None:
+        if fold(table.name) != key:
+            return None
+    else:
+        for other, source in scope.sources.items():
+            if other != key and (source.columns is None or wanted in source.columns):
+                return None
+    alias = scope.sources[key].node.args.get("alias")
+    if isinstance(alias, exp.TableAlias) and alias.args.get("columns"):
+        return None
+    return next((c.name for c in granted.columns if fold(c.name) == wanted), None)
+
+
+def _same_kind(type_: str, constant: exp.Expr) -> bool:
+    word = type_.lower().split("(")[0].strip()
+    if isinstance(constant, exp.Neg):
+        constant = constant.this
+    if not isinstance(constant, exp.Literal):
+        return False
+    return bool((_TEXT if constant.is_string else _NUMBER).fullmatch(word))
