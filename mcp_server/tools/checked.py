@@ -17,10 +17,7 @@ from mcp_server.errors import ANSWERED, error_answer
 from mcp_server.tools.arguments import Arguments, read_arguments
 
 READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
-"""It changes nothing: neither in a database nor among the jobs."""
-
-SUBMITS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
-"""It makes a job, which can only read."""
+"""It changes nothing in a database; ``query`` makes a job, which can only read."""
 
 STOPS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 """It ends a job, and nothing in a database."""

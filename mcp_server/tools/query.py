@@ -15,7 +15,7 @@ from mcp_server.errors import answer, error_content
 from mcp_server.submission import checked_statement
 from mcp_server.tools.access import Access, ToolContext
 from mcp_server.tools.arguments import Arguments
-from mcp_server.tools.checked import SUBMITS, CheckedTool, checked_tool
+from mcp_server.tools.checked import READS, CheckedTool, checked_tool
 from mcp_server.tools.waiting import clamped_wait, wait_for
 from mcp_server.wire import job_view
 
@@ -73,7 +73,7 @@ def query_tool(access: Access) -> CheckedTool:
             "row_count, a summary per column. A longer query goes on as a job: poll get_job with its job_id, do not "
             "send it again. Aggregate in SQL rather than fetching many rows. A refusal says what to change."
         ),
-        annotations=SUBMITS,
+        annotations=READS,
     )
 
 

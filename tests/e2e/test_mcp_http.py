@@ -206,14 +206,6 @@ async def test_a_misspelt_table_is_refused_with_a_suggestion(served: Served) -> 
         assert "orders" in (await refused(client, "describe_tables", tables=["ordrs"]))["hint"]
 
 
-async def test_a_table_made_after_the_start_is_found(served: Served) -> None:
-    with sqlite3.connect(served.file) as made:
-        made.execute("create table if not exists news (id integer)")
-    made.close()
-    async with Client(served.url) as client:
-        assert (await call(client, "query", sql="select count(*) as n from news"))["rows"] == [[0]]
-
-
 async def test_a_statement_that_fails_in_the_database_is_an_error_with_its_job(served: Served) -> None:
     async with Client(served.url) as client:
         result = await client.call_tool("query", {"sql": "select abs(-9223372036854775808) as n"})
@@ -396,3 +388,16 @@ def test_a_page_from_elsewhere_does_not_reach_the_server(served: Served, header:
         urllib.request.urlopen(request, timeout=5)
     with refused_request.value as answer:
         assert answer.code in {403, 421}
+
+
+async def test_a_table_made_after_the_start_is_found(served: Served) -> None:
+    with sqlite3.connect(served.file) as made:
+        made.execute("create table news (id integer)")
+    made.close()
+    async with Client(served.url) as client:
+        with anyio.fail_after(20):  # a schema is read again every ten seconds at most
+            while (asked := await client.call_tool("query", {"sql": "select count(*) as n from news"})).is_error:
+                assert asked.structured_content is not None
+                assert asked.structured_content["error"]["code"] == "unknown_table"
+    assert asked.structured_content is not None
+    assert asked.structured_content["rows"] == [[0]]
