@@ -74,15 +74,15 @@ def read_schema(source: str, cursor: duckdb.DuckDBPyConnection, *, views_are_tab
         for name, kind, estimate, comment, sql in sorted(found, key=lambda f: f[0])
     )
     functions = rows(
-        "SELECT DISTINCT lower(function_name) FROM duckdb_functions()"
-        " WHERE database_name = current_database() AND NOT internal ORDER BY 1"
+        "SELECT DISTINCT function_name FROM duckdb_functions()"
+        " WHERE database_name = current_database() AND NOT internal"
     )
     return SourceSchema(
         source=source,
         dialect="duckdb",
         default_schema=_MAIN,
         tables=tables,
-        functions=tuple(name for (name,) in functions),
+        functions=tuple(sorted({name.lower() for (name,) in functions})),
         server_version=duckdb.__version__,
         inspected_at=time.time(),
     )

@@ -46,7 +46,11 @@ _STORED: dict[str, pa.DataType] = {
 }
 """Exact too, behind an Arrow extension type whose storage this is."""
 
-_OTHER_CASTS = {"oid": "int8"}
+_TEXT = "{c}::text"
+_OTHER_CASTS = {
+    "oid": "{c}::int8",
+    "inet": "CASE WHEN {c} IS NOT NULL THEN pg_catalog.format('%s', {c}) END",  # the cast adds /32, psql does not
+}
 _VOID = "void"
 _UNNAMED = re.compile(r"unnamed<oid:(\d+)>\Z")
 _NUMERIC_WORDS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
@@ -83,7 +87,7 @@ class PostgresColumns:
             before, after = "SELECT 1 FROM (", "\n) AS q"
         elif any(self._casts):
             labels = [f"c{i}" for i in range(len(self._fields))]
-            told = [f"{c}::{cast}" if cast else c for c, cast in zip(labels, self._casts, strict=True)]
+            told = [cast.format(c=c) if cast else c for c, cast in zip(labels, self._casts, strict=True)]
             before, after = f"SELECT {', '.join(told)} FROM (", f"\n) AS q({', '.join(labels)})"  # noqa: S608 # labels
         else:
             before, after = "", "\n"
@@ -131,13 +135,13 @@ _STORED_AS = {"oid": pa.int64()}
 
 
 def _cast(field: pa.Field, name: str) -> str:
-    """What the server has to cast the column to, or an empty string."""
+    """How the server has to cast column ``c``, or an empty string."""
     if _EXACT.get(name) == field.type or name == _VOID:
         return ""
     storage = getattr(field.type, "storage_type", None)
     if name in _STORED and storage == _STORED[name]:
         return ""
-    return _OTHER_CASTS.get(name, "text")
+    return _OTHER_CASTS.get(name, _TEXT)
 
 
 def _word(field: pa.Field, name: str, names: Mapping[int, str]) -> str:

@@ -25,7 +25,8 @@ from executor.adapters.sqlite_values import WideningRows
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.sources import SourceSchema, SQLiteSource
 
-_BUSY_S = 5.0
+BUSY_S = 5.0
+"""Seconds to wait for a lock of another program, or for a free connection."""
 _FIRST_ROWS = 256
 _MAX_CELL_BYTES = 100_000_000
 _PROGRESS_STEPS = 20_000  # virtual machine steps between two looks at the deadline: about a millisecond
@@ -141,7 +142,7 @@ class SQLiteAdapter(Adapter):
             self._connect,  # type: ignore[arg-type] # sqlite3's stubs miss what SQLAlchemy's protocol spells out
             pool_size=min(8, config.max_running),
             max_overflow=0,
-            timeout=_BUSY_S,
+            timeout=BUSY_S,
             reset_on_return=None,
         )
 
@@ -250,7 +251,7 @@ class SQLiteAdapter(Adapter):
         connection = sqlite3.connect(
             f"file:{quote(str(self._path.absolute()))}?mode=ro",
             uri=True,
-            timeout=_BUSY_S,
+            timeout=BUSY_S,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=0,

@@ -1,0 +1,255 @@
+"""What every adapter promises, once, over every kind of database. What only one kind can do stands beside this file."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import psutil
+import pyarrow as pa
+import pytest
+from databases import Database, failure_of, in_thread, rows_of
+
+from executor.adapters.base import BATCH_ROWS, Adapter
+from executor.errors import ErrorCode, ExecutorError
+
+SOON_S = 5.0
+
+
+@pytest.fixture
+def adapter(database: Database) -> Iterator[Adapter]:
+    made = database.adapter()
+    yield made
+    made.close()
+
+
+def test_rows_come_with_the_names_the_statement_gives_duplicates_included(adapter: Adapter, database: Database) -> None:
+    with adapter.session(timeout_s=30) as session:
+        rows = session.run(f'SELECT id AS a, name AS a, id AS "A b" FROM {database.table("customers")} ORDER BY id')
+        assert rows.schema.names == ["a", "a", "A b"]
+        (batch,) = rows.batches
+    assert [c.to_pylist() for c in batch.columns] == [[1, 2, 3], ["Ada", "Béla", ""], [1, 2, 3]]
+
+
+def test_a_result_without_rows_still_has_its_columns(adapter: Adapter, database: Database) -> None:
+    with adapter.session(timeout_s=30) as session:
+        rows = session.run(f"SELECT id, name FROM {database.table('customers')} WHERE id < 0")
+        assert rows.schema.names == ["id", "name"]
+        assert sum(batch.num_rows for batch in rows.batches) == 0
+
+
+def test_every_column_carries_the_databases_word_for_its_type(adapter: Adapter, database: Database) -> None:
+    with adapter.session(timeout_s=30) as session:
+        rows = session.run(
+            f"SELECT id, name, total FROM {database.table('customers')} JOIN "
+            f"(SELECT customer_id, total FROM {database.table('orders')}) o ON customer_id = id"
+        )
+        batches = list(rows.batches)
+    words = {
+        "duckdb": [b"integer", b"varchar", b"float"],
+        "sqlite": [b"integer", b"text", b"real"],
+        "postgres": [b"int4", b"varchar", b"float4"],
+    }
+    assert [field.metadata[b"type"] for field in batches[0].schema] == words[database.kind]
+
+
+def test_no_write_gets_past_the_adapter(adapter: Adapter, database: Database) -> None:
+    before = rows_of(adapter, f"SELECT count(*) FROM {database.table('orders')}")
+    tables = {t.name for t in adapter.inspect().tables}
+    for sql in database.writes:
+        failed = failure_of(adapter, lambda sql=sql: rows_of(adapter, sql))
+        assert failed.code is ErrorCode.STATEMENT_FAILED, sql
+    assert rows_of(adapter, f"SELECT count(*) FROM {database.table('orders')}") == before
+    assert {t.name for t in adapter.inspect().tables} == tables
+
+
+def test_the_first_batch_comes_before_the_statement_has_finished(adapter: Adapter, database: Database) -> None:
+    with adapter.session(timeout_s=30) as session:
+        first = next(session.run(database.endless).batches)
+        assert 0 < first.num_rows <= BATCH_ROWS
+    assert rows_of(adapter, "SELECT 1") == [(1,)]
+
+
+def test_a_million_rows_pass_through_little_memory_in_small_batches(adapter: Adapter, database: Database) -> None:
+    rows_of(adapter, "SELECT 1")
+    process = psutil.Process()
+    before = process.memory_info().rss
+    most = seen = 0
+    with adapter.session(timeout_s=60) as session:
+        for i, batch in enumerate(session.run(database.many).batches):
+            assert batch.num_rows <= BATCH_ROWS
+            seen += batch.num_rows
+            if i % 20 == 0:
+                most = max(most, process.memory_info().rss)
+    assert seen == 1_000_000
+    assert most - before <= 40_000_000
+
+
+def test_cancel_from_another_thread_stops_rows_that_are_coming(adapter: Adapter, database: Database) -> None:
+    with adapter.session(timeout_s=60) as session:
+        batches = session.run(database.endless).batches
+        next(batches)
+        with in_thread(session.cancel):
+            began = time.monotonic()
+            failed = failure_of(adapter, lambda: list(batches))
+    assert failed.code is ErrorCode.STATEMENT_FAILED
+    assert time.monotonic() - began < SOON_S
+    assert rows_of(adapter, "SELECT 1") == [(1,)]
+
+
+def test_cancel_reaches_a_statement_that_gives_no_rows_yet(adapter: Adapter, database: Database) -> None:
+    began = threading.Event()
+    ended: list[ExecutorError] = []
+    with adapter.session(timeout_s=60) as session:
+
+        def run() -> None:
+            began.set()
+            ended.append(failure_of(adapter, lambda: list(session.run(database.silent).batches)))
+
+        with in_thread(run):
+            assert began.wait(SOON_S)
+            session.cancel()
+    assert [e.code for e in ended] == [ErrorCode.STATEMENT_FAILED]
+    assert rows_of(adapter, "SELECT 1") == [(1,)]
+
+
+def test_cancel_before_the_statement_keeps_it_from_starting(adapter: Adapter, database: Database) -> None:
+    with adapter.session(timeout_s=60) as session:
+        session.cancel()
+        failed = failure_of(adapter, lambda: list(session.run(database.silent).batches))
+    assert failed.code is ErrorCode.STATEMENT_FAILED
+
+
+def test_cancel_of_what_has_ended_does_not_reach_the_next_statement(adapter: Adapter) -> None:
+    with adapter.session(timeout_s=60) as session:
+        assert sum(b.num_rows for b in session.run("SELECT 1").batches) == 1
+        session.cancel()
+        session.cancel()
+    session.cancel()
+    for _ in range(5):
+        assert rows_of(adapter, "SELECT 1") == [(1,)]
+
+
+def test_a_statement_over_its_time_is_stopped_and_says_so(adapter: Adapter, database: Database) -> None:
+    for sql in (database.silent, database.endless):
+        began = time.monotonic()
+        failed = failure_of(adapter, lambda sql=sql: _drain(adapter, sql, timeout_s=0.3))
+        assert failed.code is ErrorCode.STATEMENT_TIMEOUT
+        assert time.monotonic() - began < SOON_S
+    assert rows_of(adapter, "SELECT 1") == [(1,)]
+
+
+def _drain(adapter: Adapter, sql: str, *, timeout_s: float) -> None:
+    with adapter.session(timeout_s=timeout_s) as session:
+        for _ in session.run(sql).batches:
+            pass
+
+
+def test_a_statement_the_database_cannot_run_is_its_own_failure(adapter: Adapter, database: Database) -> None:
+    for sql in (
+        f"SELECT nosuch FROM {database.table('orders')}",
+        f"SELECT * FROM {database.table('nosuch')}",
+        "SELEC 1",
+        "",
+        "SELECT 1; SELECT 2",
+    ):
+        failed = failure_of(adapter, lambda sql=sql: rows_of(adapter, sql))
+        assert failed.code is ErrorCode.STATEMENT_FAILED, sql
+        assert failed.message
+
+
+def test_a_failure_that_comes_with_late_rows_is_told_after_the_rows_before_it(
+    adapter: Adapter, database: Database
+) -> None:
+    breaks = {
+        "duckdb": "SELECT CASE WHEN i = 500000 THEN error('late') ELSE 1 END FROM range(1000000) r(i)",
+        "sqlite": "WITH RECURSIVE r(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM r WHERE i < 100000)"
+        " SELECT CASE WHEN i = 90000 THEN json('late') ELSE 1 END FROM r",
+        "postgres": "SELECT 1 / (g - 900000) FROM (SELECT generate_series(1, 1000000) AS g) AS s",
+    }
+    with adapter.session(timeout_s=30) as session:
+        batches = session.run(breaks[database.kind]).batches
+        assert next(batches).num_rows
+        assert failure_of(adapter, lambda: list(batches)).code is ErrorCode.STATEMENT_FAILED
+    assert rows_of(adapter, "SELECT 1") == [(1,)]
+
+
+def test_a_session_runs_an_explain_and_then_its_statement(adapter: Adapter, database: Database) -> None:
+    sql = f"SELECT id FROM {database.table('orders')} ORDER BY id"
+    with adapter.session(timeout_s=30) as session:
+        prefix = "EXPLAIN QUERY PLAN" if database.kind == "sqlite" else "EXPLAIN"
+        assert sum(b.num_rows for b in session.run(f"{prefix} {sql}").batches) > 0
+        assert [v for b in session.run(sql).batches for v in b.column(0).to_pylist()] == [1, 2, 3]
+
+
+def test_rows_left_unread_do_not_hold_the_session(adapter: Adapter, database: Database) -> None:
+    began = time.monotonic()
+    for _ in range(3):
+        with adapter.session(timeout_s=60) as session:
+            next(session.run(database.endless).batches)
+            session.cancel()
+    assert time.monotonic() - began < SOON_S
+
+
+def test_sessions_run_side_by_side(adapter: Adapter, database: Database) -> None:
+    with adapter.session(timeout_s=30) as one, adapter.session(timeout_s=30) as other:
+        endless = one.run(database.endless).batches
+        next(endless)
+        assert sum(b.num_rows for b in other.run("SELECT 1").batches) == 1
+        next(endless)
+
+
+def test_inspect_finds_tables_views_keys_and_what_views_read(adapter: Adapter, database: Database) -> None:
+    found = adapter.inspect()
+    assert found.dialect == database.config.dialect
+    tables = {t.name: t for t in found.tables}
+    assert set(tables) == {"customers", "orders", "spent"}
+    assert {t.schema for t in found.tables} == {database.schema}
+    customers, orders, spent = tables["customers"], tables["orders"], tables["spent"]
+    assert (customers.kind, orders.kind, spent.kind) == ("table", "table", "view")
+    assert [c.name for c in orders.columns] == ["id", "customer_id", "total"]
+    assert [c.nullable for c in customers.columns][1] is False
+    assert all(c.type for t in (customers, orders) for c in t.columns)
+    assert customers.primary_key == ("id",)
+    (key,) = orders.foreign_keys
+    assert (key.columns, key.ref_schema, key.ref_table, key.ref_columns) == (
+        ("customer_id",),
+        database.schema,
+        "customers",
+        ("id",),
+    )
+    assert set(spent.reads) == {(database.schema, "customers"), (database.schema, "orders")}
+
+
+def test_inspect_sees_what_has_changed_since(adapter: Adapter, database: Database) -> None:
+    before = adapter.inspect()
+    assert adapter.inspect().hash() == before.hash()
+    adapter.close()  # a DuckDB file is held for a moment, and its owner could not write
+    database.as_owner(f"CREATE TABLE {database.table('added')} (a INTEGER)")
+    after = adapter.inspect()
+    assert "added" in {t.name for t in after.tables}
+    assert after.hash() != before.hash()
+
+
+def test_probe_has_an_answer_for_whoever_set_the_source_up(adapter: Adapter) -> None:
+    findings = adapter.probe()
+    assert findings
+    assert all(f.message for f in findings)
+    assert "error" not in {f.level for f in findings}
+
+
+def test_an_adapter_that_was_closed_opens_again(adapter: Adapter) -> None:
+    assert rows_of(adapter, "SELECT 1") == [(1,)]
+    adapter.close()
+    assert rows_of(adapter, "SELECT 1") == [(1,)]
+
+
+def test_batches_are_whole_arrow_data(adapter: Adapter, database: Database) -> None:
+    with adapter.session(timeout_s=30) as session:
+        rows = session.run(f"SELECT * FROM {database.table('orders')}")
+        for batch in rows.batches:
+            batch.validate(full=True)
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, batch.schema) as writer:
+                writer.write_batch(batch)

