@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 from executor.errors import ErrorCode, StatementFailed
 
-_REPEAT_S = 0.05
+_REPEAT_S = 0.05  # doubled from one time to the next, up to
+_REPEAT_MOST_S = 1.0
 
 
 class Interrupter:
@@ -94,10 +95,12 @@ class Interrupter:
         started = self._started_at or time.monotonic()
         if not self._cancelled:
             self._wake.wait(max(0.0, started + self._timeout_s - time.monotonic()))
+        pause = _REPEAT_S
         while True:
             with self._lock:
                 if self._ended.is_set():
                     return
                 with contextlib.suppress(Exception):  # as in cancel
                     self._interrupt()
-            self._ended.wait(_REPEAT_S)
+            self._ended.wait(pause)
+            pause = min(2 * pause, _REPEAT_MOST_S)

@@ -14,6 +14,7 @@ import psycopg
 import pyarrow as pa
 from adbc_driver_manager import AdbcStatusCode
 from adbc_driver_manager._reader import AdbcRecordBatchReader  # the public reader hides a broken stream's SQLSTATE
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from executor.adapters.base import BATCH_BYTES
 from executor.adapters.secrets import resolve_secret
@@ -49,10 +50,10 @@ def conninfo(source: str, config: PostgresSource) -> str:
     if config.password is not None:
         added["password"] = resolve_secret(source, config.password)
     try:
-        told = psycopg.conninfo.conninfo_to_dict(config.url)
+        told = conninfo_to_dict(config.url)
         if "connect_timeout" not in told:
             added["connect_timeout"] = 10
-        return psycopg.conninfo.make_conninfo(config.url, **added)
+        return make_conninfo(config.url, **added)
     except psycopg.ProgrammingError:
         raise SourceFailed(
             ErrorCode.SOURCE_UNAVAILABLE,

@@ -76,8 +76,8 @@ def read_schema(source: str, connection: psycopg.Connection, schemas: tuple[str,
         columns.setdefault(oid, []).append(Column(name, kind, nullable, comment))
     primary: dict[int, tuple[str, ...]] = {}
     foreign: dict[int, list[ForeignKey]] = {}
-    for oid, kind, ref_schema, ref_table, names, ref_names in connection.execute(_KEYS, oids):
-        if kind == "p":
+    for oid, constraint, ref_schema, ref_table, names, ref_names in connection.execute(_KEYS, oids):
+        if constraint == "p":
             primary[oid] = tuple(names)
         else:
             foreign.setdefault(oid, []).append(ForeignKey(tuple(names), ref_schema, ref_table, tuple(ref_names)))

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import sqlite3
@@ -20,6 +19,7 @@ from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from executor.adapters.base import BATCH_BYTES, BATCH_ROWS, Adapter, Finding, Rows, Session
 from executor.adapters.interrupt import Interrupter
+from executor.adapters.sqlite_authorizer import guarded
 from executor.adapters.sqlite_schema import read_schema
 from executor.adapters.sqlite_values import WideningRows
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
@@ -30,11 +30,6 @@ BUSY_S = 5.0
 _FIRST_ROWS = 256
 _MAX_CELL_BYTES = 100_000_000
 _PROGRESS_STEPS = 20_000  # virtual machine steps between two looks at the deadline: about a millisecond
-
-_HARMLESS_PRAGMAS = frozenset({"data_version", "page_size"})
-"""Full-text search tables read these inside the engine, without an argument."""
-
-_NEVER = frozenset({"load_extension", "fts3_tokenizer", "edit", "readfile", "writefile"})
 
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
 _AWAY = frozenset(
@@ -49,21 +44,6 @@ _NEEDS_OWNER = frozenset(
         sqlite3.SQLITE_READONLY_DIRECTORY,
     }
 )
-
-
-def _only_reads(action: int, first: str | None, second: str | None, _base: str | None, _trigger: str | None) -> int:
-    """SQLite's authorizer: what a statement may do while it is compiled."""
-    if action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE):
-        return sqlite3.SQLITE_OK
-    if action == sqlite3.SQLITE_READ:
-        table = (first or "").lower()
-        internal = table.startswith(("sqlite_", "pragma_")) or table in {"dbstat", "bytecode", "tables_used"}
-        return sqlite3.SQLITE_DENY if internal else sqlite3.SQLITE_OK
-    if action == sqlite3.SQLITE_FUNCTION:
-        return sqlite3.SQLITE_DENY if (second or "").lower() in _NEVER else sqlite3.SQLITE_OK
-    if action == sqlite3.SQLITE_PRAGMA and first in _HARMLESS_PRAGMAS and second is None:
-        return sqlite3.SQLITE_OK
-    return sqlite3.SQLITE_DENY
 
 
 class SQLiteSession(Session):
@@ -152,7 +132,7 @@ class SQLiteAdapter(Adapter):
         lent = self._lend()
         session: SQLiteSession | None = None
         try:
-            connection = _ready(lent)
+            connection = guarded(lent)
             session = SQLiteSession(connection, timeout_s=timeout_s)
             yield session
         finally:
@@ -284,26 +264,6 @@ class SQLiteAdapter(Adapter):
 
     def _scrubbed(self, message: str) -> str:
         return message.replace(str(self._path.absolute()), self._path.name).replace(str(self._path), self._path.name)
-
-
-def _ready(lent: PoolProxiedConnection) -> sqlite3.Connection:
-    """The lent connection behind its authorizer, its virtual tables joined.
-
-    Joining a virtual table makes the engine compile statements that the authorizer forbids, so it happens before, and
-    again whenever the schema has changed.
-    """
-    connection = lent.dbapi_connection
-    assert isinstance(connection, sqlite3.Connection)  # noqa: S101 # what _connect made; for the type checker
-    connection.set_authorizer(None)
-    (version,) = connection.execute("PRAGMA schema_version").fetchone()
-    if lent.info.get("schema_version") != version:
-        for (name,) in connection.execute("SELECT name FROM pragma_table_list WHERE type = 'virtual'").fetchall():
-            quoted = str(name).replace('"', '""')
-            with contextlib.suppress(sqlite3.Error):  # a module that is not built in: its table fails when it is read
-                connection.execute(f'SELECT 1 FROM main."{quoted}" LIMIT 0').close()  # noqa: S608 # quoted above
-        lent.info["schema_version"] = version
-    connection.set_authorizer(_only_reads)
-    return connection
 
 
 def _wal_without_index(path: Path) -> bool:
