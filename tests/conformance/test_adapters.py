@@ -163,7 +163,7 @@ def test_a_failure_that_comes_with_late_rows_is_told_after_the_rows_before_it(
     adapter: Adapter, database: Database
 ) -> None:
     breaks = {
-        "duckdb": "SELECT CASE WHEN i = 500000 THEN error('late') ELSE 1 END FROM range(1000000) r(i)",
+        "duckdb": "SELECT CASE WHEN i = 19000000 THEN error('late') ELSE 1 END FROM range(20000000) r(i)",
         "sqlite": "WITH RECURSIVE r(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM r WHERE i < 100000)"
         " SELECT CASE WHEN i = 90000 THEN json('late') ELSE 1 END FROM r",
         "postgres": "SELECT 1 / (g - 900000) FROM (SELECT generate_series(1, 1000000) AS g) AS s",
