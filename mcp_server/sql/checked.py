@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from sqlglot import Dialect, Token, exp
+from sqlglot import Dialect, ErrorLevel, Token, exp
 
 from executor import Limits, SourceSchema
 from mcp_server.policy import Grant
@@ -24,6 +24,7 @@ class Checked:
         sql: the caller's own text, untouched.
         tokens: of `sql`, without those of an EXPLAIN prefix and without semicolons at the end.
         explain: the EXPLAIN prefix as it will be written, or an empty string.
+        start: where in `sql` the statement begins, after the word EXPLAIN.
         tree: the statement; every rule may replace it.
         scopes: every SELECT with what its names mean, outermost first, since the rule `names`.
         tables: the tables it reads, since the rule `names`.
@@ -39,6 +40,7 @@ class Checked:
     granted: Granted
     tokens: list[Token] = field(default_factory=list)
     explain: str = ""
+    start: int = 0
     tree: exp.Expr = field(default_factory=exp.Select)
     scopes: list[Scope] = field(default_factory=list)
     tables: dict[tuple[str, str], GrantedTable] = field(default_factory=dict)
@@ -47,7 +49,14 @@ class Checked:
 
     def generate(self, tree: exp.Expr) -> str:
         """`tree` as text: no comments, every identifier quoted, function names as the caller wrote them."""
-        return self.dialect.generate(tree, comments=False, identify=True, normalize_functions=False)
+        return self.dialect.generate(
+            tree,
+            comments=False,
+            identify=True,
+            normalize_functions=False,
+            # What the generator would leave out, because it does not know how to write it, must not go unsaid.
+            unsupported_level=ErrorLevel.RAISE,
+        )
 
 
 Rule = Callable[[Checked], None]

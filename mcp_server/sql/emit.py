@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from sqlglot import exp
+from sqlglot.errors import UnsupportedError
 
 from mcp_server.sql.calls import allow_calls
 from mcp_server.sql.checked import Checked
 from mcp_server.sql.nodes import allow_nodes
 from mcp_server.sql.parse import parse_tokens
+from mcp_server.sql.plainer import make_plainer
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 
 
@@ -17,8 +19,12 @@ def emit(checked: Checked) -> None:
     Raises:
         StatementRefused: ``construct_not_allowed`` when the text does not read as the tree it was written from.
     """
-    text = checked.generate(checked.tree)
+    try:
+        text = checked.generate(checked.tree)
+    except UnsupportedError as error:
+        raise _differs() from error
     again = parse_tokens(checked, checked.dialect.tokenize(text), text)
+    make_plainer(again, checked.rules.name)
     if again != checked.tree and checked.generate(again) != text:
         raise _differs()
     allow_nodes(again, checked.rules.name)

@@ -27,10 +27,10 @@ def explain(checked: Checked) -> None:
         StatementRefused: ``not_read_only`` for ANALYZE, ``construct_not_allowed`` for an option that is not listed.
     """
     tokens = checked.tokens
-    if tokens[0].text.lower() != "explain":
+    if not checked.explain:
         return
     words = [token.text.lower() for token in tokens[:12]]
-    for word, token in zip(words[1:8], tokens[1:8], strict=False):
+    for word, token in zip(words[:8], tokens[:8], strict=False):
         if word in {"analyze", "analyse"}:
             raise StatementRefused(
                 RefusalCode.NOT_READ_ONLY,
@@ -40,23 +40,23 @@ def explain(checked: Checked) -> None:
             )
         if word in {"select", "with", "from"}:
             break
-    taken, prefix = 1, "EXPLAIN"
+    taken, prefix = 0, "EXPLAIN"
     dialect = checked.rules.name
-    if dialect == "sqlite" and words[1:3] == ["query", "plan"]:
-        taken, prefix = 3, "EXPLAIN QUERY PLAN"
-    elif dialect == "postgres" and words[1:2] == ["verbose"]:
-        taken, prefix = 2, "EXPLAIN VERBOSE"
-    elif dialect in {"postgres", "duckdb"} and len(tokens) > 2 and _opens_options(tokens):
+    if dialect == "sqlite" and words[:2] == ["query", "plan"]:
+        taken, prefix = 2, "EXPLAIN QUERY PLAN"
+    elif dialect == "postgres" and words[:1] == ["verbose"]:
+        taken, prefix = 1, "EXPLAIN VERBOSE"
+    elif dialect in {"postgres", "duckdb"} and len(tokens) > 1 and _opens_options(tokens):
         taken, options = _options(tokens, _POSTGRES if dialect == "postgres" else _DUCKDB)
         prefix = f"EXPLAIN ({', '.join(options)})"
-    elif dialect == "mysql" and words[1:3] == ["format", "="]:
-        if words[3] not in {"json", "tree", "traditional"}:
-            raise _refused(tokens[3])
-        taken, prefix = 4, f"EXPLAIN FORMAT={words[3].upper()}"
-    elif dialect == "mysql" and words[1:2] in (["extended"], ["partitions"]):
-        taken, prefix = 2, f"EXPLAIN {words[1].upper()}"
-    elif dialect == "clickhouse" and words[1:2] in (["plan"], ["syntax"], ["ast"], ["estimate"]):
-        taken, prefix = 2, f"EXPLAIN {words[1].upper()}"
+    elif dialect == "mysql" and words[:2] == ["format", "="]:
+        if words[2] not in {"json", "tree", "traditional"}:
+            raise _refused(tokens[2])
+        taken, prefix = 3, f"EXPLAIN FORMAT={words[2].upper()}"
+    elif dialect == "mysql" and words[:1] in (["extended"], ["partitions"]):
+        taken, prefix = 1, f"EXPLAIN {words[0].upper()}"
+    elif dialect == "clickhouse" and words[:1] in (["plan"], ["syntax"], ["ast"], ["estimate"]):
+        taken, prefix = 1, f"EXPLAIN {words[0].upper()}"
     elif dialect not in {"postgres", "duckdb", "sqlite", "mysql", "clickhouse", "trino"}:
         raise _refused(tokens[0])
     checked.tokens = tokens[taken:]
@@ -66,17 +66,17 @@ def explain(checked: Checked) -> None:
 
 
 def _opens_options(tokens: list[Token]) -> bool:
-    return tokens[1].token_type is TokenType.L_PAREN and tokens[2].text.lower() not in {"select", "with", "values", "("}
+    return tokens[0].token_type is TokenType.L_PAREN and tokens[1].text.lower() not in {"select", "with", "values", "("}
 
 
 def _options(tokens: list[Token], allowed: dict[str, frozenset[str]]) -> tuple[int, list[str]]:
     """How many tokens ``EXPLAIN (…)`` takes, and its options."""
     options: list[str] = []
-    at = 2
+    at = 1
     while True:
         words: list[str] = []
         while at < len(tokens) and tokens[at].token_type not in (TokenType.COMMA, TokenType.R_PAREN):
-            words.append(tokens[at].text.lower())
+            words.extend(tokens[at].text.lower().split())
             at += 1
         if at >= len(tokens) or not words or len(words) > 2:
             raise _refused(tokens[min(at, len(tokens) - 1)])

@@ -15,16 +15,22 @@ from mcp_server.sql.limit import limit
 from mcp_server.sql.names import names
 from mcp_server.sql.nodes import nodes
 from mcp_server.sql.parse import parse
+from mcp_server.sql.plainer import plainer
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.result_names import result_names
+from mcp_server.sql.spacing import spacing
+from mcp_server.sql.statement import statement
 
 RULES: tuple[Rule, ...] = (
     intake,
+    statement,
+    spacing,
     explain,
     parse,
     nodes,
     calls,
     result_names,
+    plainer,
     names,
     columns,
     limit,

@@ -40,7 +40,7 @@ CurrentDate CurrentTime CurrentTimestamp CurrentDatetime Localtime Localtimestam
 Abs Sqrt Cbrt Factorial SafeFunc Explode Posexplode Inline Columns ArrayFilter Transform
 StartsWith TsMatch XMLElement XMLNamespace Contains GenerateSeries Grouping GroupingId
 WeekOfYear Week Year Month Day DateTrunc ToChar Left Right Upper Lower Length Sum Avg Count IsInf IsNan
-EqualNull RegexpExtract RegexpReplace Stuff Nullif Greatest Least Round Mode Median Stddev
+EqualNull FirstValue LastValue NthValue Lag Lead RegexpExtract RegexpReplace Stuff Nullif Greatest Least Round Mode Median Stddev
 """
 
 # Where these are named, any other clause that is set is refused. A clause with the value False is not set.

@@ -10,30 +10,34 @@ from sqlglot.tokens import TokenType
 
 from mcp_server.sql.checked import Checked
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
+from mcp_server.sql.statement import not_read_only, refuse_verb
 
-_WRITES = frozenset(
-    """alter analyze attach begin call checkpoint cluster comment commit copy create deallocate declare delete detach
-    discard do drop exec execute export fetch flush grant handler import insert install kill listen load lock merge
-    msck notify optimize prepare purge put reassign refresh reindex rename repair replace reset restore revoke rollback
-    savepoint security set start truncate unlisten unlock update upsert use vacuum xa waitfor get undrop""".split()
-)
-_SHOWS = frozenset("describe desc show summarize pragma".split())
-_STARTS = frozenset("select with values from table pivot unpivot".split())
+_MARK = "call$"
+_ORDINARY = frozenset("ceil floor chr char arg_max arg_min argmax argmin max_by min_by initcap decode".split())
+_MARKED: dict[str, frozenset[str]] = {
+    "duckdb": _ORDINARY
+    | frozenset("max min quantile quantile_cont quantile_disc approx_quantile string_agg group_concat listagg".split()),
+    "sqlite": _ORDINARY | frozenset("group_concat string_agg substring".split()),
+    "postgres": _ORDINARY | frozenset("json_agg date_part string_agg jsonb_exists".split()),
+    "mysql": frozenset("ceil floor substr decode".split()),
+    "clickhouse": _ORDINARY,
+}
 
 
 def parse(checked: Checked) -> None:
     """Make the tree.
 
     Raises:
-        StatementRefused: ``many_statements``, ``not_read_only``, ``unparseable`` or ``construct_not_allowed``.
+        StatementRefused: ``not_read_only``, ``unparseable`` or ``construct_not_allowed``.
     """
-    checked.tokens = _one_statement(checked.tokens)
     first = checked.tokens[0]
     refuse_verb(first)
+    if checked.rules.name == "sqlite":
+        checked.tokens = _number_placeholders(checked.tokens)
     tree = parse_tokens(checked, checked.tokens, checked.sql)
     if not isinstance(tree, exp.Query | exp.Values):
         if isinstance(tree, exp.DML | exp.DDL | exp.Command | exp.Alter | exp.Drop | exp.Merge):
-            raise _not_read_only(first)
+            raise not_read_only(first)
         raise StatementRefused(
             RefusalCode.CONSTRUCT_NOT_ALLOWED,
             "The SQL is not a query.",
@@ -46,12 +50,19 @@ def parse(checked: Checked) -> None:
 def parse_tokens(checked: Checked, tokens: list[Token], sql: str) -> exp.Expr:
     """The tree of `tokens`, in which a call is an `exp.Anonymous` with the name as written.
 
-    sqlglot does that for a call that is followed by the comment ``sqlglot.anonymous``. So no function is renamed,
-    none has its arguments moved, and the allow-list is asked for the very name that will be sent.
+    sqlglot does that for a call that is followed by the comment ``sqlglot.anonymous``, unless it has a parser of its
+    own for the function's arguments; such names get a mark for the time of the parsing, if their syntax is an
+    ordinary call's. So no function is renamed, none has its arguments moved, and the allow-list is asked for the very
+    name that will be sent.
     """
+    marked = _MARKED.get(checked.rules.name, frozenset())
+    previous: Token | None = None
     for token in tokens:
         if token.token_type is TokenType.R_PAREN:
             token.comments.append("sqlglot.anonymous")
+        elif token.token_type is TokenType.L_PAREN and previous is not None and previous.text.lower() in marked:
+            previous.text = f"{_MARK}{previous.text}"
+        previous = token
     try:
         found = [tree for tree in checked.dialect.parser(error_level=ErrorLevel.RAISE).parse(tokens, sql) if tree]
     except ParseError as error:
@@ -60,56 +71,31 @@ def parse_tokens(checked: Checked, tokens: list[Token], sql: str) -> exp.Expr:
         raise StatementRefused(
             RefusalCode.MANY_STATEMENTS, "This is more than one statement.", hint="Send one statement a call."
         )
-    return found[0]
+    tree = found[0]
+    for call in tree.find_all(exp.Anonymous):
+        if isinstance(call.this, str) and call.this.startswith(_MARK):
+            call.set("this", call.this[len(_MARK) :])
+    return tree
 
 
-def _one_statement(tokens: list[Token]) -> list[Token]:
-    parts: list[list[Token]] = [[]]
+def _number_placeholders(tokens: list[Token]) -> list[Token]:
+    """SQLite's ``?1 … ?2`` as ``? … ?``, which is the same when they are counted up from 1."""
+    kept: list[Token] = []
+    count = 0
     for token in tokens:
-        if token.token_type is TokenType.SEMICOLON:
-            parts.append([])
-        else:
-            parts[-1].append(token)
-    full = [part for part in parts if part]
-    if not full:
-        raise StatementRefused(RefusalCode.UNPARSEABLE, "The SQL is empty.", hint="Send one SELECT statement.")
-    if len(full) > 1:
-        raise StatementRefused(
-            RefusalCode.MANY_STATEMENTS,
-            f"These are {len(full)} statements; one is run at a time.",
-            hint="Send one statement a call.",
-            position=full[1][0].start + 1,
-        )
-    return full[0]
-
-
-def refuse_verb(first: Token) -> None:
-    """Refuse a statement by its first word, where that word says it all.
-
-    Raises:
-        StatementRefused: ``not_read_only`` or ``construct_not_allowed``.
-    """
-    verb = first.text.lower()
-    if first.token_type is TokenType.L_PAREN or verb in _STARTS:
-        return
-    if verb in _SHOWS:
-        raise StatementRefused(
-            RefusalCode.CONSTRUCT_NOT_ALLOWED,
-            f"{verb.upper()} is not available here.",
-            hint="Call describe_tables() for tables and columns, and SELECT for everything else.",
-            position=first.start + 1,
-        )
-    if verb.split()[0] in _WRITES:
-        raise _not_read_only(first)
-
-
-def _not_read_only(first: Token) -> StatementRefused:
-    return StatementRefused(
-        RefusalCode.NOT_READ_ONLY,
-        f"{first.text.upper()[:30]} is not a query; only reading is possible here.",
-        hint="Send a SELECT.",
-        position=first.start + 1,
-    )
+        before = kept[-1] if kept else None
+        if (
+            token.token_type is TokenType.NUMBER
+            and before is not None
+            and before.token_type is TokenType.PLACEHOLDER
+            and before.end + 1 == token.start
+        ):
+            count += 1
+            if token.text != str(count):
+                return tokens
+            continue
+        kept.append(token)
+    return kept
 
 
 def _unparseable(error: ParseError, sql: str) -> StatementRefused:

@@ -17,12 +17,17 @@ _CLOSE = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.E
 
 def result_names(checked: Checked) -> None:
     """Give the root's unnamed columns the name they would have had. Refuses nothing."""
-    if checked.rules.name not in {"sqlite", "mysql"}:
-        return
     select = checked.tree
     while isinstance(select, exp.SetOperation | exp.Subquery):
         select = select.this
     if not isinstance(select, exp.Select):
+        return
+    if checked.rules.name == "postgres":
+        for item in select.expressions:
+            if isinstance(item, exp.Pow | exp.Sqrt | exp.Cbrt | exp.Abs):
+                # An operator (^, |/ …), as calls are never of these classes; it will be written as a call.
+                item.replace(exp.alias_(item.copy(), "?column?", quoted=True))
+    if checked.rules.name not in {"sqlite", "mysql"}:
         return
     texts = _item_texts(checked.sql, checked.tokens)
     if len(texts) != len(select.expressions):

@@ -6,10 +6,13 @@ follow. Keys of names are folded by the caller's function.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sqlglot import exp
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,40}")
 
 Names = dict[str, str]
 """Folded column name -> as it is written where it comes from."""
@@ -138,7 +141,7 @@ class Resolver:
                     self._expressions(inner, scope, ctes)
                 continue
             declared = self._declared(alias)
-            cte = Cte(node, declared, f"with_{len(self.ctes) + 1}")
+            cte = Cte(node, declared, _new_name(alias.this.name, len(self.ctes) + 1))
             self.ctes.append(cte)
             if recursive:
                 inner = dict(ctes)
@@ -246,10 +249,13 @@ class Resolver:
                 raise LookupError("LATERAL")
         elif isinstance(node, exp.Unnest):
             self._expressions(node, scope, ctes, skip={"alias"})
+            columns = self._function_columns(node, node.args.get("alias"))
             offset = node.args.get("offset")
             if isinstance(offset, exp.Identifier):
+                # sqlglot keeps the last name of ``AS t(a, n)`` here where the source counts its rows.
                 scope.aliases.add(self._fold(offset))
-            self._add(scope, node, self._function_columns(node, node.args.get("alias")))
+                columns = None if columns is None else {**columns, self._fold(offset): offset.name}
+            self._add(scope, node, columns)
         else:
             raise LookupError(type(node).__name__)
 
@@ -439,6 +445,11 @@ def _innermost(node: exp.Expr) -> exp.Expr:
     while isinstance(node, exp.Subquery):
         node = node.this
     return node
+
+
+def _new_name(name: str, number: int) -> str:
+    """What a CTE is called from now on: close to its own name, which errors of the database will show."""
+    return f"{name if _PLAIN.fullmatch(name) else 'cte'}__with{number}"
 
 
 def _rename(columns: Names, declared: Names) -> Names:

@@ -1,0 +1,81 @@
+"""Rule 3c: puts a few nodes in a form that the generator writes as the caller meant them. Refuses nothing.
+
+Each is a place where sqlglot, made for translating, would write something of another meaning or leave something out.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from mcp_server.sql.checked import Checked
+
+_NULLS_WINDOWS: dict[str, type[exp.Func]] = {
+    "first_value": exp.FirstValue,
+    "last_value": exp.LastValue,
+    "nth_value": exp.NthValue,
+    "lag": exp.Lag,
+    "lead": exp.Lead,
+}
+_SECOND = {"nth_value": "offset", "lag": "offset", "lead": "offset"}
+
+
+def plainer(checked: Checked) -> None:
+    """Change the nodes that this dialect's generator would not keep."""
+    make_plainer(checked.tree, checked.rules.name)
+
+
+def make_plainer(tree: exp.Expr, dialect: str) -> None:
+    """The same for any tree; the last rule uses it on what was generated."""
+    rewrite = _BY_DIALECT.get(dialect)
+    if rewrite is not None:
+        rewrite(tree)
+
+
+def _sqlite(tree: exp.Expr) -> None:
+    # The generator gives NUMERIC the name REAL and turns a cast to DATE into a call: other values come out.
+    for cast in tree.find_all(exp.Cast):
+        kind = cast.to.this
+        name = _SQLITE_CASTS.get(kind.name if isinstance(kind, exp.DType) else "")
+        if name is not None:
+            cast.set("to", exp.DataType(this=exp.DType.USERDEFINED, kind=name))
+
+
+_SQLITE_CASTS = {
+    "DECIMAL": "NUMERIC",
+    "DATE": "NUMERIC",
+    "DATETIME": "NUMERIC",
+    "TIMESTAMP": "NUMERIC",
+    "TIMESTAMPTZ": "NUMERIC",
+    "BOOLEAN": "NUMERIC",
+    "TIME": "NUMERIC",
+}
+
+
+def _duckdb(tree: exp.Expr) -> None:
+    # IGNORE NULLS is written only for calls that the generator knows, and around them.
+    for nulls in list(tree.find_all(exp.IgnoreNulls, exp.RespectNulls)):
+        call = nulls.this
+        if isinstance(nulls.parent, exp.Anonymous):
+            call = nulls.parent
+            inner = nulls.this
+            nulls.replace(inner)
+            nulls = type(nulls)(this=call.copy())  # noqa: PLW2901 - the node has changed its place
+            call.replace(nulls)
+            call = nulls.this
+        name = str(call.this).lower() if isinstance(call, exp.Anonymous) else ""
+        known = _NULLS_WINDOWS.get(name)
+        if known is not None and call.expressions:
+            first, *rest = call.expressions
+            names = [key for key in (_SECOND.get(name), "default") if key]
+            if len(rest) <= len(names):
+                nulls.set("this", known(this=first, **dict(zip(names, rest, strict=False))))
+
+
+def _mysql(tree: exp.Expr) -> None:
+    # MariaDB has no REGEXP_LIKE; both have REGEXP_INSTR.
+    for test in list(tree.find_all(exp.RegexpLike)):
+        found = exp.Anonymous(this="REGEXP_INSTR", expressions=[test.this, test.expression])
+        test.replace(exp.Paren(this=exp.GT(this=found, expression=exp.Literal.number(0))))
+
+
+_BY_DIALECT = {"sqlite": _sqlite, "duckdb": _duckdb, "mysql": _mysql}
