@@ -1,4 +1,4 @@
--- The demo shop's rows, made by DuckDB. The same on every machine: nothing is random, all is arithmetic on row numbers
+-- The demo shop's rows, made by DuckDB. The same every time: nothing is random, all is arithmetic on row numbers
 -- (DuckDB's own hash() may change between versions). Variables set before: customers, products, orders, sessions.
 
 -- A whole number of 0 .. 2147483646 that looks random, another one for each salt; and the same as a share of 1.
@@ -45,6 +45,17 @@ INSERT INTO exchange_rates
 SELECT day, currency, (base * (1 + 0.03 * sin(date_diff('day', DATE '2023-01-01', day) / wave)))::DECIMAL(10, 4)
 FROM calendar, (VALUES ('EUR', 1.0, 1e12), ('GBP', 0.86, 90.0), ('USD', 1.08, 70.0)) AS c(currency, base, wave);
 
+-- On which day each order and each visit falls. Tables of their own, so that several threads read them below.
+CREATE TEMP TABLE placed AS
+SELECT day, unnest(range(1 + getvariable('orders') * before // whole,
+  1 + getvariable('orders') * (before + weight) // whole)) AS order_id
+FROM calendar;
+
+CREATE TEMP TABLE visited AS
+SELECT day, unnest(range(1 + getvariable('sessions') * before // whole,
+  1 + getvariable('sessions') * (before + weight) // whole)) AS session_id
+FROM calendar;
+
 -- Lines first: an order's amounts are the sums of its lines.
 CREATE TEMP TABLE line AS
 SELECT order_id, line_no::INTEGER AS line_no, product_of(n, 21) AS product_id,
@@ -53,9 +64,9 @@ SELECT order_id, line_no::INTEGER AS line_no, product_of(n, 21) AS product_id,
 FROM (
   SELECT order_id, line_no, order_id * 8::BIGINT + line_no AS n
   FROM (
-    SELECT i AS order_id,
-      unnest(range(1, [2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 5, 5, 6, 6, 7, 8][1 + mixed(i, 20) % 20])) AS line_no
-    FROM range(1, getvariable('orders') + 1) AS t(i)
+    SELECT order_id,
+      unnest(range(1, [2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 5, 5, 6, 6, 7, 8][1 + mixed(order_id, 20) % 20])) AS line_no
+    FROM placed
   )
 );
 
@@ -68,13 +79,9 @@ SELECT *,
     ELSE 'delivered' END AS status,
   CASE country WHEN 'GB' THEN 'GBP' WHEN 'US' THEN 'USD' ELSE 'EUR' END AS currency
 FROM (
-  SELECT i AS order_id, customer_of(i, 31) AS customer_id,
-    (day + INTERVAL 6 HOUR)::TIMESTAMP + to_seconds(mixed(i, 32) % 64000) AS ordered_at,
-  FROM (
-    SELECT day, unnest(range(1 + getvariable('orders') * before // whole,
-      1 + getvariable('orders') * (before + weight) // whole)) AS i
-    FROM calendar
-  )
+  SELECT order_id, customer_of(order_id, 31) AS customer_id,
+    (day + INTERVAL 6 HOUR)::TIMESTAMP + to_seconds(mixed(order_id, 32) % 64000) AS ordered_at
+  FROM placed
 ) JOIN (
   SELECT i + 1 AS customer_id,
     CASE WHEN mixed(i, 11) % 100 >= 7 THEN
@@ -102,13 +109,12 @@ FROM (
 ) LEFT JOIN (SELECT customer_id, min(ordered_at) AS first_order FROM head GROUP BY customer_id) ON customer_id = i + 1
 ORDER BY i;
 
-CREATE TEMP TABLE priced AS
+INSERT INTO order_items
 SELECT l.order_id, l.line_no, l.product_id, l.quantity,
-  (p.list_price * CASE h.currency WHEN 'GBP' THEN 0.86 WHEN 'USD' THEN 1.08 ELSE 1.0 END)::DECIMAL(10, 2) AS unit_price,
+  (p.list_price * CASE h.currency WHEN 'GBP' THEN 0.86 WHEN 'USD' THEN 1.08 ELSE 1.0 END)::DECIMAL(10, 2),
   l.discount
-FROM line AS l JOIN products AS p USING (product_id) JOIN head AS h USING (order_id);
-
-INSERT INTO order_items SELECT * FROM priced ORDER BY order_id, line_no;
+FROM line AS l JOIN products AS p USING (product_id) JOIN head AS h USING (order_id)
+ORDER BY l.order_id, l.line_no;
 
 INSERT INTO orders
 SELECT order_id, customer_id, status,
@@ -145,18 +151,13 @@ SELECT row_number() OVER (ORDER BY order_id), order_id,
 FROM orders
 WHERE status = 'refunded' OR (status = 'delivered' AND mixed(order_id, 55) % 100 < 3);
 
--- Visits: one to nine events each; from view towards purchase fewer and fewer. A table first, so that events are made
--- by several threads.
+-- Visits: one to nine events each; from view towards purchase fewer and fewer.
 CREATE TEMP TABLE visit AS
 SELECT session_id, 1 + mixed(session_id, 68) % 9 AS steps,
   (day + INTERVAL 6 HOUR)::TIMESTAMP + to_seconds(mixed(session_id, 67) % 64000) AS starts,
   CASE WHEN mixed(session_id, 61) % 100 < 60 THEN customer_of(session_id, 62) END AS customer_id,
   pick(session_id, 65, ['mobile', 'mobile', 'mobile', 'desktop', 'desktop', 'tablet']) AS device
-FROM (
-  SELECT day, unnest(range(1 + getvariable('sessions') * before // whole,
-    1 + getvariable('sessions') * (before + weight) // whole)) AS session_id
-  FROM calendar
-);
+FROM visited;
 
 INSERT INTO web_events
 SELECT n, session_id, customer_id, kind,

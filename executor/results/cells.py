@@ -5,7 +5,7 @@ value                  cell
 =====================  =================================================================================
 integer                number; a string beyond ±2^53, where JSON readers lose digits
 float                  number; ``"NaN"``, ``"Infinity"``, ``"-Infinity"``
-decimal                string with every digit and no exponent
+decimal                string with every digit and no exponent; without places after the point, as an integer
 text, JSON             string
 boolean, null          ``true``, ``false``, ``null``
 date, time, timestamp  ISO 8601; with a time zone ``…Z`` or ``…+02:00``; ``"infinity"``, ``"-infinity"``
@@ -57,6 +57,8 @@ def cells(array: pa.Array) -> list[Any]:
         return _int_cells(array)
     if types.is_floating(kind):
         return _float_cells(array)
+    if types.is_decimal(kind) and kind.scale == 0:  # what databases call a whole number too large for 64 bits
+        return _whole_decimal_cells(array)
     if types.is_nested(kind):
         return _nested_cells(array)
     return as_text(array).to_pylist()
@@ -126,6 +128,14 @@ def _int_cells(array: pa.Array) -> list[Any]:
     if array.type.bit_width < 64 or not beyond_exact(array):
         return values
     return [str(v) if v is not None and not -EXACT_INT <= v <= EXACT_INT else v for v in values]
+
+
+def _whole_decimal_cells(array: pa.Array) -> list[Any]:
+    ends = pc.min_max(array).as_py()
+    if ends["min"] is None or (ends["min"] >= -EXACT_INT and ends["max"] <= EXACT_INT):
+        return array.cast(pa.int64()).to_pylist()
+    values = [None if t is None else int(t) for t in _decimal_text(array).to_pylist()]
+    return [v if v is None or -EXACT_INT <= v <= EXACT_INT else str(v) for v in values]
 
 
 def beyond_exact(array: pa.Array | pa.ChunkedArray) -> bool:

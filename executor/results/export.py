@@ -98,10 +98,9 @@ def _json(schema: pa.Schema, batches: Iterable[pa.RecordBatch], out: BinaryIO) -
 def _json_values(column: pa.Array) -> pa.Array:
     """Each value as JSON text; ``null`` for null."""
     kind = column.type
-    types = pa.types
     if _is_bare(column):
         text = column.cast(pa.string())
-    elif types.is_integer(kind) or types.is_floating(kind) or types.is_nested(kind) or types.is_null(kind):
+    elif not _is_texty(kind):
         return pa.array([dumps(cell) for cell in cells(column)], pa.string())
     else:
         text = as_text(column).cast(pa.string())
@@ -112,6 +111,13 @@ def _json_values(column: pa.Array) -> pa.Array:
     return text.fill_null("null") if text.null_count else text
 
 
+def _is_texty(kind: pa.DataType) -> bool:
+    """Whether every cell of this type is a string or null."""
+    types = pa.types
+    number = types.is_integer(kind) or types.is_floating(kind) or (types.is_decimal(kind) and kind.scale == 0)
+    return not (number or types.is_nested(kind) or types.is_null(kind))
+
+
 def _is_bare(column: pa.Array) -> bool:
     """Whether Arrow's text of every value is JSON without quotes."""
     kind = column.type
@@ -119,6 +125,8 @@ def _is_bare(column: pa.Array) -> bool:
         return kind.bit_width < 64 or not beyond_exact(column)
     if pa.types.is_floating(kind):
         return pc.all(pc.is_finite(column)).as_py() is not False
+    if pa.types.is_decimal(kind) and kind.scale == 0:
+        return not beyond_exact(column)
     return pa.types.is_boolean(kind)
 
 

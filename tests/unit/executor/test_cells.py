@@ -34,6 +34,8 @@ STRUCT = pa.struct([("n", pa.int64()), ("when", pa.date32())])
             [Decimal("0.0000000001"), Decimal("-12.5"), None],
             ["0.0000000001", "-12.5000000000", None],
         ),
+        (pa.decimal128(38, 0), [Decimal(-7), None, Decimal(2**53)], [-7, None, 2**53]),
+        (pa.decimal128(38, 0), [Decimal(10**30), Decimal(7), None], [str(10**30), 7, None]),
         (pa.decimal128(5, -2), [Decimal(12300)], ["12300"]),
         (pa.bool_(), [True, False, None], [True, False, None]),
         (pa.string(), ["", "żółw", '{"a": 1}', None], ["", "żółw", '{"a": 1}', None]),
