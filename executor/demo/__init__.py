@@ -48,11 +48,12 @@ JOIN bought AS later
   ON later.customer_id = first.customer_id
   AND later.ordered_at > first.ordered_at
   AND later.ordered_at < first.ordered_at + INTERVAL 365 DAY
+  AND later.product_id <> first.product_id
 GROUP BY first.product_id, later.product_id
 HAVING count(*) >= 100
 ORDER BY times DESC, product, bought_later
 """
-"""About ten seconds of honest work on two threads; 46,301 rows."""
+"""About ten seconds of honest work on two threads; 46,223 rows."""
 
 _TABLES = (
     "products",
