@@ -13,8 +13,11 @@ MAX_REPEAT = 10_000_000
 """The largest number written out in a call that makes a string or a series as long as its argument says."""
 
 _MAKES_LONG = frozenset(
-    "repeat lpad rpad leftpad rightpad space zeroblob randomblob generate_series range numbers sequence replicate".split()
-)
+    {
+        "generate_series", "leftpad", "lpad", "numbers", "randomblob", "range", "repeat", "replicate", "rightpad",
+        "rpad", "sequence", "space", "zeroblob",
+    }
+)  # fmt: skip
 
 _INSTEAD: dict[str, str] = {
     "sleep": "Nothing can wait here; leave it out.",
@@ -62,9 +65,7 @@ def allow_calls(checked: Checked, tree: exp.Expr) -> None:
             raise _refuse(checked, node, key, functions.scalar, own=True)
 
 
-def _refuse(
-    checked: Checked, node: exp.Expr, name: str, allowed: frozenset[str], *, own: bool
-) -> StatementRefused:
+def _refuse(checked: Checked, node: exp.Expr, name: str, allowed: frozenset[str], *, own: bool) -> StatementRefused:
     near = () if own else get_close_matches(name, allowed, n=1, cutoff=0.8)
     hint = _INSTEAD.get(name) or (
         f"Did you mean {near[0]}?" if near else "Use a built-in function that only computes on its arguments."

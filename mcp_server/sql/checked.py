@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 
 from sqlglot import Dialect, ErrorLevel, Token, exp
 
@@ -63,7 +63,7 @@ Rule = Callable[[Checked], None]
 """One pass: looks at the statement, may change its tree, raises `StatementRefused`."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def _rules_and_dialect(name: str) -> tuple[DialectRules, Dialect] | None:
     rules = dialect_rules(name)
     return None if rules is None else (rules, Dialect.get_or_raise(name))
@@ -87,7 +87,7 @@ def begin(sql: str, schema: SourceSchema, grant: Grant, limits: Limits) -> Check
 def position_of(node: exp.Expr) -> int | None:
     """Where `node`, or the first thing in it that has a place, begins in the caller's SQL, from 1."""
     for inner in node.walk():
-        start = inner.meta.get("start") if inner._meta else None  # noqa: SLF001 - .meta would make an empty dict on each node
+        start = inner.meta.get("start")
         if isinstance(start, int):
             return start + 1
     return None

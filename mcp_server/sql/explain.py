@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlglot import Token
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from mcp_server.sql.checked import Checked
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
@@ -30,16 +30,7 @@ def explain(checked: Checked) -> None:
     if not checked.explain:
         return
     words = [token.text.lower() for token in tokens[:12]]
-    for word, token in zip(words[:8], tokens[:8], strict=False):
-        if word in {"analyze", "analyse"}:
-            raise StatementRefused(
-                RefusalCode.NOT_READ_ONLY,
-                "EXPLAIN ANALYZE would run the statement.",
-                hint="Use EXPLAIN without ANALYZE.",
-                position=token.start + 1,
-            )
-        if word in {"select", "with", "from"}:
-            break
+    _refuse_analyze(tokens)
     taken, prefix = 0, "EXPLAIN"
     dialect = checked.rules.name
     if dialect == "sqlite" and words[:2] == ["query", "plan"]:
@@ -53,9 +44,9 @@ def explain(checked: Checked) -> None:
         if words[2] not in {"json", "tree", "traditional"}:
             raise _refused(tokens[2])
         taken, prefix = 3, f"EXPLAIN FORMAT={words[2].upper()}"
-    elif dialect == "mysql" and words[:1] in (["extended"], ["partitions"]):
-        taken, prefix = 1, f"EXPLAIN {words[0].upper()}"
-    elif dialect == "clickhouse" and words[:1] in (["plan"], ["syntax"], ["ast"], ["estimate"]):
+    elif (dialect == "mysql" and words[:1] in (["extended"], ["partitions"])) or (
+        dialect == "clickhouse" and words[:1] in (["plan"], ["syntax"], ["ast"], ["estimate"])
+    ):
         taken, prefix = 1, f"EXPLAIN {words[0].upper()}"
     elif dialect not in {"postgres", "duckdb", "sqlite", "mysql", "clickhouse", "trino"}:
         raise _refused(tokens[0])
@@ -63,6 +54,20 @@ def explain(checked: Checked) -> None:
     if not checked.tokens:
         raise StatementRefused(RefusalCode.UNPARSEABLE, "EXPLAIN of nothing.", hint="Write EXPLAIN SELECT …")
     checked.explain = prefix
+
+
+def _refuse_analyze(tokens: list[Token]) -> None:
+    for token in tokens[:8]:
+        word = token.text.lower()
+        if word in {"analyze", "analyse"}:
+            raise StatementRefused(
+                RefusalCode.NOT_READ_ONLY,
+                "EXPLAIN ANALYZE would run the statement.",
+                hint="Use EXPLAIN without ANALYZE.",
+                position=token.start + 1,
+            )
+        if word in {"select", "with", "from"}:
+            break
 
 
 def _opens_options(tokens: list[Token]) -> bool:

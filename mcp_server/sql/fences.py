@@ -49,7 +49,7 @@ def fences(checked: Checked) -> None:
 def _fenced(checked: Checked, scope: Scope, key: str, node: exp.Expr, granted: GrantedTable) -> exp.Subquery:
     rest = {name for name, value in node.args.items() if value} - {"this", "db", "alias", "joins", "laterals", "pivots"}
     if rest:
-        clause = sorted(rest)[0].upper()
+        clause = min(rest).upper()
         raise StatementRefused(
             RefusalCode.CONSTRUCT_NOT_ALLOWED,
             f"{clause} cannot be used on the table {granted.table.name}, which you may read only in part.",
@@ -58,7 +58,9 @@ def _fenced(checked: Checked, scope: Scope, key: str, node: exp.Expr, granted: G
         )
     if not granted.columns:
         raise StatementRefused(
-            RefusalCode.UNKNOWN_TABLE, f"There is no table {granted.table.name} in this source.", position=position_of(node)
+            RefusalCode.UNKNOWN_TABLE,
+            f"There is no table {granted.table.name} in this source.",
+            position=position_of(node),
         )
     rules = checked.rules
     inner = exp.Table(

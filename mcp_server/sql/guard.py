@@ -62,7 +62,7 @@ def check(sql: str, *, source_schema: SourceSchema, grant: Grant, limits: Limits
         raise StatementRefused(
             RefusalCode.TOO_COMPLEX, "The SQL is nested too deeply.", hint="Split it into smaller statements."
         ) from error
-    except Exception as error:  # noqa: BLE001 - fail closed: what we did not foresee is not let through
+    except Exception as error:  # Fail closed: what we did not foresee is not let through.
         raise StatementRefused(
             RefusalCode.CONSTRUCT_NOT_ALLOWED,
             "The SQL could not be checked, so it was not run.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from mcp_server.sql.checked import Checked
 from mcp_server.sql.refusal import RefusalCode, StatementRefused

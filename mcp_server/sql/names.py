@@ -11,10 +11,13 @@ from sqlglot import exp
 from mcp_server.sql.checked import Checked, position_of
 from mcp_server.sql.granted import GrantedTable
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
+from mcp_server.sql.resolver import Resolver
 from mcp_server.sql.result_names import postgres_name
-from mcp_server.sql.scopes import Names, Resolver
+from mcp_server.sql.scopes import Names, Unfollowed
 
-_CATALOGUES = frozenset({"information_schema", "pg_catalog", "sys", "mysql", "performance_schema", "system", "pg_toast"})
+_CATALOGUES = frozenset(
+    {"information_schema", "pg_catalog", "sys", "mysql", "performance_schema", "system", "pg_toast"}
+)
 _CATALOGUE_TABLES = ("sqlite_", "pg_", "duckdb_", "pragma_", "information_schema")
 
 
@@ -32,9 +35,7 @@ def names(checked: Checked) -> None:
 
     def find(table: exp.Table) -> tuple[object, Names]:
         granted = _find(checked, table)
-        return granted, {
-            (c.name.lower() if rules.folds == "any" else c.name): c.name for c in granted.columns
-        }
+        return granted, {(c.name.lower() if rules.folds == "any" else c.name): c.name for c in granted.columns}
 
     resolver = Resolver(
         fold=fold,
@@ -46,7 +47,7 @@ def names(checked: Checked) -> None:
     )
     try:
         checked.scopes = resolver.resolve(checked.tree)
-    except LookupError as error:
+    except Unfollowed as error:
         raise StatementRefused(
             RefusalCode.CONSTRUCT_NOT_ALLOWED,
             f"A source of the query has a form that is not available here ({error}).",
@@ -104,7 +105,7 @@ def _write_table(node: exp.Table, granted: GrantedTable) -> None:
 
 
 def _rename_ctes(resolver: Resolver) -> None:
-    for table, cte, _ in resolver.cte_tables:
+    for table, cte in resolver.cte_tables:
         if not table.args.get("alias"):
             table.set("alias", exp.TableAlias(this=exp.to_identifier(table.this.name, quoted=True)))
         table.set("this", exp.to_identifier(cte.renamed, quoted=True))

@@ -6,6 +6,8 @@ their root. What sqlglot learns to parse tomorrow is refused until somebody adds
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlglot import exp
 
 from mcp_server.sql.checked import Checked, position_of
@@ -40,40 +42,42 @@ CurrentDate CurrentTime CurrentTimestamp CurrentDatetime Localtime Localtimestam
 Abs Sqrt Cbrt Factorial SafeFunc Explode Posexplode Inline Columns ArrayFilter Transform
 StartsWith TsMatch XMLElement XMLNamespace Contains GenerateSeries Grouping GroupingId
 WeekOfYear Week Year Month Day DateTrunc ToChar Left Right Upper Lower Length Sum Avg Count IsInf IsNan
-EqualNull FirstValue LastValue NthValue Lag Lead RegexpExtract RegexpReplace Stuff Nullif Greatest Least Round Mode Median Stddev
+EqualNull FirstValue LastValue NthValue Lag Lead RegexpExtract
+RegexpReplace Stuff Nullif Greatest Least Round Mode Median Stddev
 """
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
 
 # Where these are named, any other clause that is set is refused. A clause with the value False is not set.
 _CLAUSES: dict[type[exp.Expr], frozenset[str]] = {
-    exp.Select: frozenset(
+    exp.Select: _words(
         "with_ distinct expressions from_ joins laterals where group having qualify windows order limit offset "
-        "prewhere sample kind".split()
+        "prewhere sample kind"
     ),
-    exp.Union: frozenset("with_ this expression distinct by_name side kind on order limit offset".split()),
-    exp.Subquery: frozenset("this alias with_ joins order limit offset pivots sample laterals".split()),
-    exp.Table: frozenset(
-        "this alias db catalog joins laterals pivots ordinality rows_from sample only system_time_none".split()
-    ),
-    exp.Join: frozenset("this on side kind using method expressions match_condition global_".split()),
-    exp.Lateral: frozenset("this view outer alias cross_apply ordinality".split()),
-    exp.With: frozenset("expressions recursive search".split()),
-    exp.CTE: frozenset("this alias materialized scalar key_expressions".split()),
-    exp.Values: frozenset("expressions alias order limit offset".split()),
-    exp.Star: frozenset("except_ replace rename except replace_ ilike".split()),
-    exp.Limit: frozenset("this expression expressions offset limit_options".split()),
-    exp.Fetch: frozenset("direction count limit_options".split()),
-    exp.LimitOptions: frozenset("rows with_ties".split()),
-    exp.Pivot: frozenset(
+    exp.Union: _words("with_ this expression distinct by_name side kind on order limit offset"),
+    exp.Subquery: _words("this alias with_ joins order limit offset pivots sample laterals"),
+    exp.Table: _words("this alias db catalog joins laterals pivots ordinality rows_from sample only system_time_none"),
+    exp.Join: _words("this on side kind using method expressions match_condition global_"),
+    exp.Lateral: _words("this view outer alias cross_apply ordinality"),
+    exp.With: _words("expressions recursive search"),
+    exp.CTE: _words("this alias materialized scalar key_expressions"),
+    exp.Values: _words("expressions alias order limit offset"),
+    exp.Star: _words("except_ replace rename except replace_ ilike"),
+    exp.Limit: _words("this expression expressions offset limit_options"),
+    exp.Fetch: _words("direction count limit_options"),
+    exp.LimitOptions: _words("rows with_ties"),
+    exp.Pivot: _words(
         "this alias expressions fields unpivot using group columns include_nulls default_on_null into_none "
-        "identify_pivot_strings prefixed_pivot_columns pivot_column_naming value_columns_alias".split()
+        "identify_pivot_strings prefixed_pivot_columns pivot_column_naming value_columns_alias"
     ),
-    exp.Column: frozenset("this table db catalog join_mark".split()),
+    exp.Column: _words("this table db catalog join_mark"),
 }
 _CLAUSES[exp.Intersect] = _CLAUSES[exp.Except] = _CLAUSES[exp.SetOperation] = _CLAUSES[exp.Union]
 
-_ALLOWED = frozenset(
-    found for name in _NODES.split() if isinstance(found := getattr(exp, name, None), type) and issubclass(found, exp.Expr)
-)
+_ALLOWED = frozenset(found for name in _NODES.split() if isinstance(found := getattr(exp, name, None), type))
 
 _SESSION_VALUES = (exp.SessionParameter, exp.CurrentUser, exp.SessionUser, exp.CurrentSchema, exp.CurrentCatalog)
 
@@ -128,7 +132,7 @@ def allow_nodes(tree: exp.Expr, dialect: str) -> None:
 
 def _refuse_node(node: exp.Expr) -> StatementRefused:
     position = position_of(node)
-    if isinstance(node, exp.DML | exp.DDL | exp.Command | exp.Merge | exp.Into | exp.Lock):
+    if isinstance(node, exp.Insert | exp.Update | exp.Delete | exp.DDL | exp.Command | exp.Merge | exp.Into | exp.Lock):
         return StatementRefused(
             RefusalCode.NOT_READ_ONLY,
             f"{type(node).__name__.upper()} is not possible within a query here.",
@@ -187,9 +191,9 @@ _SQLITE_TYPES = frozenset({"NUMERIC", "DATE", "DATETIME", "TIMESTAMP", "STRING",
 
 def _check_parameter(node: exp.Expr, dialect: str) -> None:
     name = node.this
-    if name is None or (isinstance(name, exp.Literal) and not name.is_string) or (isinstance(name, str) and name.isdigit()):
-        if dialect not in {"snowflake", "tsql"}:
-            return
+    numbered = (isinstance(name, exp.Literal) and not name.is_string) or (isinstance(name, str) and name.isdigit())
+    if (name is None or numbered) and dialect not in {"snowflake", "tsql"}:
+        return
     raise _construct("Variables and named parameters are not available.", node, "Write the value itself.")
 
 
@@ -232,7 +236,7 @@ def _check_final(node: exp.Expr, dialect: str) -> None:
         raise _construct("FINAL needs a table.", node)
 
 
-_CHECKS = {
+_CHECKS: dict[type[exp.Expr], Callable[[exp.Expr, str], None]] = {
     exp.In: _check_in,
     exp.DataType: _check_type,
     exp.Parameter: _check_parameter,

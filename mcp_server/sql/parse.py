@@ -6,20 +6,26 @@ import re
 
 from sqlglot import ErrorLevel, Token, exp
 from sqlglot.errors import ParseError
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from mcp_server.sql.checked import Checked
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.statement import not_read_only, refuse_verb
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_WRITING = (exp.Insert, exp.Update, exp.Delete, exp.DDL, exp.Command, exp.Alter, exp.Drop, exp.Merge)
 _MARK = "call$"
-_ORDINARY = frozenset("ceil floor chr char arg_max arg_min argmax argmin max_by min_by initcap decode".split())
+_ORDINARY = _words("ceil floor chr char arg_max arg_min argmax argmin max_by min_by initcap decode")
 _MARKED: dict[str, frozenset[str]] = {
     "duckdb": _ORDINARY
-    | frozenset("max min quantile quantile_cont quantile_disc approx_quantile string_agg group_concat listagg".split()),
-    "sqlite": _ORDINARY | frozenset("group_concat string_agg substring".split()),
-    "postgres": _ORDINARY | frozenset("json_agg date_part string_agg jsonb_exists".split()),
-    "mysql": frozenset("ceil floor substr decode".split()),
+    | _words("max min quantile quantile_cont quantile_disc approx_quantile string_agg group_concat listagg"),
+    "sqlite": _ORDINARY | _words("group_concat string_agg substring"),
+    "postgres": _ORDINARY | _words("json_agg date_part string_agg jsonb_exists"),
+    "mysql": _words("ceil floor substr decode"),
     "clickhouse": _ORDINARY,
 }
 
@@ -36,7 +42,7 @@ def parse(checked: Checked) -> None:
         checked.tokens = _number_placeholders(checked.tokens)
     tree = parse_tokens(checked, checked.tokens, checked.sql)
     if not isinstance(tree, exp.Query | exp.Values):
-        if isinstance(tree, exp.DML | exp.DDL | exp.Command | exp.Alter | exp.Drop | exp.Merge):
+        if isinstance(tree, _WRITING):
             raise not_read_only(first)
         raise StatementRefused(
             RefusalCode.CONSTRUCT_NOT_ALLOWED,

@@ -9,7 +9,7 @@ from sqlglot import Dialect, exp
 from sqlglot.errors import SqlglotError
 
 from executor import Column
-from mcp_server.policy import AllOf, AnyOf, Compare, IsNull, Mask, OneOf, Predicate, Value
+from mcp_server.policy import AllOf, AnyOf, Compare, IsNull, Mask, Predicate, Value
 
 _OPS: dict[str, type[exp.Binary]] = {
     "=": exp.EQ,

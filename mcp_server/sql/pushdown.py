@@ -40,9 +40,7 @@ def copied(checked: Checked, scope: Scope, key: str, granted: GrantedTable) -> l
     return found
 
 
-def _copy(
-    checked: Checked, scope: Scope, key: str, granted: GrantedTable, part: exp.Expr
-) -> exp.Expr | None:
+def _copy(checked: Checked, scope: Scope, key: str, granted: GrantedTable, part: exp.Expr) -> exp.Expr | None:
     if isinstance(part, exp.EQ | exp.LT | exp.GT | exp.LTE | exp.GTE):
         column, constants = part.this, [part.expression]
         if not isinstance(column, exp.Column) and isinstance(part.expression, exp.Column):
@@ -67,9 +65,7 @@ def _copy(
     return copy
 
 
-def _own_column(
-    checked: Checked, scope: Scope, key: str, granted: GrantedTable, column: exp.Column
-) -> str | None:
+def _own_column(checked: Checked, scope: Scope, key: str, granted: GrantedTable, column: exp.Column) -> str | None:
     """The exact name of `column` if it is certainly this table's."""
     any_case = checked.rules.folds == "any"
 

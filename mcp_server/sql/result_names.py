@@ -7,7 +7,7 @@ that are plainly columns, or have an alias, need nothing.
 from __future__ import annotations
 
 from sqlglot import Token, exp
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from mcp_server.sql.checked import Checked
 

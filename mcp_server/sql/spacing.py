@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from mcp_server.sql.checked import Checked
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-_ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\xa0\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff]")
+_ODD = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\xa0\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff]"
+)
 _QUOTED = frozenset(
     {
         TokenType.STRING,
@@ -34,22 +36,23 @@ def spacing(checked: Checked) -> None:
         StatementRefused: ``unparseable`` or ``construct_not_allowed``.
     """
     sql = checked.sql
-    nested = checked.rules.name in {"postgres", "tsql", "duckdb", "clickhouse"}
     end = checked.start
     for token in checked.tokens:
         if token.start > end:
-            _look_at_gap(sql, end, token.start, dialect=checked.rules.name, nested=nested)
+            _look_at_gap(sql, end, token.start, dialect=checked.rules.name)
         if token.token_type not in _QUOTED:
             odd = _ODD.search(sql, token.start, token.end + 1)
             if odd:
                 raise _odd_character(odd.start())
         elif token.token_type is TokenType.UNICODE_STRING or sql[token.start : token.start + 2].lower() == "u&":
-            raise _construct("Strings and names written as U& are not allowed.", token.start, "Write them as they read.")
+            raise _construct(
+                "Strings and names written as U& are not allowed.", token.start, "Write them as they read."
+            )
         end = max(end, token.end + 1)
-    _look_at_gap(sql, end, len(sql), dialect=checked.rules.name, nested=nested)
+    _look_at_gap(sql, end, len(sql), dialect=checked.rules.name)
 
 
-def _look_at_gap(sql: str, start: int, end: int, *, dialect: str, nested: bool) -> None:
+def _look_at_gap(sql: str, start: int, end: int, *, dialect: str) -> None:
     """Between two tokens only plain space and plain comments may stand."""
     at = start
     while True:
@@ -57,32 +60,41 @@ def _look_at_gap(sql: str, start: int, end: int, *, dialect: str, nested: bool) 
         at = space.end() if space else at
         if at >= end:
             return
-        if sql.startswith("--", at) or (sql.startswith("#", at) and dialect in {"mysql", "bigquery"}):
-            if dialect == "mysql" and sql.startswith("--", at) and at + 2 < end and sql[at + 2] not in " \n\t":
-                raise _construct("A comment that begins with -- needs a space after it.", at, "Remove the comment.")
-            stop = sql.find("\n", at, end)
-            line = sql[at : end if stop < 0 else stop]
-            if "\r" in line.rstrip("\r"):
-                raise _construct("A comment holds a lone carriage return.", at, "Remove the comment.")
-            at = end if stop < 0 else stop + 1
+        if (
+            sql.startswith("--", at)
+            or (sql[at] == "#" and dialect in {"mysql", "bigquery"})
+            or (sql.startswith("//", at) and dialect == "snowflake")
+        ):
+            at = _after_line(sql, at, end, dialect)
         elif sql.startswith("/*", at):
-            if sql.startswith(("/*!", "/*M!", "/*m!"), at):
-                raise _construct("Comments that some databases run as SQL (/*! …) are not allowed.", at, "Remove it.")
-            stop = sql.find("*/", at + 2, end)
-            if stop < 0:
-                raise _construct("A comment does not end.", at, "Close it with */.")
-            if "/*" in sql[at + 2 : stop]:
-                raise _construct("A comment within a comment is not allowed.", at, "Remove the comments.")
-            at = stop + 2
-        elif sql.startswith("//", at) and dialect == "snowflake":
-            stop = sql.find("\n", at, end)
-            at = end if stop < 0 else stop + 1
-        elif nested and sql.startswith("*/", at):
-            raise _construct("A comment ends that did not begin.", at, "Remove the comments.")
+            at = _after_block(sql, at, end)
         elif sql[at] == ";":
             at += 1
         else:
             raise _odd_character(at)
+
+
+def _after_line(sql: str, at: int, end: int, dialect: str) -> int:
+    """Where a comment to the end of its line ends."""
+    if dialect == "mysql" and sql[at] == "-" and at + 2 < end and sql[at + 2] not in " \n\t":
+        raise _construct("A comment that begins with -- needs a space after it.", at, "Remove the comment.")
+    stop = sql.find("\n", at, end)
+    stop = end if stop < 0 else stop
+    if "\r" in sql[at:stop].rstrip("\r"):
+        raise _construct("A comment holds a lone carriage return.", at, "Remove the comment.")
+    return min(end, stop + 1)
+
+
+def _after_block(sql: str, at: int, end: int) -> int:
+    """Where a ``/* … */`` ends."""
+    if sql.startswith(("/*!", "/*M!", "/*m!"), at):
+        raise _construct("Comments that some databases run as SQL (/*! …) are not allowed.", at, "Remove it.")
+    stop = sql.find("*/", at + 2, end)
+    if stop < 0:
+        raise _construct("A comment does not end.", at, "Close it with */.")
+    if "/*" in sql[at + 2 : stop]:
+        raise _construct("A comment within a comment is not allowed.", at, "Remove the comments.")
+    return stop + 2
 
 
 def _odd_character(place: int) -> StatementRefused:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from sqlglot import Token
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from mcp_server.sql.checked import Checked
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 
-_WRITES = frozenset(
-    """alter analyze attach begin call checkpoint cluster comment commit copy create deallocate declare delete detach
+_WRITES = """
+alter analyze attach begin call checkpoint cluster comment commit copy create deallocate declare delete detach
     discard do drop exec execute export fetch flush grant handler import insert install kill listen load lock merge
     msck notify optimize prepare purge put reassign refresh reindex rename repair replace reset restore revoke rollback
-    savepoint security set start truncate unlisten unlock update upsert use vacuum xa waitfor get undrop""".split()
-)
-_SHOWS = frozenset("describe desc show summarize pragma".split())
-_STARTS = frozenset("select with values from table pivot unpivot".split())
+    savepoint security set start truncate unlisten unlock update upsert use vacuum xa waitfor get undrop
+"""
+_SHOWS = frozenset({"desc", "describe", "pragma", "show", "summarize"})
+_STARTS = frozenset({"from", "pivot", "select", "table", "unpivot", "values", "with"})
 
 
 def statement(checked: Checked) -> None:
@@ -65,7 +65,7 @@ def refuse_verb(first: Token) -> None:
             hint="Call describe_tables() for tables and columns, and SELECT for everything else.",
             position=first.start + 1,
         )
-    if verb.split()[0] in _WRITES:
+    if verb.split()[0] in _WRITES.split():
         raise not_read_only(first)
 
 

@@ -1,5 +1,8 @@
-"""BigQuery's functions. Left out on purpose: external_query, appends, changes, ml.*, session_user, remote functions,
-keys.* and everything in a project or dataset."""
+"""BigQuery's functions.
+
+Left out on purpose: external_query, appends, changes, ml.*, session_user, remote functions, keys.* and everything in
+a project or dataset.
+"""
 
 from __future__ import annotations
 

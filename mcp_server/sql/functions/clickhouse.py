@@ -1,5 +1,8 @@
-"""ClickHouse's functions. Left out on purpose: every table function that reaches further than numbers, file, sleep,
-dict*, joinGet, hasColumnInTable, getSetting, getMacro, hostName, addressTo*, demangle, catboost*, evalMLMethod."""
+"""ClickHouse's functions.
+
+Left out on purpose: every table function that reaches further than numbers, file, sleep, dict*, joinGet,
+hasColumnInTable, getSetting, getMacro, hostName, addressTo*, demangle, catboost*, evalMLMethod.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""DuckDB's functions. Left out on purpose: read_*, *_scan, glob, parquet_*, query, query_table, duckdb_*, pragma_*,
-getenv, getvariable, current_setting, json_execute_serialized_sql, nextval, setseed, sleep_ms, write_log, txid_current,
-current_query, which_secret, in_search_path, has_*_privilege, pg_*, and histogram as a table (it takes a table's name).
+"""DuckDB's functions.
+
+Left out on purpose: read_*, *_scan, glob, parquet_*, query, query_table, duckdb_*, pragma_*, getenv, getvariable,
+current_setting, json_execute_serialized_sql, nextval, setseed, sleep_ms, write_log, txid_current, current_query,
+which_secret, in_search_path, has_*_privilege, pg_*, and histogram as a table (it takes a table's name).
 """
 
 from __future__ import annotations

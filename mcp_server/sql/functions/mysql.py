@@ -1,6 +1,9 @@
-"""Functions of MySQL and MariaDB. Left out on purpose: load_file, sleep, benchmark, get_lock and its kin, sys_*,
-user, version, database, connection_id, last_insert_id, found_rows, row_count, uuid*, nextval, *_wait, updatexml,
-extractvalue (their errors carry data), name_const, password."""
+"""Functions of MySQL and MariaDB.
+
+Left out on purpose: load_file, sleep, benchmark, get_lock and its kin, sys_*, user, version, database, connection_id,
+last_insert_id, found_rows, row_count, uuid*, nextval, *_wait, name_const, password; extractvalue and the function that
+changes XML, whose errors carry data.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""PostgreSQL's functions. Left out on purpose: pg_*, lo_*, dblink*, query_to_xml and its kin, ts_rewrite, ts_stat,
-set_config, current_setting, txid_*, nextval, setseed, inet_*_addr, version, to_reg*, *_description, format_type."""
+"""PostgreSQL's functions.
+
+Left out on purpose: pg_*, lo_*, dblink*, query_to_xml and its kin, ts_rewrite, ts_stat, set_config, current_setting,
+txid_*, nextval, setseed, inet_*_addr, version, to_reg*, *_description, format_type.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Snowflake's functions. Left out on purpose: system$*, get_ddl, result_scan, current_*, external functions, cortex."""
+"""Snowflake's functions.
+
+Left out on purpose: system$*, get_ddl, result_scan, current_*, external functions, cortex.
+"""
 
 from __future__ import annotations
 

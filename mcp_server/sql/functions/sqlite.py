@@ -1,5 +1,8 @@
-"""SQLite's functions. Left out on purpose: load_extension, fts3_tokenizer, readfile, writefile, edit, sqlite_*,
-changes, total_changes, last_insert_rowid, pragma_*, zeroblob and randomblob beyond what a cell may hold."""
+"""SQLite's functions.
+
+Left out on purpose: load_extension, fts3_tokenizer, readfile, writefile, edit, sqlite_*, changes, total_changes,
+last_insert_rowid, pragma_*.
+"""
 
 from __future__ import annotations
 

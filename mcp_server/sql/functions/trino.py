@@ -1,4 +1,7 @@
-"""Trino's functions. Left out on purpose: every table function of a connector (query, execute), current_user & Co."""
+"""Trino's functions.
+
+Left out on purpose: every table function of a connector (query, execute), current_user and its kin.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""T-SQL's functions. Left out on purpose: openrowset, openquery, opendatasource, xp_*, sp_*, fn_*, *_name, *_id,
-session_context, newsequentialid, @@variables, has_perms_by_name, serverproperty and every other property."""
+"""T-SQL's functions.
+
+Left out on purpose: openrowset, openquery, opendatasource, xp_*, sp_*, fn_*, *_name, *_id, session_context,
+newsequentialid, @@variables, has_perms_by_name, serverproperty and every other property.
+"""
 
 from __future__ import annotations
 
