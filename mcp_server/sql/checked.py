@@ -28,6 +28,7 @@ class Checked:
         tree: the statement; every rule may replace it.
         scopes: every SELECT with what its names mean, outermost first, since the rule `names`.
         tables: the tables it reads, since the rule `names`.
+        fenced: how many tables were replaced by sub-queries, since the rule `fences`.
         text: the one text that runs, since the rule `generate`.
         shown: the same with policy sub-queries as plain tables.
     """
@@ -44,6 +45,7 @@ class Checked:
     tree: exp.Expr = field(default_factory=exp.Select)
     scopes: list[Scope] = field(default_factory=list)
     tables: dict[tuple[str, str], GrantedTable] = field(default_factory=dict)
+    fenced: int = 0
     text: str = ""
     shown: str = ""
 

@@ -35,12 +35,13 @@ def emit(checked: Checked) -> None:
 
 
 def _hold_tables(checked: Checked, tree: exp.Expr) -> None:
-    """Every table of the text is one that was granted, or one of our own names for a CTE."""
+    """Every table of the text is one that was granted, or one of our own names for a CTE; and every fence stands."""
     ctes = {
         alias.this.name
         for cte in tree.find_all(exp.CTE)
         if isinstance(alias := cte.args.get("alias"), exp.TableAlias) and alias.this is not None
     }
+    fenced = 0
     for table in tree.find_all(exp.Table):
         if not isinstance(table.this, exp.Identifier):
             continue
@@ -48,8 +49,18 @@ def _hold_tables(checked: Checked, tree: exp.Expr) -> None:
         if db is None:
             if table.this.name not in ctes:
                 raise _differs()
-        elif table.args.get("catalog") or (db.name, table.this.name) not in checked.tables:
+            continue
+        granted = checked.tables.get((db.name, table.this.name))
+        if granted is None or table.args.get("catalog"):
             raise _differs()
+        if not granted.plain:
+            # It must stand alone in a sub-query of ours, never joined or sampled where the caller put it.
+            alone = isinstance(table.parent, exp.From) and isinstance(table.parent.parent, exp.Select)
+            if not alone or table.args.get("alias"):
+                raise _differs()
+            fenced += 1
+    if fenced != checked.fenced:
+        raise _differs()
 
 
 def _differs() -> StatementRefused:

@@ -44,6 +44,7 @@ def fences(checked: Checked) -> None:
     new = [(node, _fenced(checked, scope, key, node, granted)) for scope, key, node, granted in protected]
     for node, fenced in new:
         node.replace(fenced)
+    checked.fenced = len(new)
 
 
 def _fenced(checked: Checked, scope: Scope, key: str, node: exp.Expr, granted: GrantedTable) -> exp.Subquery:

@@ -31,14 +31,14 @@ def limit(checked: Checked) -> None:
         root.set("limit", exp.Limit(expression=exp.Literal.number(cap)))
         return
     if isinstance(node, exp.Fetch):
-        _lower(node, "count", cap)
+        _lower(node, "count", cap, checked.rules.name)
         return
     if node.expressions:
         # ClickHouse's LIMIT n BY is another thing, and leaves no place for the limit itself in the tree.
         return
     if node.args.get("limit_options"):
         raise _refused(node)
-    _lower(node, "expression", cap)
+    _lower(node, "expression", cap, checked.rules.name)
 
 
 def _unwrap(tree: exp.Expr) -> exp.Expr:
@@ -51,7 +51,7 @@ def _unwrap(tree: exp.Expr) -> exp.Expr:
     return tree
 
 
-def _lower(node: exp.Expr, key: str, cap: int) -> None:
+def _lower(node: exp.Expr, key: str, cap: int, dialect: str) -> None:
     given = node.args.get(key)
     options = node.args.get("limit_options")
     if options is not None and (options.args.get("percent") or options.args.get("with_ties")):
@@ -63,6 +63,8 @@ def _lower(node: exp.Expr, key: str, cap: int) -> None:
     elif isinstance(given, exp.Literal) and not given.is_string and given.name.isdigit():
         if int(given.name) > cap:
             node.set(key, exp.Literal.number(cap))
+    elif isinstance(given, exp.Parameter | exp.Placeholder) and dialect in {"postgres", "duckdb"}:
+        node.set(key, exp.Anonymous(this="least", expressions=[given, exp.Literal.number(cap)]))
     elif isinstance(given, exp.Neg):
         # SQLite: a negative limit is none.
         node.set(key, exp.Literal.number(cap))

@@ -47,7 +47,7 @@ def parse(checked: Checked) -> None:
         raise StatementRefused(
             RefusalCode.CONSTRUCT_NOT_ALLOWED,
             "The SQL is not a query.",
-            hint="Send one statement that begins with SELECT or WITH.",
+            hint="Send one statement that begins with SELECT or WITH; instead of PIVOT, use sum(CASE WHEN …).",
             position=first.start + 1,
         )
     checked.tree = tree

@@ -16,13 +16,19 @@ from mcp_server.sql.granted import GrantedTable
 from mcp_server.sql.scopes import Scope
 
 _NUMBER = re.compile(r"(tiny|small|medium|big|huge|u)?int(eger)?[0-9]*|numeric|decimal|real|double|float[0-9]*|hugeint")
+_PLAIN_JOINS = (None, "", "INNER", "OUTER", "CROSS")
 _TEXT = re.compile(r"text|varchar|character varying|string|clob")
 
 
 def copied(checked: Checked, scope: Scope, key: str, granted: GrantedTable) -> list[exp.Expr]:
     """Conjuncts for the table that `scope` knows as `key`, with columns written bare."""
     where = scope.query.args.get("where")
-    if where is None or key.startswith("\0"):
+    # ClickHouse puts a select list's alias before a column of that name.
+    if where is None or key.startswith("\0") or checked.rules.name == "clickhouse":
+        return []
+    if scope.sources[key].node.args.get("pivots") or not all(
+        _is_plain(join) for join in scope.query.find_all(exp.Join)
+    ):
         return []
     found: list[exp.Expr] = []
     waiting: list[exp.Expr] = [where.this]
@@ -38,6 +44,11 @@ def copied(checked: Checked, scope: Scope, key: str, granted: GrantedTable) -> l
             if one is not None:
                 found.append(one)
     return found
+
+
+def _is_plain(join: exp.Join) -> bool:
+    """Whether fewer rows on a side of `join` give fewer rows of the result, and never others."""
+    return join.args.get("method") in (None, "", "NATURAL") and join.args.get("kind") in _PLAIN_JOINS
 
 
 def _copy(checked: Checked, scope: Scope, key: str, granted: GrantedTable, part: exp.Expr) -> exp.Expr | None:

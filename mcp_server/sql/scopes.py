@@ -78,10 +78,13 @@ def renamed(columns: Names, declared: Names) -> Names:
 
 def push(waiting: list[exp.Expr], node: exp.Expr, skip: set[str] | frozenset[str]) -> None:
     """The direct children of `node` onto `waiting`, those of the clauses in `skip` left out."""
+    found: list[exp.Expr] = []
     for key, value in node.args.items():
         if key in skip:
             continue
         if isinstance(value, exp.Expr):
-            waiting.append(value)
+            found.append(value)
         elif isinstance(value, list):
-            waiting.extend(item for item in value if isinstance(item, exp.Expr))
+            found.extend(item for item in value if isinstance(item, exp.Expr))
+    # Taken from the end: so the first is met first, and a refusal names the first thing that is wrong.
+    waiting.extend(reversed(found))

@@ -9,11 +9,7 @@ from __future__ import annotations
 
 from mcp_server.sql.functions.ansi import CONDITIONS, NUMBERS, WINDOWS
 
-SCALAR = (
-    NUMBERS
-    + WINDOWS
-    + CONDITIONS
-    + """
+_OWN = """
 conv crc32 crc32c rand oct
 
 ascii bin bit_length char char_length character_length chr concat concat_ws elt export_set field find_in_set format
@@ -45,7 +41,8 @@ st_area st_asgeojson st_astext st_buffer st_centroid st_contains st_convexhull s
 st_distance st_distance_sphere st_equals st_geomfromtext st_geohash st_intersection st_intersects st_isempty st_length
 st_overlaps st_pointfromtext st_simplify st_srid st_touches st_union st_within st_x st_y point linestring polygon
 """
-)
+
+SCALAR = NUMBERS + WINDOWS + CONDITIONS + _OWN
 
 TABLE = ""
 
