@@ -157,7 +157,8 @@ class Executor:
             yield job
             while not job.is_finished and (left := until - time.monotonic()) > 0:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), min(left, _LOOK_EVERY_S))
+                    async with asyncio.timeout(min(left, _LOOK_EVERY_S)):
+                        await changed.wait()
                 changed.clear()
                 try:
                     job = await self.get(job_id, owner=owner)

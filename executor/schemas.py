@@ -9,11 +9,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from executor.errors import ErrorCode, ExecutorError, SourceFailed
 from executor.jobs import Job, JobState
 from executor.sources import SourceSchema
+from executor.tasks import end_task
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +58,7 @@ class SchemaCache:
             self.ask(source)
         task = self._tasks.get(source)
         if task is not None and (known is None or refresh):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(task), wait_s)
+            await asyncio.wait({task}, timeout=wait_s)
         if source in self._known:
             return self._known[source]
         if source in self._failed:
@@ -81,9 +80,7 @@ class SchemaCache:
     async def close(self) -> None:
         """Stops waiting for answers."""
         for task in list(self._tasks.values()):
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await end_task(task)
 
     async def _ask(self, source: str) -> None:
         try:

@@ -10,12 +10,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import redis
 import redis.asyncio
 from redis.exceptions import RedisError
+
+from executor.tasks import end_task
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +37,7 @@ class ChangeListener:
 
     async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end_task(self._task)
 
     @contextmanager
     def listen(self, job_id: str) -> Generator[asyncio.Event]:

@@ -38,8 +38,11 @@ def run_list(where: Where, *, limit: int, as_json: bool) -> int:
             Console(stderr=True).print("no jobs yet")
             return Exit.DONE
         table = Table(show_edge=False, header_style="bold")
-        for name in ("job", "state", "source", "rows", "age", "sql"):
-            table.add_column(name, justify="right" if name in ("rows", "age") else "left", no_wrap=name == "job")
+        for name, width in (("job", 25), ("state", 9), ("source", 8), ("rows", 6), ("age", 6), ("sql", 12)):
+            right = name in ("rows", "age")
+            table.add_column(
+                name, justify="right" if right else "left", min_width=width, no_wrap=True, overflow="ellipsis"
+            )
         for job in jobs:
             sql = " ".join(job.shown_sql.split())
             table.add_row(

@@ -1,0 +1,182 @@
+"""The command ``awaitsql`` as a script calls it: what it prints, where, and what its exit code says."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+FOR_EVER = (
+    "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 4000000000) SELECT COUNT(*) AS n FROM r"
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A home and working folder with a database of 3,000 orders in it."""
+    connection = sqlite3.connect(tmp_path / "shop.sqlite")
+    connection.execute('CREATE TABLE "Order Items" (id INTEGER PRIMARY KEY, name TEXT)')
+    connection.executemany('INSERT INTO "Order Items" VALUES (?, ?)', ((i, f"näme {i}") for i in range(3000)))
+    connection.commit()
+    connection.close()
+    return tmp_path
+
+
+def environment(folder: Path) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("AWAITSQL_")}
+    return {**kept, "HOME": str(folder), "XDG_STATE_HOME": str(folder / "state"), "COLUMNS": "120"}
+
+
+def awaitsql(folder: Path, *arguments: str, **more: object) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "mcp_server", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment(folder), capture_output=True, timeout=60, check=False, **more
+    )
+
+
+def test_rows_go_to_standard_output_in_every_format_and_words_to_standard_error(folder):
+    sql = 'SELECT id, name FROM "Order Items" ORDER BY id'
+    as_csv = awaitsql(folder, "query", sql, "--db", "shop.sqlite", "--format", "csv")
+    as_json = awaitsql(folder, "query", "-", "--db", "shop.sqlite", "--format", "json", input=sql.encode())
+    target = folder / "out.parquet"
+    as_parquet = awaitsql(folder, "query", sql, "--db", "shop.sqlite", "--format", "parquet", "--output", str(target))
+    as_table = awaitsql(folder, "query", sql, "--db", "shop.sqlite")
+
+    rows = list(csv.reader(io.StringIO(as_csv.stdout.decode())))
+    assert rows[0] == ["id", "name"]
+    assert rows[2999] == ["2998", "näme 2998"]
+    assert [json.loads(line)["id"] for line in as_json.stdout.splitlines()] == list(range(3000))
+    assert pa.parquet.read_table(target).num_rows == 3000
+    assert "näme 99" in as_table.stdout.decode()
+    assert b"2,900 not shown" in as_table.stderr
+    assert [r.returncode for r in (as_csv, as_json, as_parquet, as_table)] == [0, 0, 0, 0]
+
+
+def test_a_refusal_exits_with_3_and_shows_the_place(folder):
+    refused = awaitsql(folder, "check", 'SELECT nmae FROM "Order Items"', "--db", "shop.sqlite")
+    as_json = awaitsql(folder, "check", 'DROP TABLE "Order Items"', "--db", "shop.sqlite", "--json")
+
+    told = refused.stderr.decode().splitlines()
+    line = next(i for i, text in enumerate(told) if text.strip().startswith("SELECT nmae"))
+    assert told[line][told[line + 1].index("^") :].startswith("nmae")
+    assert "name" in told[line + 2]
+    assert (refused.returncode, as_json.returncode) == (3, 3)
+    assert json.loads(as_json.stdout)["error"]["code"] == "not_read_only"
+
+
+def test_check_prints_the_sql_that_would_run(folder):
+    checked = awaitsql(folder, "check", 'select * from "order items" where id < 3', "--db", "shop.sqlite", "--json")
+
+    told = json.loads(checked.stdout)
+    assert '"Order Items"' in told["sql"]
+    assert checked.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["query", "SELECT 1", "--db", "nothere.sqlite"],
+        ["query", "SELECT 1", "--db", "notes.txt"],
+        ["query", "SELECT 1", "--db", "shop.sqlite", "--source", "shoop"],
+        ["query", "SELECT 1", "--db", "shop.sqlite", "--format", "table", "--output", "x"],
+        ["serve", "--config", "misspelt.toml"],
+        ["serve", "--db", "shop.sqlite", "--transport", "http", "--host", "0.0.0.0"],
+    ],
+)
+def test_a_wrong_command_line_exits_with_2_and_says_what_to_do(folder, arguments):
+    (folder / "notes.txt").write_text("these are notes")
+    (folder / "misspelt.toml").write_text("[executor]\nleese_s = 3\n")
+    told = awaitsql(folder, *arguments)
+
+    assert told.returncode == 2
+    assert b"invalid_settings" in told.stderr
+    assert told.stdout == b""
+    assert b"Traceback" not in told.stderr
+
+
+def test_a_misspelt_environment_variable_is_refused(folder):
+    variables = {**environment(folder), "AWAITSQL_EXECUTOR__LEESE_S": "3"}
+    command = [sys.executable, "-m", "mcp_server", "query", "SELECT 1", "--db", "shop.sqlite", "--json"]
+    told = subprocess.run(command, cwd=folder, env=variables, capture_output=True, timeout=60, check=False)
+
+    assert told.returncode == 2
+    assert json.loads(told.stdout)["error"]["code"] == "invalid_settings"
+
+
+def test_what_is_unfinished_after_the_wait_leaves_a_handle_that_goes_on_later(folder):
+    slow = (
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 9000000) SELECT COUNT(*) AS n FROM r"
+    )
+    left = awaitsql(folder, "query", slow, "--db", "shop.sqlite", "--wait", "0.3", "--json")
+    job_id = json.loads(left.stdout)["job_id"]
+    listed = awaitsql(folder, "jobs", "list", "--db", "shop.sqlite", "--json")
+    shown = awaitsql(folder, "jobs", "show", job_id, "--db", "shop.sqlite", "--wait", "40", "--json")
+    rows = awaitsql(folder, "jobs", "rows", job_id, "--db", "shop.sqlite", "--json")
+
+    assert left.returncode == 5
+    assert [j["job_id"] for j in json.loads(listed.stdout)["jobs"]] == [job_id]
+    assert json.loads(shown.stdout)["state"] == "succeeded"
+    assert json.loads(rows.stdout)["rows"] == [[9_000_000]]
+
+
+def test_ctrl_c_cancels_the_job_and_leaves_no_process(folder):
+    command = [sys.executable, "-m", "mcp_server", "query", FOR_EVER, "--db", "shop.sqlite"]
+    with subprocess.Popen(
+        command, cwd=folder, env=environment(folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        worker = _busy_worker(process.pid)
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=20)
+        _, alive = psutil.wait_procs(family, timeout=10)
+    listed = awaitsql(folder, "jobs", "list", "--db", "shop.sqlite", "--json")
+
+    assert process.returncode == 130
+    assert b"cancelled; the database stopped" in told
+    assert worker in family
+    assert alive == []
+    assert [j["state"] for j in json.loads(listed.stdout)["jobs"]] == ["cancelled"]
+
+
+def _busy_worker(pid: int) -> psutil.Process:
+    """The worker below `pid`, once it works hard."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        for child in psutil.Process(pid).children(recursive=True):
+            if "executor.worker" in child.cmdline() and child.cpu_percent(0.5) > 60 and _has_statement(child):
+                return child
+    raise AssertionError("no worker got busy")
+
+
+def _has_statement(worker: psutil.Process) -> bool:
+    """Whether the worker has the database file open: it does not while it starts."""
+    return any(file.path.endswith("shop.sqlite") for file in worker.open_files())
+
+
+def test_doctor_says_what_is_there_and_what_is_wrong(folder):
+    well = awaitsql(folder, "doctor", "--db", "shop.sqlite", "--json")
+    ill = awaitsql(folder, "doctor", "--db", "nothere.sqlite", "--json")
+
+    assert well.returncode == 0
+    assert {check["level"] for check in json.loads(well.stdout)["checks"]} == {"ok"}
+    assert ill.returncode == 1
+    assert any(check["level"] == "error" and check["fix"] for check in json.loads(ill.stdout)["checks"])
+
+
+def test_the_version_is_told(folder):
+    told = awaitsql(folder, "--version")
+
+    assert told.stdout.startswith(b"awaitsql ")
+    assert told.returncode == 0
