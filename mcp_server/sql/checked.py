@@ -68,7 +68,13 @@ Rule = Callable[[Checked], None]
 @cache
 def _rules_and_dialect(name: str) -> tuple[DialectRules, Dialect] | None:
     rules = dialect_rules(name)
-    return None if rules is None else (rules, Dialect.get_or_raise(name))
+    if rules is None:
+        return None
+    dialect = Dialect.get_or_raise(name)
+    if rules.double_quoted_strings:
+        # SQLite reads "x" as a string where there is no column x; `x` can only be a name. The instance is our own.
+        dialect.IDENTIFIER_START = dialect.IDENTIFIER_END = "`"
+    return rules, dialect
 
 
 def begin(sql: str, schema: SourceSchema, grant: Grant, limits: Limits) -> Checked:

@@ -35,6 +35,8 @@ def columns(checked: Checked) -> None:
                 _look_up_qualified(checked, scope, column)
             else:
                 _look_up_bare(checked, scope, column)
+        for join in scope.query.args.get("joins") or ():
+            _look_up_using(checked, scope, join)
     if checked.rules.strict_fields:
         _hold_fields(checked)
 
@@ -148,6 +150,17 @@ def _is_string(checked: Checked, column: exp.Column) -> bool:
         return False
     start = column.this.meta.get("start")
     return isinstance(start, int) and checked.sql[start : start + 1] == '"'
+
+
+def _look_up_using(checked: Checked, scope: Scope, join: exp.Expr) -> None:
+    """Each name of USING must be a column on both sides."""
+    for name in join.args.get("using") or ():
+        key = _key(checked, name)
+        having = [source for source in scope.sources.values() if source.columns is None or key in source.columns]
+        if len(having) < 2 and isinstance(name, exp.Identifier):
+            known = {column: column for source in scope.sources.values() for column in source.columns or {}}
+            known.pop(key, None)
+            raise _unknown(checked, name, known, name.name)
 
 
 def _hold_fields(checked: Checked) -> None:

@@ -56,7 +56,7 @@ def _lower(node: exp.Expr, key: str, cap: int, dialect: str) -> None:
     options = node.args.get("limit_options")
     if options is not None and (options.args.get("percent") or options.args.get("with_ties")):
         raise _refused(node)
-    if isinstance(given, exp.Null) or (isinstance(given, exp.Column) and given.name.lower() == "all"):
+    if isinstance(given, exp.Null) or (isinstance(given, exp.Var) and given.name.lower() == "all"):
         node.set(key, exp.Literal.number(cap))
     elif given is None and key == "count":
         return

@@ -36,18 +36,22 @@ def spacing(checked: Checked) -> None:
         StatementRefused: ``unparseable`` or ``construct_not_allowed``.
     """
     sql = checked.sql
+    suspicious = _ODD.search(sql) is not None
     end = checked.start
     for token in checked.tokens:
         if token.start > end:
             _look_at_gap(sql, end, token.start, dialect=checked.rules.name)
-        if token.token_type not in _QUOTED:
+        if token.token_type in _QUOTED:
+            # PostgreSQL's U&"…" holds letters as numbers; sqlglot may read it as the column U and an ampersand.
+            if (
+                sql[token.start : token.start + 2].lower() == "u&"
+                or sql[max(0, token.start - 2) : token.start].lower() == "u&"
+            ):
+                raise _construct("Strings and names with U& are not allowed.", token.start, "Write them as they read.")
+        elif suspicious:
             odd = _ODD.search(sql, token.start, token.end + 1)
             if odd:
                 raise _odd_character(odd.start())
-        elif token.token_type is TokenType.UNICODE_STRING or sql[token.start : token.start + 2].lower() == "u&":
-            raise _construct(
-                "Strings and names written as U& are not allowed.", token.start, "Write them as they read."
-            )
         end = max(end, token.end + 1)
     _look_at_gap(sql, end, len(sql), dialect=checked.rules.name)
 
@@ -65,7 +69,7 @@ def _look_at_gap(sql: str, start: int, end: int, *, dialect: str) -> None:
             or (sql[at] == "#" and dialect in {"mysql", "bigquery"})
             or (sql.startswith("//", at) and dialect == "snowflake")
         ):
-            at = _after_line(sql, at, end, dialect)
+            at = _after_line(sql, at, end)
         elif sql.startswith("/*", at):
             at = _after_block(sql, at, end)
         elif sql[at] == ";":
@@ -74,10 +78,8 @@ def _look_at_gap(sql: str, start: int, end: int, *, dialect: str) -> None:
             raise _odd_character(at)
 
 
-def _after_line(sql: str, at: int, end: int, dialect: str) -> int:
+def _after_line(sql: str, at: int, end: int) -> int:
     """Where a comment to the end of its line ends."""
-    if dialect == "mysql" and sql[at] == "-" and at + 2 < end and sql[at + 2] not in " \n\t":
-        raise _construct("A comment that begins with -- needs a space after it.", at, "Remove the comment.")
     stop = sql.find("\n", at, end)
     stop = end if stop < 0 else stop
     if "\r" in sql[at:stop].rstrip("\r"):
