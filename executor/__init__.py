@@ -51,7 +51,7 @@ from executor.sources import (
 if TYPE_CHECKING:
     from executor.broker import open_broker, signing_key
     from executor.client import Executor
-    from executor.demo import build_shop
+    from executor.demo import build_shop, demo_questions
     from executor.embedded import EmbeddedBroker
     from executor.fleet import WorkerFleet
     from executor.logs import log_as_json
@@ -64,6 +64,7 @@ _LAZY = {
     "EmbeddedBroker": "executor.embedded",
     "WorkerFleet": "executor.fleet",
     "build_shop": "executor.demo",
+    "demo_questions": "executor.demo",
     "log_as_json": "executor.logs",
     "run_worker": "executor.worker",
 }
@@ -104,6 +105,7 @@ __all__ = [
     "Truncated",
     "WorkerFleet",
     "build_shop",
+    "demo_questions",
     "log_as_json",
     "new_job_id",
     "open_broker",

@@ -27,6 +27,7 @@ jobs_app = App(name="jobs", help="Jobs of this configuration: list, show, rows, 
 app.command(jobs_app)
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
+Sql = Annotated[str, Parameter(allow_leading_hyphen=True)]  # - means standard input, and SQL may begin with a comment
 Format = Literal["table", "csv", "json", "parquet", "arrow"]
 
 
@@ -82,7 +83,7 @@ def worker(*, where: Where = HERE, concurrency: int | None = None, log_level: st
 
 @app.command
 def query(
-    sql: str,
+    sql: Sql,
     *,
     where: Where = HERE,
     source: str | None = None,
@@ -112,7 +113,7 @@ def query(
 
 
 @app.command
-def check(sql: str, *, where: Where = HERE, source: str | None = None, json: Json = False) -> int:
+def check(sql: Sql, *, where: Where = HERE, source: str | None = None, json: Json = False) -> int:
     """Show the SQL that would run, or why it is refused, without running it.
 
     Parameters:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
@@ -21,6 +22,7 @@ from executor.adapters.duckdb_schema import read_schema
 from executor.adapters.interrupt import Interrupter
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.sources import DuckDBSource, SourceSchema
+from executor.timers import Later, Timers
 
 IDLE_S = 5.0
 """Seconds without a session after which the file is closed, so that its owner can write."""
@@ -33,9 +35,9 @@ _STREAM_ERRORS = (duckdb.Error, pa.ArrowException, OSError)
 class DuckDBSession(Session):
     """One cursor on the instance, in a read-only transaction."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, *, timeout_s: float) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, timers: Timers, *, timeout_s: float) -> None:
         self._cursor = cursor
-        self._interrupter = Interrupter(cursor.interrupt, timeout_s=timeout_s, watch=True)
+        self._interrupter = Interrupter(cursor.interrupt, timeout_s=timeout_s, timers=timers)
         self._reader: pa.RecordBatchReader | None = None
         cursor.execute("BEGIN TRANSACTION READ ONLY").complete()
 
@@ -109,10 +111,12 @@ class DuckDBAdapter(Adapter):
         self._name = name
         self._config = config
         self._idle_s = idle_s
+        self._timers = Timers()
         self._lock = threading.Lock()
         self._instance: DuckDBInstance | None = None
         self._users = 0
-        self._closing: threading.Timer | None = None
+        self._closing: Later | None = None
+        self._idle_at = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -123,7 +127,7 @@ class DuckDBAdapter(Adapter):
     def session(self, *, timeout_s: float) -> Generator[Session]:
         """See `Adapter.session`. DuckDB has no timeout of its own: a thread of the session interrupts it."""
         with self._lent() as instance:
-            session = DuckDBSession(instance.cursor(), timeout_s=timeout_s)
+            session = DuckDBSession(instance.cursor(), self._timers, timeout_s=timeout_s)
             try:
                 yield session
             finally:
@@ -197,13 +201,14 @@ class DuckDBAdapter(Adapter):
             with self._lock:
                 self._users -= 1
                 if not self._users and self.is_open:
-                    self._closing = threading.Timer(self._idle_s, self._close_idle)
-                    self._closing.daemon = True
-                    self._closing.start()
+                    self._idle_at = time.monotonic()
+                    self._closing = self._timers.call_later(self._idle_s, self._close_idle)
 
     def _close_idle(self) -> None:
         with self._lock:
-            if not self._users and self._closing is threading.current_thread() and self._instance is not None:
+            # a call that was already being made when a statement cancelled it finds a younger idleness
+            is_idle = not self._users and time.monotonic() - self._idle_at >= self._idle_s
+            if is_idle and self._instance is not None:
                 self._instance.close()
                 self._instance = None
                 self._closing = None

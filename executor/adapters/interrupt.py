@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 from executor.errors import ErrorCode, StatementFailed
+from executor.timers import Later, Timers
 
 _REPEAT_S = 0.05  # doubled from one time to the next, up to
 _REPEAT_MOST_S = 1.0
@@ -23,15 +24,15 @@ class Interrupter:
     Args:
         interrupt: asks the driver to stop; called from other threads, possibly several times.
         timeout_s: seconds from `start` to the deadline.
-        watch: whether a thread watches the deadline (True where no server does).
+        timers: watch the deadline; None where the database's server does.
     """
 
-    def __init__(self, interrupt: Callable[[], None], *, timeout_s: float, watch: bool) -> None:
+    def __init__(self, interrupt: Callable[[], None], *, timeout_s: float, timers: Timers | None) -> None:
         self._interrupt = interrupt
         self._timeout_s = timeout_s
-        self._watch = watch
+        self._timers = timers
+        self._deadline: Later | None = None
         self._lock = threading.RLock()
-        self._wake = threading.Event()
         self._ended = threading.Event()
         self._cancelled = False
         self._started_at: float | None = None
@@ -51,8 +52,8 @@ class Interrupter:
         """Begins to count. Raises `StatementFailed` when a cancel came before."""
         self.check()
         self._started_at = time.monotonic()
-        if self._watch:
-            self._ensure_thread()
+        if self._timers is not None:
+            self._deadline = self._timers.call_later(self._timeout_s, self._ensure_thread)
 
     def cancel(self) -> None:
         """Stops the statement now; harmless before, after and twice."""
@@ -62,7 +63,6 @@ class Interrupter:
             self._cancelled = True
             with contextlib.suppress(Exception):  # a driver's refusal to interrupt must not reach the canceller
                 self._interrupt()
-            self._wake.set()
             if self._started_at is not None:
                 self._ensure_thread()
 
@@ -81,20 +81,18 @@ class Interrupter:
         """The statement has ended: nothing is interrupted after this returns."""
         with self._lock:
             self._ended.set()
-        self._wake.set()
+        if self._deadline is not None:
+            self._deadline.cancel()
         if self._thread is not None:
             self._thread.join()
 
     def _ensure_thread(self) -> None:
         with self._lock:
             if self._thread is None and not self._ended.is_set():
-                self._thread = threading.Thread(target=self._watch_it, name="statement-deadline", daemon=True)
+                self._thread = threading.Thread(target=self._insist, name="statement-stop", daemon=True)
                 self._thread.start()
 
-    def _watch_it(self) -> None:
-        started = self._started_at or time.monotonic()
-        if not self._cancelled:
-            self._wake.wait(max(0.0, started + self._timeout_s - time.monotonic()))
+    def _insist(self) -> None:
         pause = _REPEAT_S
         while True:
             with self._lock:

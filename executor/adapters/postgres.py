@@ -50,7 +50,7 @@ class PostgresSession(Session):
         self._source = source
         self._type_names = type_names
         self._timeout_s = timeout_s
-        self._interrupter = Interrupter(link.cancel, timeout_s=timeout_s, watch=False)
+        self._interrupter = Interrupter(link.cancel, timeout_s=timeout_s, timers=None)
         self._stream: PostgresStream | None = None
         self._has_run = False
         self.is_clean = True

@@ -24,6 +24,7 @@ from executor.adapters.sqlite_schema import read_schema
 from executor.adapters.sqlite_values import WideningRows
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.sources import SourceSchema, SQLiteSource
+from executor.timers import Timers
 
 BUSY_S = 5.0
 """Seconds to wait for a lock of another program, or for a free connection."""
@@ -49,9 +50,9 @@ _NEEDS_OWNER = frozenset(
 class SQLiteSession(Session):
     """One connection to the file, lent to one statement."""
 
-    def __init__(self, connection: sqlite3.Connection, *, timeout_s: float) -> None:
+    def __init__(self, connection: sqlite3.Connection, timers: Timers, *, timeout_s: float) -> None:
         self._connection = connection
-        self._interrupter = Interrupter(connection.interrupt, timeout_s=timeout_s, watch=True)
+        self._interrupter = Interrupter(connection.interrupt, timeout_s=timeout_s, timers=timers)
         self._cursor: sqlite3.Cursor | None = None
         connection.set_progress_handler(self._has_to_stop, _PROGRESS_STEPS)
 
@@ -118,6 +119,7 @@ class SQLiteAdapter(Adapter):
     def __init__(self, name: str, config: SQLiteSource) -> None:
         self._name = name
         self._path = config.path
+        self._timers = Timers()
         self._pool = QueuePool(
             self._connect,  # type: ignore[arg-type] # sqlite3's stubs miss what SQLAlchemy's protocol spells out
             pool_size=min(8, config.max_running),
@@ -133,7 +135,7 @@ class SQLiteAdapter(Adapter):
         session: SQLiteSession | None = None
         try:
             connection = guarded(lent)
-            session = SQLiteSession(connection, timeout_s=timeout_s)
+            session = SQLiteSession(connection, self._timers, timeout_s=timeout_s)
             yield session
         finally:
             if session is not None:

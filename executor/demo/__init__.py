@@ -55,6 +55,12 @@ ORDER BY times DESC, product, bought_later
 """
 """About ten seconds of honest work on two threads; 46,223 rows."""
 
+
+def demo_questions() -> tuple[tuple[str, str], tuple[str, str]]:
+    """A quick and a slow question about the DuckDB shop, each with its SQL."""
+    return (QUICK_QUESTION, QUICK_SQL), (SLOW_QUESTION, SLOW_SQL)
+
+
 _TABLES = (
     "products",
     "exchange_rates",

@@ -125,7 +125,7 @@ def _extension(array: pa.Array) -> pa.Array:
 
 def _int_cells(array: pa.Array) -> list[Any]:
     values = array.to_pylist()
-    if array.type.bit_width < 64 or not beyond_exact(array):
+    if array.type.bit_width < 64:
         return values
     return [str(v) if v is not None and not -EXACT_INT <= v <= EXACT_INT else v for v in values]
 

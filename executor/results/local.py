@@ -28,6 +28,7 @@ from executor.results.columns import cast_batch, result_columns, union_schema
 from executor.results.pages import PageRows
 from executor.results.parts import Part, list_parts, part_schema, read_rows, row_starts, store_full_told
 from executor.results.writing import CURRENT, LocalWriter
+from executor.timers import Timers
 
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _GOING = ".going-"
@@ -38,13 +39,14 @@ class LocalResults:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._timers = Timers()
 
     def writer(self, job_id: str, attempt: int, *, limits: Limits, cap_rows: bool = True) -> LocalWriter:
         """A write stream; see `ResultStore.writer`. What an earlier writer of this attempt left is removed."""
         folder = self._attempt(job_id, attempt)
         if folder.exists():
             shutil.rmtree(folder)
-        return LocalWriter(folder, job_id, attempt, limits, cap_rows=cap_rows)
+        return LocalWriter(folder, job_id, attempt, limits, self._timers, cap_rows=cap_rows)
 
     def page(
         self,

@@ -24,6 +24,7 @@ from executor.results.columns import cast, cast_batch, result_columns, storable,
 from executor.results.pages import PageRows
 from executor.results.parts import Part, joined, place, store_full_told, write_part
 from executor.results.statistics import ColumnStatistics
+from executor.timers import Later, Timers
 
 CURRENT = "CURRENT"
 FIRST_PART_ROWS = 1_000
@@ -36,14 +37,17 @@ _HEAD_BYTES = 1_000_000
 class LocalWriter:
     """A `executor.results.ResultWriter` into one folder. A context manager; only `finish` completes the result."""
 
-    def __init__(self, folder: Path, job_id: str, attempt: int, limits: Limits, *, cap_rows: bool) -> None:
+    def __init__(
+        self, folder: Path, job_id: str, attempt: int, limits: Limits, timers: Timers, *, cap_rows: bool
+    ) -> None:
         self._folder = folder
         self._job_id = job_id
         self._attempt = attempt
         self._limits = limits
         self._cap_rows = cap_rows
         self._lock = threading.Lock()  # the writing thread and the timer
-        self._timer: threading.Timer | None = None
+        self._timers = timers
+        self._timer: Later | None = None
         self._failure: BaseException | None = None
         self._closed = False
         self._rows = 0
@@ -219,9 +223,8 @@ class LocalWriter:
             statistics.retype(field.type)
 
     def _start_timer(self) -> None:
-        self._timer = threading.Timer(FLUSH_S, self._flush_late, [len(self._parts)])
-        self._timer.daemon = True
-        self._timer.start()
+        part = len(self._parts)
+        self._timer = self._timers.call_later(FLUSH_S, lambda: self._flush_late(part))
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -17,7 +17,6 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from rich.console import Console
-from rich.panel import Panel
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
@@ -69,7 +68,9 @@ def run_demo(databases: Sequence[str], *, only_run: bool) -> int:
 
     code = run_until_interrupted(main)
     if code == Exit.DONE and not only_run:
-        console.print(Panel(Text(paste_lines(shown)), title="Now in your assistant", title_align="left"))
+        console.rule("[bold]Now in your assistant", align="left")
+        # as it is, without a frame or a fold: these lines are copied
+        console.print(Text(paste_lines(shown)), soft_wrap=True)
     return code
 
 
@@ -178,7 +179,7 @@ async def _slow(console: Console, client: Any, source: str, question: str, sql: 
     _preview(view, 5)
     console.print(f"→ {view['state']} after {time.monotonic() - began:.1f} s, {view['row_count']:,} rows")
     console.print(f"  the model was given {len(json.dumps(view)):,} characters, whatever the result's size")
-    page = (await client.call_tool("get_rows", {"job_id": job_id, "limit": 1000})).structured_content
+    page = (await client.call_tool("get_rows", {"job_id": job_id, "limit": 100})).structured_content
     following = {"job_id": job_id, "cursor": page["next_cursor"], "limit": 3}
     page = (await client.call_tool("get_rows", following)).structured_content
     console.print(f"→ page 2, from row {page['offset'] + 1:,}:")
