@@ -1,4 +1,4 @@
-"""Rule 3b: every function that is called by name is on the dialect's list, and none is one that a user defined."""
+"""Rule 3c: every function that is called by name is on the dialect's list, and none is one that a user defined."""
 
 from __future__ import annotations
 

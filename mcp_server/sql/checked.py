@@ -73,7 +73,7 @@ def _rules_and_dialect(name: str) -> tuple[DialectRules, Dialect] | None:
     dialect = Dialect.get_or_raise(name)
     if rules.double_quoted_strings:
         # SQLite reads "x" as a string where there is no column x; `x` can only be a name. The instance is our own.
-        dialect.IDENTIFIER_START = dialect.IDENTIFIER_END = "`"
+        vars(dialect).update(IDENTIFIER_START="`", IDENTIFIER_END="`")
     return rules, dialect
 
 

@@ -1,4 +1,4 @@
-"""Rule 3a: every node of the tree is of a class on the list, and carries only clauses that are on it.
+"""Rule 3b: every node of the tree is of a class on the list, and carries only clauses that are on it.
 
 A root node proves nothing: ``WITH d AS (DELETE …) SELECT``, ``SELECT … INTO``, ``… FOR UPDATE`` all have a query at
 their root. What sqlglot learns to parse tomorrow is refused until somebody adds it here.
@@ -227,6 +227,8 @@ def _check_dot(node: exp.Expr, dialect: str) -> None:
                 hint="Use a built-in function, without a schema.",
                 position=position_of(node),
             )
+    elif dialect == "clickhouse" and isinstance(right, exp.Literal) and right.name.isdigit():
+        return
     elif not isinstance(right, exp.Identifier | exp.Star):
         raise _construct("This use of a dot is not available.", node)
 

@@ -1,4 +1,4 @@
-"""Rule 3c: puts a few nodes in a form that the generator writes as the caller meant them. Refuses nothing.
+"""Rule 3a: puts a few nodes in a form that the generator writes as the caller meant them. Refuses nothing.
 
 Each is a place where sqlglot, made for translating, would write something of another meaning or leave something out.
 """
@@ -26,6 +26,8 @@ def plainer(checked: Checked) -> None:
 
 def make_plainer(tree: exp.Expr, dialect: str) -> None:
     """The same for any tree; the last rule uses it on what was generated."""
+    if dialect in {"mysql", "snowflake", "bigquery", "tsql", "clickhouse"}:
+        _units(tree)
     rewrite = _BY_DIALECT.get(dialect)
     if rewrite is not None:
         rewrite(tree)
@@ -52,6 +54,17 @@ _SQLITE_CASTS = {
 
 
 def _duckdb(tree: exp.Expr) -> None:
+    # In ``f(DISTINCT a, b)`` the generator would make a row of a and b; the second is an argument of its own.
+    for distinct in list(tree.find_all(exp.Distinct)):
+        order = distinct.parent if isinstance(distinct.parent, exp.Order) else None
+        call = distinct.parent if order is None else order.parent
+        if isinstance(call, exp.Anonymous) and len(distinct.expressions) > 1:
+            first, *rest = distinct.expressions
+            distinct.set("expressions", [first])
+            if order is not None:
+                order.set("this", rest[-1])
+                rest[-1] = order
+            call.set("expressions", [distinct, *rest, *call.expressions[1:]])
     # IGNORE NULLS is written only for calls that the generator knows, and around them.
     for nulls in list(tree.find_all(exp.IgnoreNulls, exp.RespectNulls)):
         call = nulls.this
@@ -72,10 +85,39 @@ def _duckdb(tree: exp.Expr) -> None:
 
 
 def _mysql(tree: exp.Expr) -> None:
+    for select in tree.find_all(exp.Select):
+        modifiers = select.args.get("operation_modifiers")
+        if modifiers and all(word.name.upper() in {"SQL_NO_CACHE", "SQL_CACHE"} for word in modifiers):
+            select.set("operation_modifiers", None)
     # MariaDB has no REGEXP_LIKE; both have REGEXP_INSTR.
     for test in list(tree.find_all(exp.RegexpLike)):
         found = exp.Anonymous(this="REGEXP_INSTR", expressions=[test.this, test.expression])
         test.replace(exp.Paren(this=exp.GT(this=found, expression=exp.Literal.number(0))))
 
+
+def _units(tree: exp.Expr) -> None:
+    # The unit in ``timestampdiff(day, a, b)`` is a word, and must be written without quotes.
+    for call in tree.find_all(exp.Anonymous):
+        if str(call.this).lower() in _TAKES_UNIT:
+            for argument in list(call.expressions):
+                if isinstance(argument, exp.Column) and not argument.args.get("table"):
+                    word = argument.name.upper()
+                    if word in _UNIT_WORDS and not argument.this.args.get("quoted"):
+                        argument.replace(exp.Var(this=word))
+
+
+_TAKES_UNIT = frozenset(
+    {
+        "date_add", "date_diff", "date_part", "date_sub", "date_trunc", "dateadd", "datediff", "datediff_big",
+        "datename", "datepart", "datetime_diff", "datetime_trunc", "datetrunc", "last_day", "time_diff", "time_trunc",
+        "timeadd", "timediff", "timestamp_diff", "timestamp_trunc", "timestampadd", "timestampdiff",
+    }
+)  # fmt: skip
+_UNIT_WORDS = frozenset(
+    {
+        "MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR",
+        "DAYOFWEEK", "DAYOFYEAR", "ISOWEEK", "ISOYEAR", "WEEKDAY",
+    }
+)  # fmt: skip
 
 _BY_DIALECT = {"sqlite": _sqlite, "duckdb": _duckdb, "mysql": _mysql}

@@ -48,6 +48,7 @@ class Resolver:
         self.scopes: list[Scope] = []
         self.cte_tables: list[tuple[exp.Table, Cte]] = []
         self.ctes: list[Cte] = []
+        self._values: set[str] = set()
 
     def resolve(self, tree: exp.Expr) -> list[Scope]:
         """Every scope of `tree`, outermost first."""
@@ -90,6 +91,7 @@ class Resolver:
             key = self._fold(alias.this)
             if node.args.get("scalar"):
                 # ClickHouse's ``WITH (SELECT …) AS v``: a value, not a table.
+                self._values.add(key)
                 inner = node.this
                 scope = Scope(inner, parent)
                 if isinstance(inner, exp.Query):
@@ -147,7 +149,7 @@ class Resolver:
         return names
 
     def _select(self, node: exp.Select, ctes: Ctes, parent: Scope | None) -> Names | None:
-        scope = Scope(node, parent)
+        scope = Scope(node, parent, aliases=set(self._values))
         self.scopes.append(scope)
         from_ = node.args.get("from_")
         if from_ is not None:
