@@ -49,10 +49,14 @@ class Checked:
     text: str = ""
     shown: str = ""
 
-    def generate(self, tree: exp.Expr) -> str:
-        """`tree` as text: no comments, every identifier quoted, function names as the caller wrote them."""
+    def generate(self, tree: exp.Expr, *, copy: bool = True) -> str:
+        """`tree` as text: no comments, every identifier quoted, function names as the caller wrote them.
+
+        Without `copy` the generator may change `tree`.
+        """
         return self.dialect.generate(
             tree,
+            copy=copy,
             comments=False,
             identify=True,
             normalize_functions=False,

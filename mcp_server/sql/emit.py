@@ -20,16 +20,16 @@ def emit(checked: Checked) -> None:
         StatementRefused: ``construct_not_allowed`` when the text does not read as the tree it was written from.
     """
     try:
-        text = checked.generate(checked.tree)
+        text = checked.generate(checked.tree, copy=False)
     except UnsupportedError as error:
         raise _differs() from error
     again = parse_tokens(checked, checked.dialect.tokenize(text), text)
     make_plainer(again, checked.rules.name)
-    if again != checked.tree and checked.generate(again) != text:
-        raise _differs()
     allow_nodes(again, checked.rules.name)
     allow_calls(checked, again)
     _hold_tables(checked, again)
+    if again != checked.tree and checked.generate(again, copy=False) != text:
+        raise _differs()
     checked.text = f"{checked.explain} {text}" if checked.explain else text
     checked.shown = f"{checked.explain} {checked.shown or text}" if checked.explain else checked.shown or text
 

@@ -41,23 +41,25 @@ class Granted:
         self._schema = schema
         self._grant = grant
         self._rules = rules
-        self._exact: dict[tuple[str, str], Table] | None = None
-        self._folded: dict[tuple[str, str], Table] = {}
+        self._tables = dict(grant.tables)
 
-    def _by_name(self) -> dict[tuple[str, str], Table]:
-        if self._exact is None:
-            self._exact = {(t.schema, t.name): t for t in self._schema.tables}
-            if self._rules.folds == "any":
-                self._folded = {(s.lower(), n.lower()): t for (s, n), t in self._exact.items()}
-        return self._exact
+    def _rule(self, schema: str, name: str) -> TableGrant | None:
+        """`Grant.rule`, for many questions."""
+        if self._grant.schemas is not None and schema not in self._grant.schemas:
+            return None
+        return self._tables.get((schema, name), self._grant.others)
+
+    def _named(self, schema: str, name: str) -> Table | None:
+        # A search, not an index: a statement names a few tables, and a source may have thousands.
+        return next((t for t in self._schema.tables if t.name == name and t.schema == schema), None)
 
     def find(self, schema: str, name: str) -> GrantedTable | None:
         """The table that `schema` and `name`, folded by the dialect's rules, stand for; schema "" is the default."""
-        exact = self._by_name()
-        key = (schema or self._schema.default_schema, name)
-        table = exact.get(key)
+        schema = schema or self._schema.default_schema
+        table = self._named(schema, name)
         if table is None and self._rules.folds == "any":
-            table = self._folded.get((key[0].lower(), key[1].lower()))
+            key = (schema.lower(), name.lower())
+            table = next((t for t in self._schema.tables if (t.schema.lower(), t.name.lower()) == key), None)
         return None if table is None else self._grant_of(table)
 
     def _grant_of(self, table: Table) -> GrantedTable | None:
@@ -79,7 +81,7 @@ class Granted:
 
     def _rules_of(self, table: Table) -> list[TableGrant] | None:
         """The table's own rule and those of the tables it is a partition of; None when it is not granted."""
-        own = self._grant.rule(table.schema, table.name)
+        own = self._rule(table.schema, table.name)
         if own is None:
             return None
         rules = [own]
@@ -87,11 +89,11 @@ class Granted:
         parent = table.partition_of
         while parent is not None and parent not in seen:
             seen.add(parent)
-            rule = self._grant.rule(*parent)
+            rule = self._rule(*parent)
             if rule is None:
                 return None
             rules.append(rule)
-            above = self._by_name().get(parent)
+            above = self._named(*parent)
             parent = above.partition_of if above is not None else None
         return rules
 
@@ -104,7 +106,7 @@ class Granted:
             if name in seen:
                 continue
             seen.add(name)
-            table = self._by_name().get(name)
+            table = self._named(*name)
             # What a view reads and introspection did not show is outside the source schema: it can have no rule.
             if table is None:
                 continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from executor import Limits, SourceSchema, Statement
 from mcp_server.policy import Grant
 from mcp_server.sql.calls import calls
@@ -47,11 +49,13 @@ def check(sql: str, *, source_schema: SourceSchema, grant: Grant, limits: Limits
         sql: text from a model, untrusted.
         source_schema: what the source holds, as a worker found it.
         grant: what the principal may read of it.
-        limits: what the job may use; the statement gives at most ``max_rows + 1`` rows.
+        limits: what the job may use, lowered to the grant's ``max_rows``; the statement gives at most one row more.
 
     Raises:
         StatementRefused: the guard says no. Whatever goes wrong in here is a refusal, too.
     """
+    if grant.max_rows is not None and grant.max_rows < limits.max_rows:
+        limits = replace(limits, max_rows=grant.max_rows)
     try:
         checked = begin(sql, source_schema, grant, limits)
         for rule in RULES:

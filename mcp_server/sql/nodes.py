@@ -238,6 +238,11 @@ def _check_final(node: exp.Expr, dialect: str) -> None:
         raise _construct("FINAL needs a table.", node)
 
 
+def _check_assignment(node: exp.Expr, dialect: str) -> None:
+    if dialect not in {"duckdb", "snowflake"}:
+        raise _construct("Nothing can be assigned in a query.", node, "Leave := out.")
+
+
 _CHECKS: dict[type[exp.Expr], Callable[[exp.Expr, str], None]] = {
     exp.In: _check_in,
     exp.DataType: _check_type,
@@ -248,4 +253,5 @@ _CHECKS: dict[type[exp.Expr], Callable[[exp.Expr, str], None]] = {
     exp.Subquery: _check_subquery,
     exp.Dot: _check_dot,
     exp.Final: _check_final,
+    exp.PropertyEQ: _check_assignment,
 }

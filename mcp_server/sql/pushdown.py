@@ -16,6 +16,7 @@ from mcp_server.sql.granted import GrantedTable
 from mcp_server.sql.scopes import Scope
 
 _NUMBER = re.compile(r"(tiny|small|medium|big|huge|u)?int(eger)?[0-9]*|numeric|decimal|real|double|float[0-9]*|hugeint")
+_MOST_CONSTANTS = 200
 _PLAIN_JOINS = (None, "", "INNER", "OUTER", "CROSS")
 _TEXT = re.compile(r"text|varchar|character varying|string|clob")
 
@@ -56,7 +57,7 @@ def _copy(checked: Checked, scope: Scope, key: str, granted: GrantedTable, part:
         column, constants = part.this, [part.expression]
         if not isinstance(column, exp.Column) and isinstance(part.expression, exp.Column):
             column, constants = part.expression, [part.this]
-    elif isinstance(part, exp.In) and part.expressions and not part.args.get("query"):
+    elif isinstance(part, exp.In) and 0 < len(part.expressions) <= _MOST_CONSTANTS and not part.args.get("query"):
         column, constants = part.this, part.expressions
     elif isinstance(part, exp.Between) and not part.args.get("symmetric"):
         column, constants = part.this, [part.args["low"], part.args["high"]]

@@ -200,3 +200,11 @@ def test_an_open_grant_gives_tables_of_every_schema() -> None:
         "SELECT iban FROM hr.payroll", source_schema=shop(), grant=Grant.everything(), limits=Limits(max_rows=1)
     )
     assert statement.tables == ("hr.payroll",)
+
+
+def test_a_grant_can_lower_the_number_of_rows_but_not_raise_it() -> None:
+    for most, limit in ((5, 6), (500, 101)):
+        grant = Grant(others=grants()["open"].others, max_rows=most)
+        statement = check("SELECT id FROM orders", source_schema=shop(), grant=grant, limits=LIMITS)
+        assert statement.sql.endswith(f"LIMIT {limit}")
+        assert statement.limits.max_rows == limit - 1
