@@ -23,9 +23,9 @@ from redis.retry import Retry
 
 from executor.errors import ErrorCode, ExecutorError, SettingsInvalid, SubmitRefused
 from executor.jobs import MOVES, Job, JobKind, JobState, Limits, ResultColumn, ResultSummary, Truncated
-from executor.queue import queue_name, ticket_template
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
+from executor.tickets import queue_name, ticket_template
 
 _EVENTS_KEPT = 100_000
 _LINE_SCAN = 50

@@ -28,7 +28,7 @@ class CallCode(StrEnum):
     UNKNOWN_SOURCE = "unknown_source"
 
 
-class CallRefused(Exception):  # noqa: N818 - a refusal, beside StatementRefused and SubmitRefused
+class CallRefused(Exception):
     """A call that cannot be understood: an unknown or mistyped argument, a source that is not there.
 
     Attributes:

@@ -80,7 +80,8 @@ def test_check_prints_the_sql_that_would_run(folder):
     checked = awaitsql(folder, "check", 'select * from "order items" where id < 3', "--db", "shop.sqlite", "--json")
 
     told = json.loads(checked.stdout)
-    assert '"Order Items"' in told["sql"]
+    assert "Order Items" in told["sql"]
+    assert told["tables"] == ["main.Order Items"]
     assert checked.returncode == 0
 
 

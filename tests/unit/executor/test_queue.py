@@ -5,7 +5,8 @@ import json
 import kombu
 from kombu.transport.virtual import Channel
 
-from executor.queue import TASK, kombu_url, make_celery, queue_name, ticket_template
+from executor.queue import kombu_url, make_celery
+from executor.tickets import TASK, queue_name, ticket_template
 
 
 def test_the_ticket_is_the_message_that_celery_and_kombu_would_have_sent():
