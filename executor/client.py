@@ -121,8 +121,7 @@ class Executor:
         Raises:
             SubmitRefused: ``queue_full``, ``idempotency_conflict``, ``executor_unavailable``.
         """
-        job_id = await self._submit(statement, owner=owner, idempotency_key=idempotency_key, question=question)
-        return await self.get(job_id, owner=owner)
+        return await self._submit(statement, owner=owner, idempotency_key=idempotency_key, question=question)
 
     async def get(self, job_id: str, *, owner: str) -> Job:
         """The job as it is now.
@@ -303,7 +302,7 @@ class Executor:
 
     async def _submit(
         self, statement: Statement, *, owner: str, idempotency_key: str | None = None, question: str | None = None
-    ) -> str:
+    ) -> Job:
         job_id = new_job_id()
         source = self.settings.sources[statement.source]
         limits = statement.limits
@@ -350,8 +349,8 @@ class Executor:
 
     async def _internal(self, kind: JobKind, source: str, *, queue_timeout_s: float) -> Job:
         limits = Limits(timeout_s=_INTERNAL_S, job_timeout_s=_INTERNAL_S, queue_timeout_s=queue_timeout_s)
-        job_id = await self._submit(Statement(source, "", "", limits, kind=kind), owner=_SYSTEM)
-        return await self.wait(job_id, owner=_SYSTEM, timeout_s=queue_timeout_s + _INTERNAL_S)
+        job = await self._submit(Statement(source, "", "", limits, kind=kind), owner=_SYSTEM)
+        return await self.wait(job.id, owner=_SYSTEM, timeout_s=queue_timeout_s + _INTERNAL_S)
 
     async def _load_schema(self, source: str) -> str | None:
         try:

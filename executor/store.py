@@ -171,15 +171,16 @@ class ClientStore:
         idempotency_key: str,
         content: str,
         fields: Mapping[str, str],
-    ) -> str:
-        """Stores the job and puts it in line; the id of the job, an earlier one for a key seen before.
+    ) -> Job:
+        """Stores the job and puts it in line; an earlier job for a key seen before.
 
         Raises:
             SubmitRefused: ``queue_full``, ``idempotency_conflict``.
         """
         flat = [part for pair in fields.items() for part in pair]
         args = [job_id, owner, source, owner_cap, source_cap, idempotency_key, content, *flat]
-        answer, found = cast("list[str]", await self._submit(args=args))
+        told = cast("list[Any]", await self._submit(args=args))
+        answer, found = cast("str", told[0]), cast("str", told[1])
         if answer == "queue_full":
             raise SubmitRefused(
                 ErrorCode.QUEUE_FULL,
@@ -192,15 +193,17 @@ class ClientStore:
                 f"This idempotency_key was used for another statement (job {found}).",
                 hint=f"Use get_job on {found}, or submit with a new key.",
             )
-        return found
+        return self._job(told[2])
 
     async def get(self, job_id: str) -> Job | None:
         """The job, or None when there is no such row."""
-        answer = cast("list[Any]", await self._get(args=[job_id]))
-        if not answer:
-            return None
-        flat = cast("list[str]", answer[0])
-        return job_of(dict(zip(flat[::2], flat[1::2], strict=True)), ahead=answer[1], workers_alive=answer[2])
+        snapshot = cast("list[Any]", await self._get(args=[job_id]))
+        return self._job(snapshot) if snapshot else None
+
+    @staticmethod
+    def _job(snapshot: list[Any]) -> Job:
+        flat = cast("list[str]", snapshot[0])
+        return job_of(dict(zip(flat[::2], flat[1::2], strict=True)), ahead=snapshot[1], workers_alive=snapshot[2])
 
     async def cancel(self, job_id: str) -> None:
         """Ends a queued job, flags a running one."""

@@ -144,6 +144,16 @@ local function requeue(id, at, reason)
   return true
 end
 
+-- A job's row as it is, with what is before it in the queue and how many workers could take it.
+local function snapshot(id)
+  local row = redis.call('HGETALL', job_key(id))
+  if #row == 0 then
+    return {}
+  end
+  local ahead = redis.call('ZRANK', NS .. ':queued', id)
+  return { row, ahead or -1, redis.call('ZCOUNT', NS .. ':workers', stamp(now()), '+inf') }
+end
+
 local function holds(id, worker, attempt)
   local job = redis.call('HMGET', job_key(id), 'lease_owner', 'attempt', 'state')
   return job[1] == worker and job[2] == attempt and job[3] == 'running'

@@ -1,16 +1,16 @@
--- A new job, durable and in line, or the reason why not. Sent again with the same id it changes nothing.
+-- A new job, durable and in line: its row; or the reason why not. Sent again with the same id it changes nothing.
 -- ARGV: id, owner, source, owner_cap, source_cap, idempotency key or '', content hash, field, value, ...
 local id, owner, source = ARGV[1], ARGV[2], ARGV[3]
 local at = now()
 if redis.call('EXISTS', job_key(id)) == 1 then
-  return { 'ok', id }
+  return { 'ok', id, snapshot(id) }
 end
 local memo = NS .. ':idempotency:' .. owner .. ':' .. ARGV[6]
 if ARGV[6] ~= '' then
   local before = redis.call('HMGET', memo, 'id', 'content')
   if before[1] and redis.call('EXISTS', job_key(before[1])) == 1 then
     if before[2] == ARGV[7] then
-      return { 'ok', before[1] }
+      return { 'ok', before[1], snapshot(before[1]) }
     end
     return { 'idempotency_conflict', before[1] }
   end
@@ -36,4 +36,4 @@ redis.call('XADD', NS .. ':events', 'MAXLEN', '~', CONF.events, '*',
   'job', id, 'from', '', 'to', 'queued', 'reason', 'submitted', 'at', stamp(at))
 park(id, owner, false)
 dispatch(at)
-return { 'ok', id }
+return { 'ok', id, snapshot(id) }
