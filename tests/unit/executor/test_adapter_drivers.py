@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from executor import DuckDBSource, ErrorCode, ExecutorError, PostgresSource
+from executor.adapters import make_adapter
+
+PROJECT = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf8"))["project"]
+
+
+@pytest.mark.parametrize(
+    ("config", "module", "driver"),
+    [
+        (DuckDBSource(path=Path("shop.duckdb")), "executor.adapters.duckdb", "duckdb"),
+        (PostgresSource(url="postgresql://h/d"), "executor.adapters.postgres", "psycopg"),
+    ],
+)
+def test_a_missing_driver_is_told_with_the_extra_that_brings_it(monkeypatch, config, module, driver):
+    for name in [n for n in sys.modules if n == module or n.startswith(f"{module}_")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, driver, None)  # what Python itself does for a module that is not there
+
+    with pytest.raises(ExecutorError) as caught:
+        make_adapter("shop", config)
+
+    assert caught.value.code is ErrorCode.SOURCE_UNAVAILABLE
+    assert f"awaitsql[{config.kind}]" in caught.value.hint
+    assert config.kind in PROJECT["optional-dependencies"]
