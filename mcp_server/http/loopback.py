@@ -51,6 +51,9 @@ def listening_socket(host: str, port: int) -> socket.socket:
             message=f"mcp_server: {plain} port {port} cannot be listened on: {error.strerror}.",
             hint="Another server may hold it; --port 0 takes any free one.",
         ) from error
+    # accepted connections inherit it; asyncio sets it only on sockets it made itself, and without it every answer
+    # in two pieces waits 40 ms for the client's delayed acknowledgement
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     shown = f"[{plain}]" if ":" in plain else plain
     log.info("listening", extra={"url": f"http://{shown}:{listening.getsockname()[1]}/mcp"})
     return listening

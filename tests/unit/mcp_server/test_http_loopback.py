@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from executor import SettingsInvalid
@@ -24,3 +26,10 @@ def test_an_address_that_is_taken_is_refused_in_words_for_the_configuration() ->
     with listening_socket("127.0.0.1", 0) as taken, pytest.raises(SettingsInvalid) as refused:
         listening_socket("127.0.0.1", taken.getsockname()[1])
     assert refused.value.code == "invalid_settings"
+
+
+def test_connections_do_not_wait_for_delayed_acknowledgements() -> None:
+    with listening_socket("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
