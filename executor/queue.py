@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
-from celery import Celery
+from celery import Celery, bootsteps
+from celery.signals import task_received
+from kombu.asynchronous.hub import get_event_loop
 from kombu.entity import Queue
 
 from executor.tickets import TASK, queue_name
@@ -20,16 +24,68 @@ def kombu_url(broker_url: str) -> str:
     return f"redis+socket://{parts.path}?virtual_host={database}"
 
 
-def make_celery(namespace: str, broker_url: str, execute: Callable[[str, str], None]) -> Celery:
+class _Hands:
+    """How many tickets this process holds, so that it takes what it can run and leaves the rest to other workers.
+
+    Celery's prefetch limit counts acknowledgements, and there are none; its own ``disable_prefetch`` looks again once
+    a second at most when every thread was busy.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._held = 0
+        self._lock = threading.Lock()
+
+    def may_take(self) -> bool:
+        """Whether a thread is free."""
+        return self._held < self._threads
+
+    def take(self, **_: object) -> None:
+        """A ticket has come."""
+        with self._lock:
+            self._held += 1
+
+    def drop(self) -> None:
+        """Its job is over: the event loop, perhaps asleep, may fetch the next."""
+        with self._lock:
+            self._held -= 1
+        hub = get_event_loop()
+        if hub is not None:
+            hub.call_soon(_nothing)
+
+
+def _nothing() -> None:
+    """Runs in the event loop to wake it."""
+
+
+def make_celery(namespace: str, broker_url: str, execute: Callable[[str, str], None], *, threads: int = 1) -> Celery:
     """The Celery app of one worker process, its one task bound to `execute(job_id, attempt)`.
 
-    Early acks, because the lease recovers lost work and late acks only leave messages behind; no result backend, no
-    events, no time limits, because the job's row has them all; a lost connection cancels nothing.
+    No acknowledgements, because the lease recovers lost work; no result backend, no events, no time limits, because
+    the job's row has them all; a lost connection cancels nothing. Holds at most `threads` tickets at once.
     """
+    hands = _Hands(threads)
+
+    class TakeWhatCanRun(bootsteps.StartStopStep):
+        """Asks `hands` before each fetch. Comes after the step that makes the consumer."""
+
+        requires = ("celery.worker.consumer.tasks:Tasks",)
+
+        def start(self, parent: Any) -> None:
+            parent.task_consumer.channel.qos.can_consume = hands.may_take
+
+    def run_ticket(job_id: str, attempt: str) -> None:
+        try:
+            execute(job_id, attempt)
+        finally:
+            hands.drop()
+
+    task_received.connect(hands.take, weak=False)
     app = Celery("awaitsql", broker=kombu_url(broker_url), set_as_current=False)
     queue = queue_name(namespace)
     app.conf.update(
-        task_queues=[Queue(queue, routing_key=queue)],
+        # the lease recovers lost work: nothing to acknowledge, and nothing left behind
+        task_queues=[Queue(queue, routing_key=queue, no_ack=True)],
         task_default_queue=queue,
         task_ignore_result=True,
         task_store_errors_even_if_ignored=False,
@@ -54,5 +110,6 @@ def make_celery(namespace: str, broker_url: str, execute: Callable[[str, str], N
             "health_check_interval": 10,
         },
     )
-    app.task(name=TASK, ignore_result=True, acks_late=False)(execute)
+    app.task(name=TASK, ignore_result=True, acks_late=False)(run_ticket)
+    cast("dict[str, set[Any]]", app.steps)["consumer"].add(TakeWhatCanRun)
     return app

@@ -31,6 +31,10 @@ _EVENTS_KEPT = 100_000
 _LINE_SCAN = 50
 """How far into an owner's line a free source is looked for."""
 
+_CONNECTIONS = 32
+_TURN_S = 20.0
+"""How long a call waits for its turn on a connection."""
+
 BROKER_ERRORS = (RedisConnectionError, RedisTimeoutError, OSError)
 
 
@@ -314,16 +318,19 @@ def _retry() -> Retry:
 
 
 def connect_async(broker_url: str) -> redis.asyncio.Redis:
-    """An asynchronous connection pool, strings decoded."""
+    """An asynchronous connection pool, strings decoded. A thousand callers at once take turns on its connections."""
     from redis.asyncio.retry import Retry as AsyncRetry  # noqa: PLC0415 - only servers need it
 
-    return redis.asyncio.Redis.from_url(
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
         broker_url,
+        max_connections=_CONNECTIONS,
+        timeout=_TURN_S,
         decode_responses=True,
         socket_timeout=5,
         socket_connect_timeout=2,
         retry=AsyncRetry(ExponentialBackoff(cap=0.5, base=0.02), retries=9),
     )
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 def connect_sync(broker_url: str) -> redis.Redis:

@@ -57,7 +57,7 @@ def run_worker(
     store.check_key(signer)
     results = LocalResults(settings.results_root)
     runner = Runner(settings, store, results, signer, worker)
-    app = make_celery(settings.namespace, broker_url, runner.run)
+    app = make_celery(settings.namespace, broker_url, runner.run, threads=settings.concurrency)
     leaving = threading.Event()
 
     def leave() -> None:
