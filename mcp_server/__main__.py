@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import sys
 
-from mcp_server.cli import run
+_INTERRUPTED = 130
 
 
 def main() -> None:
     """Runs the command line and exits with its code."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        # here and not above: a Ctrl-C while the libraries load is a Ctrl-C too
+        from mcp_server.cli import run  # noqa: PLC0415
+
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -211,8 +211,6 @@ def run(arguments: Sequence[str]) -> int:
         result = app(arguments, exit_on_error=False, print_error=True, error_console=console)
     except CycloptsError:
         return Exit.USAGE
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
     except ExecutorError as error:
         say_error(console, error, as_json="--json" in arguments)
         return exit_of(error)

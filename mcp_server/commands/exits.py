@@ -8,10 +8,11 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from executor import ErrorCode, ExecutorError
-from mcp_server.sql import StatementRefused
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from mcp_server.sql import StatementRefused
 
 
 class Exit(IntEnum):
@@ -31,9 +32,6 @@ class Exit(IntEnum):
     INTERRUPTED = 130
     """Ctrl-C; the job was cancelled."""
 
-
-Told = ExecutorError | StatementRefused
-"""Both tell a code, a message, a hint and a position."""
 
 _UNAVAILABLE = {
     ErrorCode.EXECUTOR_UNAVAILABLE,
@@ -62,7 +60,9 @@ def caret(sql: str, position: int) -> str:
     return f"  {line[cut : cut + 100]}\n  {' ' * (before - cut)}^"
 
 
-def say_error(console: Console, error: Told, *, sql: str = "", as_json: bool = False) -> None:
+def say_error(
+    console: Console, error: ExecutorError | StatementRefused, *, sql: str = "", as_json: bool = False
+) -> None:
     """Prints a failure: to standard output as JSON for a program, else in words to standard error."""
     if as_json:
         told = {"code": str(error.code), "message": error.message, "hint": error.hint, "position": error.position}
