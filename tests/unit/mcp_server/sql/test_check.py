@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 import sys
 from pathlib import Path
 
@@ -38,17 +40,17 @@ def refusal(sql: str, dialect: str = "postgres", grant: str = "open") -> Stateme
 
 
 @pytest.fixture
-def sqlite() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:")
-    connection.executescript(ROWS)
-    return connection
+def sqlite() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(ROWS)
+        yield connection
 
 
 @pytest.fixture
-def duck() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect()
-    connection.execute(ROWS)
-    return connection
+def duck() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        connection.execute(ROWS)
+        yield connection
 
 
 def test_a_statement_names_its_tables_and_its_policy() -> None:
