@@ -32,7 +32,11 @@ Format = Literal["table", "csv", "json", "parquet", "arrow"]
 
 
 @app.command
-def demo(*, db: tuple[str, ...] = (), keep: Annotated[bool, Parameter(negative="")] = False) -> int:
+def demo(
+    *,
+    db: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    keep: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
     """Show the whole path on the demo shop, or on your own file: a real client, a quick, a slow and a refused query.
 
     Parameters:

@@ -23,7 +23,10 @@ from mcp_server.machine import running_machine
 from mcp_server.principal import LOCAL
 from mcp_server.settings import Settings
 
-_SQL_SHOWN = 60
+_BESIDE_SQL = 84
+"""What the other columns of the list take at most, usually."""
+
+_SQL_LEAST = 12
 
 
 def run_list(where: Where, *, limit: int, as_json: bool) -> int:
@@ -37,12 +40,11 @@ def run_list(where: Where, *, limit: int, as_json: bool) -> int:
         if not jobs:
             Console(stderr=True).print("no jobs yet")
             return Exit.DONE
+        console = Console(highlight=False)
         table = Table(show_edge=False, header_style="bold")
-        for name, width in (("job", 25), ("state", 9), ("source", 8), ("rows", 6), ("age", 6), ("sql", 12)):
-            right = name in ("rows", "age")
-            table.add_column(
-                name, justify="right" if right else "left", min_width=width, no_wrap=True, overflow="ellipsis"
-            )
+        for name in ("job", "state", "source", "rows", "age", "sql"):
+            table.add_column(name, justify="right" if name in ("rows", "age") else "left", no_wrap=True)
+        room = max(console.width - _BESIDE_SQL, _SQL_LEAST)
         for job in jobs:
             sql = " ".join(job.shown_sql.split())
             table.add_row(
@@ -50,10 +52,10 @@ def run_list(where: Where, *, limit: int, as_json: bool) -> int:
                 str(job.error.code) if job.error else str(job.state),
                 job.source,
                 f"{job.rows:,}",
-                f"{time.time() - job.submitted_at:,.0f} s",
-                Text(sql if len(sql) <= _SQL_SHOWN else sql[: _SQL_SHOWN - 1] + "…"),
+                _age(time.time() - job.submitted_at),
+                Text(sql if len(sql) <= room else sql[: room - 1] + "…"),
             )
-        Console(highlight=False).print(table)
+        console.print(table)
         return Exit.DONE
 
     return _with_executor(where, show)
@@ -135,6 +137,13 @@ def _with_executor(where: Where, show: Callable[[Executor, Settings], Awaitable[
             return await show(executor, settings)
 
     return run_until_interrupted(main)
+
+
+def _age(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _say(told: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ class Where:
     """
 
     config: Annotated[Path | None, Parameter(name="--config")] = None
-    db: Annotated[tuple[str, ...], Parameter(name="--db")] = ()
+    db: Annotated[tuple[str, ...], Parameter(name="--db", negative="")] = ()
 
     def settings(self) -> Settings:
         """The settings, with the demo shop as the one source where nothing was named.
