@@ -32,20 +32,15 @@ Format = Literal["table", "csv", "json", "parquet", "arrow"]
 
 
 @app.command
-def demo(
-    *,
-    db: Annotated[tuple[str, ...], Parameter(negative="")] = (),
-    keep: Annotated[bool, Parameter(negative="")] = False,
-) -> int:
+def demo(*, db: Annotated[tuple[str, ...], Parameter(negative="")] = ()) -> int:
     """Show the whole path on the demo shop, or on your own file: a real client, a quick, a slow and a refused query.
 
     Parameters:
         db: your own database instead of the demo shop.
-        keep: print nothing to paste; only the run.
     """
     from mcp_server.commands.demo import run_demo  # noqa: PLC0415 - a command loads what it needs
 
-    return run_demo(db, only_run=keep)
+    return run_demo(db)
 
 
 @app.command

@@ -53,7 +53,7 @@ class Script:
     refused: tuple[str, str]
 
 
-def run_demo(databases: Sequence[str], *, only_run: bool) -> int:
+def run_demo(databases: Sequence[str]) -> int:
     """Runs the three queries and prints what came; then what to paste into the usual assistants."""
     console = Console(highlight=False)
     if not databases:
@@ -67,7 +67,7 @@ def run_demo(databases: Sequence[str], *, only_run: bool) -> int:
         return await _demo(console, shown, next(iter(settings.executor.sources)))
 
     code = run_until_interrupted(main)
-    if code == Exit.DONE and not only_run:
+    if code == Exit.DONE:
         console.rule("[bold]Now in your assistant", align="left")
         # as it is, without a frame or a fold: these lines are copied
         console.print(Text(paste_lines(shown)), soft_wrap=True)

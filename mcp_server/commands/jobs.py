@@ -23,10 +23,10 @@ from mcp_server.machine import running_machine
 from mcp_server.principal import LOCAL
 from mcp_server.settings import Settings
 
-_BESIDE_SQL = 84
-"""What the other columns of the list take at most, usually."""
+_BESIDE_SQL = 69
+"""What the other columns of the list take, beside the source's name."""
 
-_SQL_LEAST = 12
+_SQL_LEAST = 5
 
 
 def run_list(where: Where, *, limit: int, as_json: bool) -> int:
@@ -44,7 +44,7 @@ def run_list(where: Where, *, limit: int, as_json: bool) -> int:
         table = Table(show_edge=False, header_style="bold")
         for name in ("job", "state", "source", "rows", "age", "sql"):
             table.add_column(name, justify="right" if name in ("rows", "age") else "left", no_wrap=True)
-        room = max(console.width - _BESIDE_SQL, _SQL_LEAST)
+        room = max(console.width - _BESIDE_SQL - max(len(job.source) for job in jobs), _SQL_LEAST)
         for job in jobs:
             sql = " ".join(job.shown_sql.split())
             table.add_row(
