@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
-import sys
 from pathlib import Path
 
 import duckdb
