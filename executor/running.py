@@ -27,7 +27,8 @@ class RunningJob:
         self.stage = "executing"
         self.stopped: Stop | None = None
         self.stop_asked_at: float | None = None
-        self.told: tuple[str, int] = ("executing", 0)
+        # nothing yet: the first beat comes at once, and with it the query id that a reaper may need
+        self.told: tuple[str, int] = ("", -1)
         self.beat_at = time.monotonic()
         self._session: Session | None = None
         self._writer: ResultWriter | None = None

@@ -18,6 +18,7 @@ import redis
 import redis.asyncio
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -48,8 +49,10 @@ def script(settings: ExecutorSettings, name: str) -> str:
     moves = ", ".join(
         f"{state} = {{ {', '.join(f'{to} = true' for to in sorted(tos))} }}" for state, tos in MOVES.items()
     )
+    # a full broker takes no new job; it must still hear how the ones it has go on (Redis 7 script flags)
     head = "\n".join(
         [
+            "#!lua" if name == "submit" else "#!lua flags=allow-oom",
             f"local NS = {json.dumps(settings.namespace)}",
             f"local QUEUE = {json.dumps(queue_name(settings.namespace))}",
             f"local MOVES = {{ {moves} }}",
@@ -179,11 +182,19 @@ class ClientStore:
         """Stores the job and puts it in line; an earlier job for a key seen before.
 
         Raises:
-            SubmitRefused: ``queue_full``, ``idempotency_conflict``.
+            SubmitRefused: ``queue_full``, ``idempotency_conflict``, ``store_full``.
         """
         flat = [part for pair in fields.items() for part in pair]
         args = [job_id, owner, source, owner_cap, source_cap, idempotency_key, content, *flat]
-        told = cast("list[Any]", await self._submit(args=args))
+        try:
+            told = cast("list[Any]", await self._submit(args=args))
+        except OutOfMemoryError as error:
+            raise SubmitRefused(
+                ErrorCode.STORE_FULL,
+                "The job broker's memory is full; the job was not taken.",
+                hint="Jobs it holds go on. Raise [executor] embedded_memory_mb or the broker's maxmemory, or lower "
+                "result_ttl_s.",
+            ) from error
         answer, found = cast("str", told[0]), cast("str", told[1])
         if answer == "queue_full":
             raise SubmitRefused(

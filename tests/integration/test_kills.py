@@ -119,6 +119,28 @@ async def test_a_flushed_broker_stops_the_orphan_and_serves_on(tmp_path, shop):
     assert after.state is JobState.SUCCEEDED
 
 
+async def test_a_full_broker_takes_no_job_and_finishes_those_it_has(tmp_path, shop):
+    import redis
+
+    async with running(settings_for(tmp_path, shop, embedded_memory_mb=16)) as machine:
+        job = await machine.until(await machine.submit(COUNT_A_WHILE), JobState.RUNNING)
+        with redis.Redis.from_url(machine.broker_url) as connection:
+            # in ever smaller pieces: where a large one is refused, a small one still fits
+            for size in (500_000, 20_000, 500, 50):
+                with pytest.raises(redis.exceptions.OutOfMemoryError):
+                    for i in range(100_000):
+                        connection.set(f"junk:{size}:{i}", b"x" * size)
+            with pytest.raises(ExecutorError) as caught:
+                await machine.submit("SELECT 1")
+            job = await machine.until(job, JobState.SUCCEEDED)
+            connection.delete(*connection.keys("junk:*"))
+        after = await machine.run("SELECT 1")
+
+    assert caught.value.code is ErrorCode.STORE_FULL
+    assert job.preview == [[6_000_000]]
+    assert after.state is JobState.SUCCEEDED
+
+
 async def test_random_kills_lose_no_job_and_finish_none_twice(tmp_path, shop):
     import random
 
