@@ -50,7 +50,7 @@ class Executor:
         self._signer = Signer(signing_key)
         self._redis = connect_async(broker_url)
         self._broker_url = broker_url
-        self._store = ClientStore(settings, self._redis)
+        self._store = ClientStore(settings, self._redis, self._signer)
         self._changes = ChangeListener(self._redis, settings.namespace)
         self._schemas = SchemaCache(self._introspect, self._load_schema)
         self._results: ResultStore | None = None
@@ -135,7 +135,7 @@ class Executor:
             job = await self._store.get(job_id)
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
-        if job is None or job.owner != owner:
+        if job is None or job.id != job_id or job.owner != owner:
             raise JobNotFound(
                 ErrorCode.JOB_NOT_FOUND,
                 f"There is no job {job_id} (any more).",
@@ -201,7 +201,7 @@ class Executor:
                 job = await self._store.get(job_id)
                 if job is None:
                     await self._store.forget(owner, job_id)
-                else:
+                elif job.id == job_id and job.owner == owner:
                     jobs.append(job)
         except BROKER_ERRORS as error:
             raise broker_away(error) from error

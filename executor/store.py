@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
+from secrets import token_hex
 from typing import Any, cast
 
 import redis
@@ -22,7 +23,7 @@ from redis.exceptions import OutOfMemoryError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from executor.errors import ErrorCode, ExecutorError, SettingsInvalid, SubmitRefused
+from executor.errors import ErrorCode, ExecutorError, SettingsInvalid, StatementFailed, SubmitRefused
 from executor.jobs import MOVES, Job, JobKind, JobState, Limits, ResultColumn, ResultSummary, Truncated
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
@@ -110,9 +111,10 @@ def _time(text: str | None) -> float | None:
     return float(text) if text else None
 
 
-def job_of(row: Mapping[str, str], *, ahead: int = -1, workers_alive: int | None = None) -> Job:
-    """The job that a row tells of."""
-    payload: dict[str, Any] = json.loads(row["payload"])
+def job_of(
+    row: Mapping[str, str], payload: Mapping[str, Any], *, ahead: int = -1, workers_alive: int | None = None
+) -> Job:
+    """The job that a row and its signed payload tell of. Whose it is, is what was signed."""
     notes: dict[str, Any] = {}
     if row.get("stopped_after_ms"):
         notes["stopped_after_ms"] = int(row["stopped_after_ms"])
@@ -121,10 +123,10 @@ def job_of(row: Mapping[str, str], *, ahead: int = -1, workers_alive: int | None
     if row.get("findings"):
         notes["findings"] = json.loads(row["findings"])
     return Job(
-        id=row["id"],
+        id=payload["job_id"],
         kind=JobKind(payload["kind"]),
-        owner=row["owner"],
-        source=row["source"],
+        owner=payload["owner"],
+        source=payload["source"],
         state=JobState(row["state"]),
         stage=row["stage"],
         attempt=int(row["attempt"]),
@@ -160,9 +162,10 @@ def agree_on_key(signer: Signer, known: str | None) -> None:
 class ClientStore:
     """The server's half: submit, get, cancel, list, read schemas. One per event loop."""
 
-    def __init__(self, settings: ExecutorSettings, connection: redis.asyncio.Redis) -> None:
+    def __init__(self, settings: ExecutorSettings, connection: redis.asyncio.Redis, signer: Signer) -> None:
         self._ns = settings.namespace
         self._redis = connection
+        self._signer = signer
         self._submit = connection.register_script(script(settings, "submit"))
         self._get = connection.register_script(script(settings, "get"))
         self._cancel = connection.register_script(script(settings, "cancel"))
@@ -208,17 +211,29 @@ class ClientStore:
                 f"This idempotency_key was used for another statement (job {found}).",
                 hint=f"Use get_job on {found}, or submit with a new key.",
             )
-        return self._job(told[2])
+        job = self._job(told[2])
+        if job is None:
+            raise SubmitRefused(
+                ErrorCode.IDEMPOTENCY_CONFLICT,
+                f"The job of this idempotency_key ({found}) does not carry this configuration's signature.",
+                hint="Submit with a new key.",
+            )
+        return job
 
     async def get(self, job_id: str) -> Job | None:
         """The job, or None when there is no such row."""
         snapshot = cast("list[Any]", await self._get(args=[job_id]))
         return self._job(snapshot) if snapshot else None
 
-    @staticmethod
-    def _job(snapshot: list[Any]) -> Job:
+    def _job(self, snapshot: list[Any]) -> Job | None:
+        """The job, unless its row was written by somebody without the key: such a row is nobody's."""
         flat = cast("list[str]", snapshot[0])
-        return job_of(dict(zip(flat[::2], flat[1::2], strict=True)), ahead=snapshot[1], workers_alive=snapshot[2])
+        row = dict(zip(flat[::2], flat[1::2], strict=True))
+        try:
+            payload = self._signer.open(row["payload"], row["signature"])
+        except (StatementFailed, KeyError):
+            return None
+        return job_of(row, payload, ahead=snapshot[1], workers_alive=snapshot[2])
 
     async def cancel(self, job_id: str) -> None:
         """Ends a queued job, flags a running one."""
@@ -270,7 +285,7 @@ class WorkerStore:
 
     def claim(self, job_id: str, attempt: str, worker: str) -> Claim | None:
         """The job, if the ticket is still good."""
-        answer = cast("list[str]", self._run("claim", job_id, attempt, worker, self._settings.lease_s))
+        answer = cast("list[str]", self._run("claim", job_id, attempt, worker, self._settings.lease_s, token_hex(8)))
         return Claim(answer[0], answer[1], float(answer[2])) if answer else None
 
     def beat(

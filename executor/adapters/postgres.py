@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -34,7 +35,6 @@ from executor.adapters.postgres_schema import read_schema
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.sources import PostgresSource, SourceSchema
 
-_POOL_SIZE = 8
 _POOL_WAIT_S = 5.0
 _LOCK_WAIT_S = 10.0  # at most; never more than half of the statement's own time, or it would read as a timeout
 _IDLE_S = 120.0  # of an open transaction between statements: long enough for a slow result store
@@ -53,14 +53,15 @@ class PostgresSession(Session):
         self._interrupter = Interrupter(link.cancel, timeout_s=timeout_s, timers=None)
         self._stream: PostgresStream | None = None
         self._has_run = False
+        self._token = secrets.token_hex(6)
         self.is_clean = True
         link.do("BEGIN TRANSACTION READ ONLY")
         self._set_limits()
 
     @property
     def query_id(self) -> str | None:
-        """``pid:backend_start`` of the connection's backend."""
-        return self._link.identity
+        """``pid:backend_start:token``: the connection's backend, and this session among all it ever serves."""
+        return f"{self._link.identity}:{self._token}"
 
     def run(self, sql: str) -> Rows:
         """See `Session.run`. Queries go through COPY, which takes nothing else; EXPLAIN is run as it is."""
@@ -112,7 +113,7 @@ class PostgresSession(Session):
             "DateStyle": "ISO",
             "IntervalStyle": "postgres",
             "bytea_output": "hex",
-            "application_name": APPLICATION,
+            "application_name": f"{APPLICATION} {self._token}",
         }
         if self._link.checks_clients:
             limits["client_connection_check_interval"] = "1000"
@@ -188,7 +189,7 @@ class PostgresAdapter(Adapter):
         self._type_names = TypeNames()
         self._pool = QueuePool(
             lambda: PostgresLink(conninfo(name, config)),  # type: ignore[arg-type,return-value] # only close() is used
-            pool_size=min(_POOL_SIZE, config.max_running),
+            pool_size=config.max_running,
             max_overflow=0,
             timeout=_POOL_WAIT_S,
             recycle=_RECYCLE_S,
@@ -225,15 +226,16 @@ class PostgresAdapter(Adapter):
         return classified(self._name, error)
 
     def stop(self, query_id: str) -> bool:
-        """See `Adapter.stop`. Ends the backend: the worker that held it is dead, so nobody else uses it."""
-        pid, _, started = query_id.partition(":")
-        if not (pid.isdigit() and started.isdigit()):
+        """See `Adapter.stop`. Ends the backend, if it still serves that very session: its worker is taken for dead."""
+        parts = query_id.split(":")
+        if len(parts) != 3 or not (parts[0].isdigit() and parts[1].isdigit()):
             return False
+        pid, started, token = parts
         with self._aside() as connection:
             found = connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s"
                 " AND (extract(epoch FROM backend_start) * 1000000)::int8 = %s AND application_name = %s",
-                (int(pid), int(started), APPLICATION),
+                (int(pid), int(started), f"{APPLICATION} {token}"),
             ).fetchone()
         return found is not None and bool(found[0])
 

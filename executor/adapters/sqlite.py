@@ -29,6 +29,7 @@ from executor.timers import Timers
 BUSY_S = 5.0
 """Seconds to wait for a lock of another program, or for a free connection."""
 _FIRST_ROWS = 256
+_GROWTH = 16
 _MAX_CELL_BYTES = 100_000_000
 _PROGRESS_STEPS = 20_000  # virtual machine steps between two looks at the deadline: about a millisecond
 
@@ -71,7 +72,7 @@ class SQLiteSession(Session):
         self._interrupter.start()
         with self._stop_explained():
             self._cursor = self._connection.execute(sql)
-            first_rows = self._cursor.fetchmany(_FIRST_ROWS)
+            first_rows = _first_rows(self._cursor)
         told = self._cursor.description
         if told is None:  # nothing, or a statement that had nothing to do (REINDEX without an index)
             raise StatementFailed(ErrorCode.STATEMENT_FAILED, "Only statements that read tables may run here.")
@@ -96,7 +97,9 @@ class SQLiteSession(Session):
             yield batch
             row_bytes = max(1, batch.nbytes // batch.num_rows)
             with self._stop_explained():
-                rows = cursor.fetchmany(max(1, min(BATCH_ROWS, BATCH_BYTES // row_bytes)))
+                # by what the last rows took, and growing step by step: the next ones may be larger
+                wanted = min(BATCH_ROWS, BATCH_BYTES // row_bytes, _GROWTH * batch.num_rows)
+                rows = cursor.fetchmany(max(1, wanted))
             batch = making.batch(rows)
 
     def _has_to_stop(self) -> int:
@@ -113,6 +116,20 @@ class SQLiteSession(Session):
         self._interrupter.check()
 
 
+def _first_rows(cursor: sqlite3.Cursor) -> list[tuple[object, ...]]:
+    """Up to `_FIRST_ROWS` rows, in steps that grow: nothing is known of their size, and cells may be large."""
+    rows: list[tuple[object, ...]] = []
+    size, step = 0, 1
+    while step and size < BATCH_BYTES:
+        more = cursor.fetchmany(step)
+        rows += more
+        if len(more) < step:
+            break
+        size += sum(len(cell) for row in more for cell in row if isinstance(cell, str | bytes))
+        step = min(4 * step, _FIRST_ROWS - len(rows))
+    return rows
+
+
 class SQLiteAdapter(Adapter):
     """One SQLite file in one worker process: a pool of read-only connections to it."""
 
@@ -122,7 +139,7 @@ class SQLiteAdapter(Adapter):
         self._timers = Timers()
         self._pool = QueuePool(
             self._connect,  # type: ignore[arg-type] # sqlite3's stubs miss what SQLAlchemy's protocol spells out
-            pool_size=min(8, config.max_running),
+            pool_size=config.max_running,
             max_overflow=0,
             timeout=BUSY_S,
             reset_on_return=None,

@@ -1,9 +1,13 @@
 -- A worker takes a job by its ticket. Nothing for a stale ticket: another attempt, a state that has moved on.
--- ARGV: id, attempt, worker, lease_s
+-- Asked again with the same nonce (the answer was lost on the way) it answers the same.
+-- ARGV: id, attempt, worker, lease_s, nonce
 local id, attempt, worker = ARGV[1], ARGV[2], ARGV[3]
 local at = now()
 local key = job_key(id)
-local job = redis.call('HMGET', key, 'state', 'attempt', 'deadline_at', 'job_timeout_s')
+local job = redis.call('HMGET', key, 'state', 'attempt', 'claim_nonce', 'job_timeout_s')
+if job[1] == 'running' and job[2] == attempt and job[3] == ARGV[5] then
+  return redis.call('HMGET', key, 'payload', 'signature', 'deadline_at')
+end
 if job[1] ~= 'queued' or job[2] ~= attempt then
   return {}
 end
@@ -17,7 +21,7 @@ end
 move(id, 'running', at, 'claimed')
 leave_line(id)
 redis.call('ZADD', NS .. ':running', stamp(at + tonumber(ARGV[4])), id)
-redis.call('HSET', key, 'lease_owner', worker, 'stage', 'executing')
+redis.call('HSET', key, 'lease_owner', worker, 'claim_nonce', ARGV[5], 'stage', 'executing')
 redis.call('HSETNX', key, 'started_at', stamp(at))
 redis.call('HSETNX', key, 'deadline_at', stamp(at + tonumber(job[4])))
 return redis.call('HMGET', key, 'payload', 'signature', 'deadline_at')

@@ -116,14 +116,16 @@ def test_settings_and_advisory_locks_of_one_statement_do_not_reach_the_next(
     with adapter.session(timeout_s=30) as session:
         told = "SELECT set_config('statement_timeout', '0', false), set_config('search_path', 'x', false)"
         list(session.run(f"{told}, pg_advisory_lock(4711)").batches)
-        first = session.query_id
+        first = str(session.query_id).split(":")
     with adapter.session(timeout_s=7) as session:
-        assert session.query_id == first
+        second = str(session.query_id).split(":")
+        assert second[:2] == first[:2]  # the same backend
+        assert second[2] != first[2]  # and not the same statement: a late stop of the first finds nothing
         (batch,) = session.run(
             "SELECT current_setting('statement_timeout'), current_setting('search_path') = 'x',"
             " current_setting('transaction_read_only'), current_setting('application_name')"
         ).batches
-        assert [c.to_pylist()[0] for c in batch.columns] == ["7s", False, "on", "awaitsql"]
+        assert [c.to_pylist()[0] for c in batch.columns] == ["7s", False, "on", f"awaitsql {second[2]}"]
         with psycopg.connect(postgres_url) as other:
             assert other.execute("SELECT pg_try_advisory_lock(4711)").fetchone() == (True,)
 
@@ -165,8 +167,9 @@ def test_a_server_that_drops_us_in_the_middle_is_a_failure_of_the_source(
 
 def test_stop_hits_nobody_who_came_later(adapter: Adapter) -> None:
     with adapter.session(timeout_s=30) as session:
-        pid, started = str(session.query_id).split(":")
-        assert adapter.stop(f"{pid}:{int(started) - 1}") is False
+        pid, started, token = str(session.query_id).split(":")
+        assert adapter.stop(f"{pid}:{int(started) - 1}:{token}") is False
+        assert adapter.stop(f"{pid}:{started}:{token[::-1]}") is False
         assert adapter.stop("1:1") is False
         assert adapter.stop("nonsense") is False
         assert sum(b.num_rows for b in session.run("SELECT 1").batches) == 1

@@ -242,19 +242,33 @@ async def test_servers_with_different_keys_do_not_share_a_configuration(machine)
     assert caught.value.code is ErrorCode.INVALID_SETTINGS
 
 
-async def test_a_forged_row_does_not_run(settings):
+async def test_a_forged_row_does_not_run_and_is_nobodys(settings):
     import redis
 
     async with running(settings, workers=0) as machine:
-        job = await machine.submit("SELECT 1")
+        forged, stolen = await machine.submit("SELECT 1"), await machine.submit("SELECT 'secret'")
         with redis.Redis.from_url(machine.broker_url, decode_responses=True) as forger:
-            key = f"{settings.namespace}:job:{job.id}"
+            key = f"{settings.namespace}:job:{forged.id}"
             forger.hset(key, "payload", forger.hget(key, "payload").replace("SELECT 1", "SELECT 666"))
+            forger.hset(f"{settings.namespace}:job:{stolen.id}", "owner", "mallory")
+        codes = []
+        for job, owner in ((forged, OWNER), (stolen, "mallory")):
+            with pytest.raises(ExecutorError) as caught:
+                await machine.executor.get(job.id, owner=owner)
+            codes.append(caught.value.code)
     async with running(settings) as machine:
-        job = await machine.until(job, JobState.FAILED, JobState.SUCCEEDED)
+        kept = await machine.until(stolen, JobState.SUCCEEDED)
+        with redis.Redis.from_url(machine.broker_url, decode_responses=True) as reader:
+            key = f"{settings.namespace}:job:{forged.id}"
+            async with asyncio.timeout(20):
+                while reader.hget(key, "state") in ("queued", "running"):
+                    await asyncio.sleep(0.05)
+            row = reader.hgetall(key)
 
-    assert job.state is JobState.FAILED
-    assert job.preview == []
+    assert codes == [ErrorCode.JOB_NOT_FOUND] * 2
+    assert kept.preview == [["secret"]]
+    assert row["state"] == "failed"
+    assert "preview" not in row
 
 
 async def test_work_left_queued_goes_on_at_the_next_start(settings):
