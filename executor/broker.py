@@ -58,7 +58,8 @@ def _with_password(settings: ExecutorSettings) -> str:
         return url
     password = quote(resolve_secret("executor.broker_password", settings.broker_password), safe="")
     if parts.scheme == "unix":
-        return urlunsplit(parts._replace(query=f"{parts.query}&password={password}".lstrip("&")))
+        # by hand: urlunsplit drops the // of a scheme that it does not know
+        return f"unix://{parts.path}?{f'{parts.query}&password={password}'.lstrip('&')}"
     user, _, address = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{password}@{address}"))
 

@@ -37,6 +37,9 @@ from executor.store import (
 ExportFormat = Literal["csv", "json", "parquet", "arrow"]
 
 _LOOK_EVERY_S = 1.0
+_BROKER_S = 8.0
+"""How long a call waits for a broker that is away, or frozen: restarts take less, and clients wait for an answer."""
+
 _INTERNAL_S = 120.0
 _SIGNED_FOR_S = 86_400.0
 _SYSTEM = "awaitsql:system"
@@ -132,7 +135,8 @@ class Executor:
         """
         job_id = parse_job_id(job_id)
         try:
-            job = await self._store.get(job_id)
+            async with asyncio.timeout(_BROKER_S):
+                job = await self._store.get(job_id)
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
         if job is None or job.id != job_id or job.owner != owner:
@@ -184,7 +188,8 @@ class Executor:
         if job.is_finished:
             return job
         try:
-            await self._store.cancel(job.id)
+            async with asyncio.timeout(_BROKER_S):
+                await self._store.cancel(job.id)
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
         return await self.get(job.id, owner=owner)
@@ -331,16 +336,17 @@ class Executor:
             fields["question"] = question
         told = json.dumps([statement.kind, statement.sql, statement.source, asdict(limits), statement.policy_hash])
         try:
-            return await self._store.submit(
-                job_id,
-                owner=owner,
-                source=statement.source,
-                owner_cap=self.settings.principal_max_running if owner != _SYSTEM else len(self.settings.sources),
-                source_cap=source.max_running,
-                idempotency_key=idempotency_key or "",
-                content=hashlib.blake2b(told.encode(), digest_size=16).hexdigest(),
-                fields=fields,
-            )
+            async with asyncio.timeout(_BROKER_S):
+                return await self._store.submit(
+                    job_id,
+                    owner=owner,
+                    source=statement.source,
+                    owner_cap=self.settings.principal_max_running if owner != _SYSTEM else len(self.settings.sources),
+                    source_cap=source.max_running,
+                    idempotency_key=idempotency_key or "",
+                    content=hashlib.blake2b(told.encode(), digest_size=16).hexdigest(),
+                    fields=fields,
+                )
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
 

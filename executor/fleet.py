@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _LOG_KEPT_BYTES = 5_000_000
 _STOP_S = 6.0
+_SPAWN_AGAIN_S = 2.0
 
 
 class WorkerFleet:
@@ -129,7 +130,18 @@ class WorkerFleet:
                 if self._stop.wait(backoff_s):
                     return
                 started_at = time.monotonic()
-                self._spawn()
+                self._spawn_again()
+            while not self._stop.is_set() and len(self._children) < self._count:
+                # a spawn failed before: no descriptors, no room for the log
+                if self._stop.wait(_SPAWN_AGAIN_S):
+                    return
+                self._spawn_again()
+
+    def _spawn_again(self) -> None:
+        try:
+            self._spawn()
+        except OSError as error:
+            log.warning("worker_not_started", extra={"error": str(error)})
 
     def _say_goodbye(self, worker: str) -> None:
         try:

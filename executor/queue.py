@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from typing import Any, cast
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from celery import Celery, bootsteps
 from celery.signals import task_received
@@ -20,8 +20,10 @@ def kombu_url(broker_url: str) -> str:
     parts = urlsplit(broker_url)
     if parts.scheme != "unix":
         return broker_url
-    database = parse_qs(parts.query).get("db", ["0"])[0]
-    return f"redis+socket://{parts.path}?virtual_host={database}"
+    told = parse_qs(parts.query)
+    database = told.get("db", ["0"])[0]
+    password = f":{quote(told['password'][0], safe='')}@" if "password" in told else ""
+    return f"redis+socket://{password}{unquote(parts.path)}?virtual_host={database}"
 
 
 class _Hands:

@@ -57,7 +57,8 @@ class Runner:
         self._worker = worker
         self._adapters: dict[str, Adapter] = {}
         self._adapters_lock = threading.Lock()
-        self._running: dict[str, RunningJob] = {}
+        # by attempt: after a lost lease the next attempt may come to this very worker
+        self._running: dict[tuple[str, str], RunningJob] = {}
         self._leaving = False
 
     # -- what other threads ask ------------------------------------------------------------------------------------
@@ -68,9 +69,9 @@ class Runner:
 
     def cancel(self, job_id: str) -> None:
         """Stops the job if it runs here."""
-        job = self._running.get(job_id)
-        if job is not None:
-            job.stop("cancelled")
+        for job in self.running():
+            if job.job_id == job_id:
+                job.stop("cancelled")
 
     def leave(self) -> None:
         """Stops everything because the process is going; jobs go back in line."""
@@ -108,12 +109,16 @@ class Runner:
         claim = self._store.claim(job_id, attempt, self._worker)
         if claim is None:
             return
+        for earlier in self.running():
+            if earlier.job_id == job_id:
+                earlier.stop("lost")
         job = RunningJob(job_id, attempt)
-        self._running[job_id] = job
+        self._running[job_id, attempt] = job
         try:
             self._attempt(job, claim.payload, claim.signature, claim.deadline_at)
         finally:
-            self._running.pop(job_id, None)
+            self._running.pop((job_id, attempt), None)
+            job.is_over = True
 
     def _attempt(self, job: RunningJob, payload: str, signature: str, deadline_at: float) -> None:
         order: Order | None = None
@@ -163,6 +168,7 @@ class Runner:
         if order.kind is JobKind.PROBE:
             return {"findings": json.dumps([asdict(finding) for finding in adapter.probe()])}
         seconds = min(order.limits.timeout_s, deadline_at - time.time())
+        job.limit(seconds)
         if seconds <= 0:
             raise StatementFailed(
                 ErrorCode.STATEMENT_TIMEOUT,
@@ -232,6 +238,15 @@ class Runner:
             self._results.delete(job.job_id)
 
     def _end_stopped(self, job: RunningJob) -> None:
+        if job.stopped == "late":
+            self._end_failed(
+                job,
+                StatementFailed(
+                    ErrorCode.STATEMENT_TIMEOUT,
+                    "The statement used up its time and could not be stopped by the database.",
+                    hint="Ask for less: filter, aggregate, or split the question.",
+                ),
+            )
         if job.stopped == "cancelled":
             asked = job.stop_asked_at or time.monotonic()
             after = int((time.monotonic() - asked) * 1000)
@@ -240,5 +255,5 @@ class Runner:
 
     def give_up(self, job: RunningJob) -> None:
         """Ends a cancelled job whose thread does not come back. The thread's own last word will not count."""
-        self._running.pop(job.job_id, None)
+        self._running.pop((job.job_id, job.attempt), None)
         self._end_stopped(job)

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from executor.adapters.base import Session
     from executor.results import ResultWriter
 
-Stop = Literal["cancelled", "lost", "left"]
-"""Why a running job is stopped from outside: asked for; the lease went to another worker; this worker leaves."""
+Stop = Literal["cancelled", "late", "lost", "left"]
+"""Why a running job is stopped from outside: asked for; its time is over and the database did not see to it; the lease
+went to another worker; this worker leaves."""
 
 
 class StoppedFromOutside(Exception):
@@ -33,6 +34,9 @@ class RunningJob:
         self._session: Session | None = None
         self._writer: ResultWriter | None = None
         self._lock = threading.Lock()
+        self._late_at: float | None = None
+        self._canceller: threading.Thread | None = None
+        self.is_over = False
 
     def attach(self, session: Session) -> None:
         """Makes the session cancellable. Raises `StoppedFromOutside` when it is too late to begin."""
@@ -57,14 +61,27 @@ class RunningJob:
 
     def stop(self, why: Stop) -> None:
         """Tells the job to stop and the database to cancel. The first reason counts; asked again it cancels again."""
+        if self.stopped is None:
+            self.stopped = why
+            self.stop_asked_at = time.monotonic()
+        if self._session is not None and (self._canceller is None or not self._canceller.is_alive()):
+            # in a thread of its own: a server that hangs holds up the one who asks it to stop
+            self._canceller = threading.Thread(target=self._cancel, name="awaitsql-cancel", daemon=True)
+            self._canceller.start()
+
+    def _cancel(self) -> None:
         with self._lock:
-            if self.stopped is None:
-                self.stopped = why
-                self.stop_asked_at = time.monotonic()
-            session = self._session
-            if session is not None:
-                # under the lock: after `detach` the connection may already serve another statement
-                session.cancel()
+            # under the lock: after `detach` the connection may already serve another statement
+            if self._session is not None:
+                self._session.cancel()
+
+    def limit(self, seconds: float) -> None:
+        """The database has `seconds` from now to end the statement."""
+        self._late_at = time.monotonic() + seconds
+
+    def is_late(self, grace_s: float) -> bool:
+        """Whether the time is over and `grace_s` seconds more, in which the database should have ended it."""
+        return self._late_at is not None and time.monotonic() > self._late_at + grace_s
 
     @property
     def rows(self) -> int:

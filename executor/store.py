@@ -59,7 +59,8 @@ def script(settings: ExecutorSettings, name: str) -> str:
             f"local MOVES = {{ {moves} }}",
             f"local TICKET = [==[{ticket_template(settings.namespace)}]==]",
             f"local CONF = {{ depth = {settings.queue_depth}, ttl = {settings.result_ttl_s}, "
-            f"events = {_EVENTS_KEPT}, scan = {_LINE_SCAN} }}",
+            f"events = {_EVENTS_KEPT}, scan = {_LINE_SCAN}, "
+            f"longest = {settings.limits.job_timeout_s + settings.limits.queue_timeout_s} }}",
         ]
     )
     return f"{head}\n{_lua('prelude')}\n{_lua(name)}"

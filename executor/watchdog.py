@@ -48,7 +48,8 @@ class Watchdog:
         self._connection = connection
         self._worker = worker
         self._on_exhausted = on_exhausted
-        self._zombies = 0
+        self._zombies: list[RunningJob] = []
+        self._stopper: threading.Thread | None = None
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._beats, name="awaitsql-beats", daemon=True),
@@ -80,19 +81,28 @@ class Watchdog:
                     self._hurry(job)
             except (RedisError, OSError) as error:
                 log.warning("beat_interrupted", extra={"error": type(error).__name__})
+            except Exception:
+                # without this thread every lease here runs out
+                log.exception("beat_failed")
 
     def _enrol(self) -> None:
-        slots = max(self._settings.concurrency - self._zombies, 0)
+        self._zombies = [job for job in self._zombies if not job.is_over]
+        slots = max(self._settings.concurrency - len(self._zombies), 0)
         self._store.enrol(self._worker, slots, self._settings.beat_s * _WORKER_TTL_FACTOR)
-        left = self._store.take_stop()
-        while left is not None:
-            source, query_id = left
-            try:
+        if self._stopper is None or not self._stopper.is_alive():
+            # in a thread of its own: a server that hangs must not hold up the beats
+            self._stopper = threading.Thread(target=self._stop_orphans, name="awaitsql-stops", daemon=True)
+            self._stopper.start()
+
+    def _stop_orphans(self) -> None:
+        """Stops statements that dead workers left on their servers."""
+        try:
+            while (left := self._store.take_stop()) is not None:
+                source, query_id = left
                 found = self._runner.adapter(source).stop(query_id)
                 log.warning("orphan_statement_stopped", extra={"source": source, "found": found})
-            except Exception:
-                log.exception("orphan_statement_not_stopped", extra={"source": source})
-            left = self._store.take_stop()
+        except Exception:
+            log.exception("orphan_statement_not_stopped")
 
     def _tell(self, job: RunningJob) -> None:
         now = time.monotonic()
@@ -116,13 +126,15 @@ class Watchdog:
 
     def _hurry(self, job: RunningJob) -> None:
         if job.stop_asked_at is None:
+            if job.is_late(self._settings.cancel_grace_s):
+                job.stop("late")
             return
         waited = time.monotonic() - job.stop_asked_at
         if waited > self._settings.cancel_grace_s:
-            self._zombies += 1
-            log.error("thread_stuck", extra={"job_id": job.job_id, "zombies": self._zombies})
+            self._zombies.append(job)
+            log.error("thread_stuck", extra={"job_id": job.job_id, "zombies": len(self._zombies)})
             self._runner.give_up(job)
-            if self._zombies * 2 >= self._settings.concurrency:
+            if len(self._zombies) * 2 >= self._settings.concurrency:
                 self._on_exhausted()
         elif waited > _CANCEL_AGAIN_S:
             # a cancel that came before the statement reached the server found nothing to stop

@@ -21,7 +21,7 @@ from executor.adapters.base import BATCH_BYTES, BATCH_ROWS, Adapter, Finding, Ro
 from executor.adapters.interrupt import Interrupter
 from executor.adapters.sqlite_authorizer import guarded
 from executor.adapters.sqlite_schema import read_schema
-from executor.adapters.sqlite_values import WideningRows
+from executor.adapters.sqlite_values import Cell, WideningRows
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.sources import SourceSchema, SQLiteSource
 from executor.timers import Timers
@@ -116,9 +116,9 @@ class SQLiteSession(Session):
         self._interrupter.check()
 
 
-def _first_rows(cursor: sqlite3.Cursor) -> list[tuple[object, ...]]:
+def _first_rows(cursor: sqlite3.Cursor) -> list[tuple[Cell, ...]]:
     """Up to `_FIRST_ROWS` rows, in steps that grow: nothing is known of their size, and cells may be large."""
-    rows: list[tuple[object, ...]] = []
+    rows: list[tuple[Cell, ...]] = []
     size, step = 0, 1
     while step and size < BATCH_BYTES:
         more = cursor.fetchmany(step)

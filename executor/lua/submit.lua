@@ -31,6 +31,8 @@ if ARGV[6] ~= '' then
 end
 line_up(id, at)
 redis.call('ZADD', NS .. ':owner:' .. owner, stamp(at), id)
+-- ids whose rows are gone by now, however long they waited and ran
+redis.call('ZREMRANGEBYSCORE', NS .. ':owner:' .. owner, '-inf', stamp(at - CONF.ttl * 2 - CONF.longest))
 redis.call('PEXPIRE', NS .. ':owner:' .. owner, math.floor(CONF.ttl * 2000))
 redis.call('XADD', NS .. ':events', 'MAXLEN', '~', CONF.events, '*',
   'job', id, 'from', '', 'to', 'queued', 'reason', 'submitted', 'at', stamp(at))

@@ -87,6 +87,32 @@ async def test_a_frozen_worker_loses_its_lease_and_its_late_word_does_not_count(
     assert after.state is JobState.SUCCEEDED
 
 
+async def test_the_only_worker_frozen_past_its_lease_runs_the_job_again_itself_once(tmp_path, shop):
+    async with running(settings_for(tmp_path, shop)) as machine:
+        job = await machine.until(await machine.submit(COUNT_A_WHILE.replace("6000000", "15000000")), JobState.RUNNING)
+        worker = psutil.Process(machine.fleet.pids()[0])
+        worker.suspend()
+        job = await machine.until(job, JobState.QUEUED)
+        worker.resume()
+        job = await machine.until(job, JobState.SUCCEEDED, JobState.FAILED)
+
+    assert (job.state, job.attempt) == (JobState.SUCCEEDED, 2)
+    assert job.preview == [[15_000_000]]
+
+
+async def test_what_the_database_cannot_stop_ends_at_its_deadline(tmp_path, shop):
+    # one opcode of SQLite's, which looks at no interrupt before it is done
+    stubborn = "SELECT instr(hex(zeroblob(6000000)), hex(zeroblob(3000000)) || '1') AS n"
+    async with running(settings_for(tmp_path, shop, cancel_grace_s=1)) as machine:
+        job = await machine.submit(stubborn, timeout_s=1.0)
+        job = await machine.until(job, JobState.FAILED, JobState.SUCCEEDED)
+        after = await machine.run("SELECT 1")
+
+    assert job.error is not None
+    assert job.error.code is ErrorCode.STATEMENT_TIMEOUT
+    assert after.state is JobState.SUCCEEDED
+
+
 async def test_a_broker_killed_under_a_running_job_comes_back_with_the_job(tmp_path, shop):
     async with running(settings_for(tmp_path, shop, fsync="always")) as machine:
         job = await machine.until(await machine.submit(COUNT_A_WHILE), JobState.RUNNING)
