@@ -98,7 +98,8 @@ class WorkerFleet:
         }
         with self.log_file.open("ab") as output:
             child = subprocess.Popen(
-                [sys.executable, "-m", "executor.worker"],
+                # -P: whatever lies in the current folder is not ours to import
+                [sys.executable, "-P", "-m", "executor.worker"],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,

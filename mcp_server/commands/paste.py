@@ -7,11 +7,14 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def paste_lines(databases: Sequence[str]) -> str:
     """What to type or paste for Claude Code, Claude Desktop, VS Code and Cursor, for these databases."""
-    command = shutil.which("awaitsql") or sys.argv[0]
+    # whole, because an assistant starts it in a folder of its own; not resolved, because a venv is found by its link
+    beside = Path(sys.executable).absolute().with_name("awaitsql")
+    command = str(beside) if beside.exists() else shutil.which("awaitsql") or "awaitsql"
     arguments = ["serve", "--transport", "stdio"]
     for database in databases:
         arguments += ["--db", database]
