@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 _INTERRUPTED = 130
+_BROKEN_PIPE = 141
 
 
 def main() -> None:
@@ -16,6 +18,10 @@ def main() -> None:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:
         code = _INTERRUPTED
+    except BrokenPipeError:
+        # the reader has had enough (head): nothing is wrong, and Python must not say so again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = _BROKEN_PIPE
     sys.exit(code)
 
 

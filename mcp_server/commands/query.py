@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from executor import JobState
+from executor import JobState, SettingsInvalid
 from mcp_server.commands.exits import Exit, exit_of, say_error
 from mcp_server.commands.follow import follow, run_until_interrupted
 from mcp_server.commands.options import Where, chosen_source
@@ -36,6 +36,8 @@ def run_query(
 ) -> int:
     """Runs `sql` and writes its rows; see `Exit` for what comes back."""
     refuse_binary_terminal(format, output)
+    if as_json and output is not None:
+        raise SettingsInvalid(message="--json prints the job; --output writes its rows.", hint="Ask for one of them.")
     settings = where.settings()
     name = chosen_source(settings, source)
     console = Console(stderr=True, highlight=False)

@@ -34,6 +34,8 @@ def refuse_binary_terminal(format: RowFormat, output: Path | None) -> None:  # n
         raise SettingsInvalid(message=f"{format} is binary, standard output a terminal.", hint="Add --output FILE.")
     if format == "table" and output is not None:
         raise SettingsInvalid(message="A table is for looking at.", hint="Add --format csv, json, parquet or arrow.")
+    if output is not None and output.is_dir():
+        raise SettingsInvalid(message=f"{output} is a folder.", hint="Name a file in it.")
     if output is not None and not output.parent.is_dir():
         raise SettingsInvalid(message=f"There is no folder {output.parent}.", hint="Make it, or write elsewhere.")
 

@@ -92,6 +92,7 @@ def test_check_prints_the_sql_that_would_run(folder):
         ["query", "SELECT 1", "--db", "notes.txt"],
         ["query", "SELECT 1", "--db", "shop.sqlite", "--source", "shoop"],
         ["query", "SELECT 1", "--db", "shop.sqlite", "--format", "table", "--output", "x"],
+        ["query", "SELECT 1", "--db", "shop.sqlite", "--format", "csv", "--output", "."],
         ["serve", "--config", "misspelt.toml"],
         ["serve", "--db", "shop.sqlite", "--transport", "http", "--host", "0.0.0.0"],
     ],
