@@ -248,8 +248,11 @@ def test_an_adapter_that_was_closed_opens_again(adapter: Adapter) -> None:
 def test_batches_are_whole_arrow_data(adapter: Adapter, database: Database) -> None:
     with adapter.session(timeout_s=30) as session:
         rows = session.run(f"SELECT * FROM {database.table('orders')}")
+        count = 0
         for batch in rows.batches:
+            count += batch.num_rows
             batch.validate(full=True)
             sink = pa.BufferOutputStream()
             with pa.ipc.new_stream(sink, batch.schema) as writer:
                 writer.write_batch(batch)
+    assert count == 3
