@@ -35,6 +35,22 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a database expects of a statement before it runs it. Guesses: they may be off by orders of magnitude.
+
+    Attributes:
+        cost: how many rows it expects to touch on the way, over all tables and joins; the unit of the cost gate. Where
+            a database has a cost of its own, that cost over its cost of one row.
+        rows: how many rows it expects the result to have, or None where it does not say.
+        plan: a few lines in the database's own words, at most 40 of at most 200 characters.
+    """
+
+    cost: float
+    rows: float | None
+    plan: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
     """A result on its way: its Arrow schema as far as it is known, and its batches of at most `BATCH_ROWS` rows.
 
@@ -59,6 +75,13 @@ class Session(ABC):
         """Start `sql`, one statement, and hand back its rows as they come.
 
         Raises: whatever the driver raises; `Adapter.classify` turns it into an `ExecutorError`.
+        """
+
+    @abstractmethod
+    def explain(self, sql: str) -> Estimate:
+        """What the database expects of `sql`, one query, without running any part of it. Before `run`, or instead.
+
+        Raises: as `run`.
         """
 
     @abstractmethod

@@ -6,20 +6,23 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from executor.adapters.base import BATCH_ROWS, Adapter, Finding, Rows, Session
+from executor.adapters.base import BATCH_ROWS, Adapter, Estimate, Finding, Rows, Session
 from executor.adapters.duckdb_columns import DuckDBColumns
 from executor.adapters.duckdb_instance import DuckDBInstance
 from executor.adapters.duckdb_schema import read_schema
 from executor.adapters.interrupt import Interrupter
+from executor.adapters.plans import PlanNode, estimate
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.sources import DuckDBSource, SourceSchema
 from executor.timers import Later, Timers
@@ -65,6 +68,14 @@ class DuckDBSession(Session):
             reader = self._reader = found.to_arrow_reader(BATCH_ROWS)
         return Rows(columns.schema(reader.schema), self._batches(reader, columns))
 
+    def explain(self, sql: str) -> Estimate:
+        """See `Session.explain`. The cost is the rows that the plan's steps are expected to hand on."""
+        self._interrupter.start()
+        with self._stop_explained():
+            row = self._cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}").fetchone()
+        (plan,) = json.loads(row[1]) if row is not None else ({},)
+        return estimate(_step(plan))
+
     def cancel(self) -> None:
         """See `Session.cancel`."""
         self._interrupter.cancel()
@@ -102,6 +113,17 @@ class DuckDBSession(Session):
             self._interrupter.check()
             raise
         self._interrupter.check()
+
+
+def _step(told: dict[str, Any]) -> PlanNode:
+    """A step of DuckDB's plan in JSON."""
+    about: dict[str, Any] = told.get("extra_info") or {}
+    rows = str(about.get("Estimated Cardinality", ""))
+    of = about.get("Table") or about.get("Function") or ""
+    words = f"{told.get('name', '')} {of}".strip()
+    return PlanNode(
+        words, float(rows) if rows.isdigit() else None, tuple(_step(child) for child in told.get("children") or ())
+    )
 
 
 class DuckDBAdapter(Adapter):

@@ -52,6 +52,8 @@ class Interrupter:
         """Begins to count. Raises `StatementFailed` when a cancel came before."""
         self.check()
         self._started_at = time.monotonic()
+        if self._deadline is not None:  # of what this session ran before
+            self._deadline.cancel()
         if self._timers is not None:
             self._deadline = self._timers.call_later(self._timeout_s, self._ensure_thread)
 

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import adbc_driver_postgresql.dbapi as adbc
 import psycopg
@@ -17,9 +19,10 @@ import pyarrow as pa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
-from executor.adapters.base import Adapter, Finding, Rows, Session
+from executor.adapters.base import Adapter, Estimate, Finding, Rows, Session
 from executor.adapters.batches import split
 from executor.adapters.interrupt import Interrupter
+from executor.adapters.plans import PlanNode, estimate
 from executor.adapters.postgres_columns import PostgresColumns, unnamed_types
 from executor.adapters.postgres_link import (
     APPLICATION,
@@ -39,6 +42,7 @@ _POOL_WAIT_S = 5.0
 _LOCK_WAIT_S = 10.0  # at most; never more than half of the statement's own time, or it would read as a timeout
 _IDLE_S = 120.0  # of an open transaction between statements: long enough for a slow result store
 _RECYCLE_S = 1800
+_EXPLAIN_JSON = "EXPLAIN (FORMAT JSON) "
 _EXPLAIN = re.compile(r"\s*explain\b", re.IGNORECASE)
 
 
@@ -80,6 +84,15 @@ class PostgresSession(Session):
         with self._explained(0 if explains else before + len("COPY (")):
             self._stream = self._link.stream(text, copies=not explains)
         return Rows(columns.schema(), self._batches(self._stream, columns))
+
+    def explain(self, sql: str) -> Estimate:
+        """See `Session.explain`. The cost is the planner's own, over its cost of one row (``cpu_tuple_cost``)."""
+        self._interrupter.start()
+        with self._explained(len(_EXPLAIN_JSON)):
+            (row_cost,) = self._link.row("SELECT current_setting('cpu_tuple_cost')::float8")
+            (told,) = self._link.row(f"{_EXPLAIN_JSON}{sql}", copies=False)
+        plan: dict[str, Any] = json.loads(str(told))[0]["Plan"]
+        return estimate(_step(plan), cost=float(plan["Total Cost"]) / max(float(str(row_cost)), 1e-9))
 
     def cancel(self) -> None:
         """See `Session.cancel`."""
@@ -157,6 +170,13 @@ class PostgresSession(Session):
             raise
         if self._interrupter.was_cancelled:
             self._interrupter.check()
+
+
+def _step(told: dict[str, Any]) -> PlanNode:
+    """A step of PostgreSQL's plan in JSON."""
+    of = told.get("Relation Name") or told.get("Function Name") or told.get("CTE Name")
+    words = f"{told['Node Type']} on {of}" if of else str(told["Node Type"])
+    return PlanNode(words, float(told["Plan Rows"]), tuple(_step(child) for child in told.get("Plans") or ()))
 
 
 class TypeNames:

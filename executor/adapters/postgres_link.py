@@ -91,9 +91,10 @@ class PostgresLink:
         with self._statement() as cursor:
             cursor.execute(sql)
 
-    def row(self, sql: str) -> tuple[object, ...]:
-        """The one row of a statement of ours."""
+    def row(self, sql: str, *, copies: bool = True) -> tuple[object, ...]:
+        """The first row of a statement of ours; without `copies` it need not be a query."""
         with self._statement() as cursor:
+            cursor.adbc_statement.set_options(**{_USE_COPY: "true" if copies else "false"})
             cursor.execute(sql)
             row = cursor.fetchone()
         assert row is not None  # noqa: S101 # our own statements give a row; for the type checker

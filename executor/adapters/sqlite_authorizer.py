@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections.abc import Generator
 
 from sqlalchemy.pool import PoolProxiedConnection
 
@@ -31,6 +32,23 @@ def guarded(lent: PoolProxiedConnection) -> sqlite3.Connection:
         lent.info["schema_version"] = version
     connection.set_authorizer(_only_reads)
     return connection
+
+
+@contextlib.contextmanager
+def tables_read(connection: sqlite3.Connection) -> Generator[set[str]]:
+    """While inside: the tables that a statement is seen to read while it is compiled, behind the same rules."""
+    seen: set[str] = set()
+
+    def note(action: int, first: str | None, second: str | None, base: str | None, trigger: str | None) -> int:
+        if action == sqlite3.SQLITE_READ and first:
+            seen.add(first)
+        return _only_reads(action, first, second, base, trigger)
+
+    connection.set_authorizer(note)
+    try:
+        yield seen
+    finally:
+        connection.set_authorizer(_only_reads)
 
 
 def _only_reads(action: int, first: str | None, second: str | None, _base: str | None, _trigger: str | None) -> int:

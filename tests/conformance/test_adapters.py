@@ -256,3 +256,24 @@ def test_batches_are_whole_arrow_data(adapter: Adapter, database: Database) -> N
             with pa.ipc.new_stream(sink, batch.schema) as writer:
                 writer.write_batch(batch)
     assert count == 3
+
+
+def test_a_statement_is_explained_without_being_run(adapter: Adapter, database: Database) -> None:
+    table = database.table("orders")
+    with adapter.session(timeout_s=10) as session:
+        one = session.explain(f"SELECT id FROM {table}")
+        many = session.explain(f"SELECT a.id FROM {table} a, {table} b, {table} c, {table} d")
+        assert 0 < one.cost < many.cost
+        assert one.plan
+        assert all(len(line) <= 200 for line in many.plan)
+        assert session.explain(database.silent).plan
+        rows = session.run(f"SELECT count(*) FROM {table}")
+        assert [list(row.values()) for batch in rows.batches for row in batch.to_pylist()] == [[3]]
+
+
+def test_what_cannot_be_explained_fails_as_it_would_when_run(adapter: Adapter, database: Database) -> None:
+    def explain() -> None:
+        with adapter.session(timeout_s=10) as session:
+            session.explain(f"SELECT nothing_of_that_name FROM {database.table('orders')}")
+
+    assert failure_of(adapter, explain).code is ErrorCode.STATEMENT_FAILED
