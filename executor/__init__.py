@@ -21,6 +21,7 @@ from executor.errors import (
     SubmitRefused,
 )
 from executor.jobs import (
+    CostGate,
     Job,
     JobKind,
     JobState,
@@ -29,6 +30,7 @@ from executor.jobs import (
     ResultPage,
     ResultSummary,
     Statement,
+    Touch,
     Truncated,
     new_job_id,
     parse_job_id,
@@ -72,6 +74,7 @@ _LAZY = {
 __all__ = [
     "AnySource",
     "Column",
+    "CostGate",
     "DuckDBSource",
     "EmbeddedBroker",
     "ErrorCode",
@@ -102,6 +105,7 @@ __all__ = [
     "StatementFailed",
     "SubmitRefused",
     "Table",
+    "Touch",
     "Truncated",
     "WorkerFleet",
     "build_shop",

@@ -15,9 +15,11 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict
 from typing import BinaryIO, Literal
 
+from executor.costs import confirmed_cost
 from executor.cursors import Cursor
 from executor.errors import ErrorCode, ExecutorError, JobNotFound, ResultFailed
 from executor.jobs import Job, JobKind, JobState, Limits, ResultPage, Statement, new_job_id, parse_job_id
+from executor.orders import payload_of, statement_fingerprint
 from executor.reaper import Reaper
 from executor.results import ResultStore
 from executor.schemas import SchemaCache
@@ -41,16 +43,26 @@ _BROKER_S = 8.0
 """How long a call waits for a broker that is away, or frozen: restarts take less, and clients wait for an answer."""
 
 _INTERNAL_S = 120.0
-_SIGNED_FOR_S = 86_400.0
 _SYSTEM = "awaitsql:system"
 
 
 class Executor:
-    """Submits and follows jobs of one configuration. An asynchronous context manager."""
+    """Submits and follows jobs of one configuration. An asynchronous context manager.
 
-    def __init__(self, settings: ExecutorSettings, broker_url: str, signing_key: bytes) -> None:
+    Args:
+        settings: the ``[executor]`` table.
+        broker_url: where jobs are kept.
+        signing_key: at least 32 bytes, the same for all servers and workers of the configuration.
+        policy_version: names the policies that statements are checked under. From entering on it is the one that holds
+            for all workers: what was checked under another fails with ``policy_changed``.
+    """
+
+    def __init__(
+        self, settings: ExecutorSettings, broker_url: str, signing_key: bytes, *, policy_version: str = ""
+    ) -> None:
         self.settings = settings
         self._signer = Signer(signing_key)
+        self._policy_version = policy_version
         self._redis = connect_async(broker_url)
         self._broker_url = broker_url
         self._store = ClientStore(settings, self._redis, self._signer)
@@ -60,7 +72,7 @@ class Executor:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Executor:
-        """Connects, checks the signing key, starts the reaper and asks every source for its schema.
+        """Connects, checks the signing key, says which policies hold, starts the reaper and asks for every schema.
 
         Raises:
             SettingsInvalid: other processes of this configuration use another signing key.
@@ -69,6 +81,7 @@ class Executor:
         reaper_store = WorkerStore(self.settings, connect_sync(self._broker_url))
         try:
             await asyncio.to_thread(reaper_store.check_key, self._signer)
+            await asyncio.to_thread(reaper_store.publish_policy, self._signer, self._policy_version)
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
         self._stack.push_async_callback(self._redis.aclose)
@@ -117,14 +130,34 @@ class Executor:
     # -- jobs ------------------------------------------------------------------------------------------------------
 
     async def submit(
-        self, statement: Statement, *, owner: str, idempotency_key: str | None = None, question: str | None = None
+        self,
+        statement: Statement,
+        *,
+        owner: str,
+        idempotency_key: str | None = None,
+        question: str | None = None,
+        confirm: str | None = None,
     ) -> Job:
         """Stores the job, durably, and puts it in line. Known again by `idempotency_key`, it is not made twice.
 
+        Args:
+            statement: what the guard let through.
+            owner: whose job it is.
+            idempotency_key: any text.
+            question: what the statement answers.
+            confirm: ``notes["confirmation"]`` of a job of the same statement that failed with ``needs_confirmation``.
+
         Raises:
             SubmitRefused: ``queue_full``, ``idempotency_conflict``, ``executor_unavailable``.
+            StatementFailed: ``needs_confirmation`` for a confirmation that is not this statement's, or too old.
         """
-        return await self._submit(statement, owner=owner, idempotency_key=idempotency_key, question=question)
+        return await self._submit(
+            statement, owner=owner, idempotency_key=idempotency_key, question=question, confirm=confirm
+        )
+
+    def derived_key(self, purpose: str) -> bytes:
+        """32 bytes that every server of this configuration has alike, and nobody without its signing key."""
+        return self._signer.mac(purpose)
 
     async def get(self, job_id: str, *, owner: str) -> Job:
         """The job as it is now.
@@ -306,24 +339,27 @@ class Executor:
             )
 
     async def _submit(
-        self, statement: Statement, *, owner: str, idempotency_key: str | None = None, question: str | None = None
+        self,
+        statement: Statement,
+        *,
+        owner: str,
+        idempotency_key: str | None = None,
+        question: str | None = None,
+        confirm: str | None = None,
     ) -> Job:
         job_id = new_job_id()
         source = self.settings.sources[statement.source]
         limits = statement.limits
         payload, signature = self._signer.sign(
-            {
-                "job_id": job_id,
-                "owner": owner,
-                "kind": statement.kind,
-                "source": statement.source,
-                "source_fingerprint": source.fingerprint(),
-                "sql": statement.sql,
-                "limits": asdict(limits),
-                "policy_hash": statement.policy_hash,
-                "issued_at": time.time(),
-                "not_after": time.time() + _SIGNED_FOR_S,
-            }
+            payload_of(
+                statement,
+                job_id=job_id,
+                owner=owner,
+                source_fingerprint=source.fingerprint(),
+                policy_version=self._policy_version,
+                confirmed=None if confirm is None else self._confirmed(statement, owner, confirm),
+                now=time.time(),
+            )
         )
         fields = {
             "payload": payload,
@@ -334,7 +370,9 @@ class Executor:
         }
         if question:
             fields["question"] = question
-        told = json.dumps([statement.kind, statement.sql, statement.source, asdict(limits), statement.policy_hash])
+        told = json.dumps(
+            [statement.kind, statement.sql, statement.source, asdict(limits), statement.policy_hash, confirm]
+        )
         try:
             async with asyncio.timeout(_BROKER_S):
                 return await self._store.submit(
@@ -349,6 +387,11 @@ class Executor:
                 )
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
+
+    def _confirmed(self, statement: Statement, owner: str, confirm: str) -> float:
+        source_fingerprint = self.settings.sources[statement.source].fingerprint()
+        fingerprint = statement_fingerprint(statement.sql, statement.source, source_fingerprint, statement.policy_hash)
+        return confirmed_cost(self._signer, confirm, owner=owner, fingerprint=fingerprint, now=time.time())
 
     async def _introspect(self, source: str) -> Job:
         return await self._internal(JobKind.INTROSPECT, source, queue_timeout_s=self.settings.limits.queue_timeout_s)

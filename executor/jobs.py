@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from executor.errors import ErrorCode, ExecutorError, JobNotFound
 
@@ -53,6 +53,8 @@ class JobKind(StrEnum):
     """What a job does. Internal kinds carry no SQL."""
 
     QUERY = "query"
+    DRY_RUN = "dry_run"
+    """Explains a statement and runs no part of it."""
     INTROSPECT = "introspect"
     """Reads the source's schema."""
     PROBE = "probe"
@@ -71,6 +73,47 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class CostGate:
+    """What happens to a statement that the database expects to touch many rows for. Each is a number of rows, or None.
+
+    Attributes:
+        warn: above it the job runs and says that it was expensive.
+        confirm: above it the job fails with ``needs_confirmation`` until somebody says yes.
+        refuse: above it the job fails with ``too_expensive``.
+        confirm_by: who may say yes: the ``client`` (a model among them), or a ``human`` only.
+    """
+
+    warn: float | None = None
+    confirm: float | None = None
+    refuse: float | None = None
+    confirm_by: Literal["client", "human"] = "client"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing is ever stopped or said, so that nothing has to be explained."""
+        return self.warn is None and self.confirm is None and self.refuse is None
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """What a policy did to one table that a statement reads: the proof that it was kept.
+
+    Attributes:
+        table: ``schema.name`` as the database spells it.
+        rule: which rule of the policy, and where it stands; empty where no policy is configured.
+        filtered: whether rows are hidden.
+        masked: the columns that read as something else.
+        denied: the columns that do not exist for the caller. Not to be shown to them.
+    """
+
+    table: str
+    rule: str = ""
+    filtered: bool = False
+    masked: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """SQL that passed the guard, with its source and limits. Only ``mcp_server.sql.check`` makes one for a query.
 
@@ -80,7 +123,9 @@ class Statement:
         shown_sql: the same with the policy's parts shown as plain table names; what a caller may read.
         limits: see `Limits`.
         policy_hash: of the grant that the check used.
-        kind: `JobKind.QUERY`, or an internal kind with empty `sql`.
+        kind: `JobKind.QUERY` or `JobKind.DRY_RUN`, or an internal kind with empty `sql`.
+        cost: what it may cost; None where it is not asked.
+        proof: what the policy did to each table that is read.
     """
 
     source: str
@@ -89,7 +134,18 @@ class Statement:
     limits: Limits
     policy_hash: str = ""
     kind: JobKind = JobKind.QUERY
-    tables: tuple[str, ...] = ()
+    cost: CostGate | None = None
+    proof: tuple[Touch, ...] = ()
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Every table that is read, as ``schema.name``."""
+        return tuple(touch.table for touch in self.proof)
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether a policy hides rows of a table that is read, so that the database's numbers would tell of them."""
+        return any(touch.filtered for touch in self.proof)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +198,9 @@ class Job:
     """One execution of one statement, as the job's row says. Times are Unix seconds, broker's clock.
 
     `error` is set when failed; `summary` and `preview` when rows are there; `ahead` is the number of jobs that are
-    before this one in the queue; `workers_alive` how many workers beat in the last seconds.
+    before this one in the queue; `workers_alive` how many workers beat in the last seconds; `proof` what the policy did
+    to each table that is read. `notes` holds what else was seen: ``estimate`` and ``plan`` of a statement that was
+    explained, ``confirmation`` and ``confirm_by`` of one that needs a yes.
     """
 
     id: str
@@ -168,6 +226,7 @@ class Job:
     preview: list[list[Any]] = field(default_factory=list)
     ahead: int | None = None
     workers_alive: int | None = None
+    proof: tuple[Touch, ...] = ()
     notes: dict[str, Any] = field(default_factory=dict)
 
     @property

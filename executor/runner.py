@@ -10,38 +10,24 @@ import json
 import logging
 import threading
 import time
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
 
 from executor.adapters import make_adapter
-from executor.adapters.base import Adapter
+from executor.adapters.base import Adapter, Session
+from executor.costs import confirmation, hold, in_words
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
-from executor.jobs import JobKind, JobState, Limits
+from executor.jobs import CostGate, JobKind, JobState
+from executor.orders import Order
 from executor.results import ResultStore
 from executor.running import RunningJob, StoppedFromOutside
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
-from executor.store import BROKER_ERRORS, WorkerStore, result_fields
+from executor.store import BROKER_ERRORS, Claim, WorkerStore, result_fields
 
 log = logging.getLogger(__name__)
 
 _SAY_FOR_S = 60.0
 """How long a worker tries to tell a broker that is away how a job ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a verified payload asks for."""
-
-    kind: JobKind
-    source: str
-    sql: str
-    limits: Limits
-
-    @classmethod
-    def of(cls, payload: dict[str, Any]) -> Order:
-        """From the signed payload's fields."""
-        return cls(JobKind(payload["kind"]), payload["source"], payload["sql"], Limits(**payload["limits"]))
 
 
 class Runner:
@@ -60,6 +46,7 @@ class Runner:
         # by attempt: after a lost lease the next attempt may come to this very worker
         self._running: dict[tuple[str, str], RunningJob] = {}
         self._leaving = False
+        self._policy = (float("-inf"), "")
 
     # -- what other threads ask ------------------------------------------------------------------------------------
 
@@ -115,48 +102,48 @@ class Runner:
         job = RunningJob(job_id, attempt)
         self._running[job_id, attempt] = job
         try:
-            self._attempt(job, claim.payload, claim.signature, claim.deadline_at)
+            self._attempt(job, claim)
         finally:
             self._running.pop((job_id, attempt), None)
             job.is_over = True
 
-    def _attempt(self, job: RunningJob, payload: str, signature: str, deadline_at: float) -> None:
+    def _attempt(self, job: RunningJob, claim: Claim) -> None:
         order: Order | None = None
         try:
-            told = self._signer.open(payload, signature)
-            self._check_order(job, told)
-            order = Order.of(told)
-            fields = self._execute(job, order, deadline_at)
+            order = Order.of(self._signer.open(claim.payload, claim.signature))
+            config = self._settings.sources.get(order.source)
+            order.check(
+                job_id=job.job_id,
+                owner=claim.owner,
+                source=claim.source,
+                source_fingerprint=None if config is None else config.fingerprint(),
+                policy_version=self._policy_version(claim),
+                now=time.time(),
+            )
+            fields = self._execute(job, order, claim.deadline_at)
         except StoppedFromOutside:
             self._end_stopped(job)
         except Exception as error:  # noqa: BLE001 - a job must end whatever is raised in it
             if job.stopped is not None:
                 self._end_stopped(job)
             else:
-                self._end_failed(job, self._as_ours(error, order))
+                failed = self._as_ours(error, order)
+                if order is not None and order.is_filtered:
+                    failed.position = None  # it counts the policy's own characters
+                self._end_failed(job, failed)
         else:
             self._finish(job, JobState.SUCCEEDED, "done", fields)
 
-    def _check_order(self, job: RunningJob, told: dict[str, Any]) -> None:
-        config = self._settings.sources.get(told["source"])
-        if told["job_id"] != job.job_id:
-            raise StatementFailed(
-                ErrorCode.STATEMENT_FAILED,
-                "The statement was signed for another job; it was not run.",
-                hint="Submit the statement again.",
-            )
-        if config is None or told["source_fingerprint"] != config.fingerprint():
-            raise StatementFailed(
-                ErrorCode.STATEMENT_EXPIRED,
-                f"The configuration of source {told['source']} has changed since the statement was checked.",
-                hint="Submit the statement again.",
-            )
-        if told["not_after"] < time.time():
-            raise StatementFailed(
-                ErrorCode.STATEMENT_EXPIRED,
-                "The statement was checked too long ago to be run now.",
-                hint="Submit the statement again.",
-            )
+    def _policy_version(self, claim: Claim) -> str:
+        """The version of the policies that holds. An older word than one heard before does not count: it was replayed.
+
+        Raises:
+            StatementFailed: what the broker says of it was not signed with our key.
+        """
+        if claim.policy[0]:
+            told = self._signer.open(*claim.policy)
+            self._policy = max(self._policy, (float(told["issued_at"]), str(told["policy_version"])))
+        return self._policy[1]
 
     def _execute(self, job: RunningJob, order: Order, deadline_at: float) -> dict[str, str]:
         adapter = self.adapter(order.source)
@@ -179,18 +166,11 @@ class Runner:
             with adapter.session(timeout_s=seconds) as session:
                 try:
                     job.attach(session)
-                    rows = session.run(order.sql)
-                    with self._results.writer(job.job_id, int(job.attempt), limits=order.limits) as writer:
-                        job.watch(writer)
-                        writer.start(rows.schema)
-                        for batch in rows.batches:
-                            job.check()
-                            if not writer.write(batch):
-                                # nobody will read on: without this the driver would drain the rest
-                                session.cancel()
-                                break
-                        job.check()
-                        summary = writer.finish()
+                    if order.kind is JobKind.DRY_RUN or order.cost is not None:
+                        self._explain(job, order, session)
+                    if order.kind is JobKind.DRY_RUN:
+                        return {"rows": "0"}
+                    return self._stream(job, order, session)
                 finally:
                     job.detach()
         except ExecutorError:
@@ -199,12 +179,61 @@ class Runner:
             raise
         except Exception as error:
             raise adapter.classify(error) from error
+
+    def _explain(self, job: RunningJob, order: Order, session: Session) -> None:
+        """Asks the database what it expects, keeps that, and holds the statement to its cost gate.
+
+        Raises:
+            StatementFailed: ``too_expensive`` or ``needs_confirmation``; not for a dry run, which costs nothing.
+        """
+        job.stage = "explaining"
+        found = session.explain(order.sql)
+        job.check()
+        # exact numbers, and a plan's conditions, would tell of rows that the caller may not see
+        estimate = {"cost": in_words(found.cost, is_filtered=order.is_filtered)}
+        if found.rows is not None:
+            estimate["rows"] = in_words(found.rows, is_filtered=order.is_filtered)
+        job.notes["estimate"] = json.dumps(estimate)
+        if order.kind is JobKind.DRY_RUN:
+            job.notes["plan"] = json.dumps([] if order.is_filtered else list(found.plan))
+        self._store.note(job.job_id, job.attempt, self._worker, job.notes)
+        gate = order.cost or CostGate()
+        try:
+            expensive = hold(gate, found.cost, confirmed=order.confirmed, is_filtered=order.is_filtered)
+        except StatementFailed as error:
+            if order.kind is JobKind.DRY_RUN:
+                job.notes["expensive"] = error.message.removesuffix(" It was not run.")
+                return
+            if error.code is ErrorCode.NEEDS_CONFIRMATION:
+                job.notes["confirm_by"] = gate.confirm_by
+                job.notes["confirmation"] = confirmation(
+                    self._signer, owner=order.owner, fingerprint=order.fingerprint, cost=found.cost, now=time.time()
+                )
+            raise
+        if expensive:
+            job.notes["expensive"] = expensive
+        job.stage = "executing"
+
+    def _stream(self, job: RunningJob, order: Order, session: Session) -> dict[str, str]:
+        rows = session.run(order.sql)
+        with self._results.writer(job.job_id, int(job.attempt), limits=order.limits) as writer:
+            job.watch(writer)
+            writer.start(rows.schema)
+            for batch in rows.batches:
+                job.check()
+                if not writer.write(batch):
+                    # nobody will read on: without this the driver would drain the rest
+                    session.cancel()
+                    break
+            job.check()
+            summary = writer.finish()
         return result_fields(summary, writer.first_page)
 
     def _as_ours(self, error: Exception, order: Order | None) -> ExecutorError:
         if isinstance(error, ExecutorError):
             return error
-        if order is not None and order.kind is not JobKind.QUERY and order.source in self._adapters:
+        is_asked = order is None or order.kind in (JobKind.QUERY, JobKind.DRY_RUN)
+        if order is not None and not is_asked and order.source in self._adapters:
             return self._adapters[order.source].classify(error)
         log.exception("job_crashed", exc_info=error)
         return StatementFailed(
@@ -219,7 +248,9 @@ class Runner:
         until = time.monotonic() + _SAY_FOR_S
         while True:
             try:
-                counts = self._store.finish(job.job_id, job.attempt, self._worker, state, reason, fields)
+                counts = self._store.finish(
+                    job.job_id, job.attempt, self._worker, state, reason, {**job.notes, **fields}
+                )
                 break
             except BROKER_ERRORS as error:
                 # the rows are there; only the word is missing, and saying it twice is harmless

@@ -26,6 +26,7 @@ class RunningJob:
         self.job_id = job_id
         self.attempt = attempt
         self.stage = "executing"
+        self.notes: dict[str, str] = {}
         self.stopped: Stop | None = None
         self.stop_asked_at: float | None = None
         # nothing yet: the first beat comes at once, and with it the query id that a reaper may need

@@ -25,6 +25,7 @@ from redis.retry import Retry
 
 from executor.errors import ErrorCode, ExecutorError, SettingsInvalid, StatementFailed, SubmitRefused
 from executor.jobs import MOVES, Job, JobKind, JobState, Limits, ResultColumn, ResultSummary, Truncated
+from executor.orders import proof_of
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
 from executor.tickets import queue_name, ticket_template
@@ -77,11 +78,17 @@ def broker_away(error: BaseException) -> ExecutorError:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a worker gets for a ticket: the signed payload and when the job must be over."""
+    """What a worker gets for a ticket: the signed payload, when the job must be over, whose row and source it is.
+
+    `policy` is the version of the policies as some server signed it, with its signature; both empty where none did.
+    """
 
     payload: str
     signature: str
     deadline_at: float
+    owner: str
+    source: str
+    policy: tuple[str, str]
 
 
 def result_fields(summary: ResultSummary, preview: list[list[Any]]) -> dict[str, str]:
@@ -121,8 +128,12 @@ def job_of(
         notes["stopped_after_ms"] = int(row["stopped_after_ms"])
     if row.get("question"):
         notes["question"] = row["question"]
-    if row.get("findings"):
-        notes["findings"] = json.loads(row["findings"])
+    for name in ("findings", "estimate", "plan"):
+        if row.get(name):
+            notes[name] = json.loads(row[name])
+    for name in ("expensive", "confirmation", "confirm_by"):
+        if row.get(name):
+            notes[name] = row[name]
     return Job(
         id=payload["job_id"],
         kind=JobKind(payload["kind"]),
@@ -147,6 +158,7 @@ def job_of(
         preview=json.loads(row["preview"]) if row.get("preview") else [],
         ahead=ahead if ahead >= 0 else None,
         workers_alive=workers_alive,
+        proof=proof_of(payload["proof"]),
         notes=notes,
     )
 
@@ -268,7 +280,7 @@ class WorkerStore:
         self._redis = connection
         self._scripts = {
             name: connection.register_script(script(settings, name))
-            for name in ("claim", "beat", "finish", "enrol", "depart", "reap")
+            for name in ("claim", "beat", "note", "finish", "enrol", "depart", "reap")
         }
 
     def _run(self, name: str, *args: object) -> Any:
@@ -287,7 +299,20 @@ class WorkerStore:
     def claim(self, job_id: str, attempt: str, worker: str) -> Claim | None:
         """The job, if the ticket is still good."""
         answer = cast("list[str]", self._run("claim", job_id, attempt, worker, self._settings.lease_s, token_hex(8)))
-        return Claim(answer[0], answer[1], float(answer[2])) if answer else None
+        if not answer:
+            return None
+        return Claim(answer[0], answer[1], float(answer[2]), answer[3], answer[4], (answer[5], answer[6]))
+
+    def note(self, job_id: str, attempt: str, worker: str, fields: Mapping[str, str]) -> bool:
+        """Adds fields to the row of a job that `worker` runs; False when the lease was lost."""
+        flat = [part for pair in fields.items() for part in pair]
+        return bool(self._run("note", job_id, attempt, worker, *flat))
+
+    def publish_policy(self, signer: Signer, version: str) -> None:
+        """Says which version of the policies holds from now on: what was checked under another does not run."""
+        seconds, micros = self._redis.time()
+        payload, signature = signer.sign({"policy_version": version, "issued_at": seconds + micros / 1e6})
+        self._redis.hset(f"{self._ns}:policy", mapping={"payload": payload, "signature": signature})
 
     def beat(
         self, job_id: str, attempt: str, worker: str, *, stage: str, rows: int, size: int, query_id: str | None

@@ -1,12 +1,20 @@
--- A worker takes a job by its ticket. Nothing for a stale ticket: another attempt, a state that has moved on.
+-- A worker takes a job by its ticket: what was signed, its deadline, whose row it is, and the policies of now. Nothing for a stale ticket: another attempt, a state that has moved on.
 -- Asked again with the same nonce (the answer was lost on the way) it answers the same.
 -- ARGV: id, attempt, worker, lease_s, nonce
 local id, attempt, worker = ARGV[1], ARGV[2], ARGV[3]
 local at = now()
 local key = job_key(id)
+
+local function order()
+  local told = redis.call('HMGET', key, 'payload', 'signature', 'deadline_at', 'owner', 'source')
+  local policy = redis.call('HMGET', NS .. ':policy', 'payload', 'signature')
+  told[6], told[7] = policy[1] or '', policy[2] or ''
+  return told
+end
+
 local job = redis.call('HMGET', key, 'state', 'attempt', 'claim_nonce', 'job_timeout_s')
 if job[1] == 'running' and job[2] == attempt and job[3] == ARGV[5] then
-  return redis.call('HMGET', key, 'payload', 'signature', 'deadline_at')
+  return order()
 end
 if job[1] ~= 'queued' or job[2] ~= attempt then
   return {}
@@ -24,4 +32,4 @@ redis.call('ZADD', NS .. ':running', stamp(at + tonumber(ARGV[4])), id)
 redis.call('HSET', key, 'lease_owner', worker, 'claim_nonce', ARGV[5], 'stage', 'executing')
 redis.call('HSETNX', key, 'started_at', stamp(at))
 redis.call('HSETNX', key, 'deadline_at', stamp(at + tonumber(job[4])))
-return redis.call('HMGET', key, 'payload', 'signature', 'deadline_at')
+return order()

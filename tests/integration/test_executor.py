@@ -257,7 +257,7 @@ async def test_a_forged_row_does_not_run_and_is_nobodys(settings):
                 await machine.executor.get(job.id, owner=owner)
             codes.append(caught.value.code)
     async with running(settings) as machine:
-        kept = await machine.until(stolen, JobState.SUCCEEDED)
+        refused = await machine.until(stolen, JobState.FAILED)
         with redis.Redis.from_url(machine.broker_url, decode_responses=True) as reader:
             key = f"{settings.namespace}:job:{forged.id}"
             async with asyncio.timeout(20):
@@ -266,7 +266,9 @@ async def test_a_forged_row_does_not_run_and_is_nobodys(settings):
             row = reader.hgetall(key)
 
     assert codes == [ErrorCode.JOB_NOT_FOUND] * 2
-    assert kept.preview == [["secret"]]
+    assert refused.error is not None
+    assert refused.error.code is ErrorCode.STATEMENT_FAILED
+    assert refused.preview == []
     assert row["state"] == "failed"
     assert "preview" not in row
 

@@ -1,0 +1,152 @@
+"""What a server signs and a worker runs: one statement, bound to its job, its owner, its time and its policy.
+
+Whoever can write to the broker can move such an order about, and not make one: `check` refuses it under another job or
+owner, after its time, after a change of the source's configuration or of the policies. Knows no broker.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from executor.costs import gate_of
+from executor.errors import ErrorCode, StatementFailed
+from executor.jobs import CostGate, JobKind, Limits, Statement, Touch
+
+SIGNED_FOR_S = 86_400.0
+"""How long an order may be run after it was signed, all attempts together."""
+
+_AGAIN = "Submit the statement again."
+_ASKED = frozenset({JobKind.QUERY, JobKind.DRY_RUN})
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a verified payload asks for; `owner` and the rest are as they were signed."""
+
+    job_id: str
+    owner: str
+    kind: JobKind
+    source: str
+    source_fingerprint: str
+    sql: str
+    limits: Limits
+    policy_hash: str
+    policy_version: str
+    not_after: float
+    cost: CostGate | None = None
+    confirmed: float | None = None
+    proof: tuple[Touch, ...] = ()
+
+    @classmethod
+    def of(cls, payload: dict[str, Any]) -> Order:
+        """From the signed payload's fields."""
+        return cls(
+            job_id=payload["job_id"],
+            owner=payload["owner"],
+            kind=JobKind(payload["kind"]),
+            source=payload["source"],
+            source_fingerprint=payload["source_fingerprint"],
+            sql=payload["sql"],
+            limits=Limits(**payload["limits"]),
+            policy_hash=payload["policy_hash"],
+            policy_version=payload["policy_version"],
+            not_after=payload["not_after"],
+            cost=gate_of(payload["cost"]),
+            confirmed=payload["confirmed"],
+            proof=proof_of(payload["proof"]),
+        )
+
+    @property
+    def is_filtered(self) -> bool:
+        """As `Statement.is_filtered`."""
+        return any(touch.filtered for touch in self.proof)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the statement itself: the same in every job that would run it."""
+        return statement_fingerprint(self.sql, self.source, self.source_fingerprint, self.policy_hash)
+
+    def check(
+        self, *, job_id: str, owner: str, source: str, source_fingerprint: str | None, policy_version: str, now: float
+    ) -> None:
+        """Holds the order to the job that brought it.
+
+        Args:
+            job_id: the job's.
+            owner: whose the job's row says it is.
+            source: the source that the job's row names.
+            source_fingerprint: of the worker's own configuration of the source, or None when it has no such source.
+            policy_version: the one that the servers go by now.
+            now: Unix seconds.
+
+        Raises:
+            StatementFailed: ``statement_failed`` for an order of another job or owner, ``statement_expired`` for a late
+                one or another configuration of the source, ``policy_changed``.
+        """
+        if (self.job_id, self.owner, self.source) != (job_id, owner, source):
+            raise StatementFailed(
+                ErrorCode.STATEMENT_FAILED, "The statement was signed for another job; it was not run.", hint=_AGAIN
+            )
+        if self.source_fingerprint != source_fingerprint:
+            raise StatementFailed(
+                ErrorCode.STATEMENT_EXPIRED,
+                f"The configuration of source {self.source} has changed since the statement was checked.",
+                hint=_AGAIN,
+            )
+        if self.not_after < now:
+            raise StatementFailed(
+                ErrorCode.STATEMENT_EXPIRED, "The statement was checked too long ago to be run now.", hint=_AGAIN
+            )
+        if self.kind in _ASKED and self.policy_version != policy_version:
+            raise StatementFailed(
+                ErrorCode.POLICY_CHANGED,
+                "The policy has changed since the statement was checked; it was not run.",
+                hint=f"{_AGAIN} If that does not help, servers with different policies share this queue: "
+                "restart them with the same configuration.",
+            )
+
+
+def payload_of(
+    statement: Statement,
+    *,
+    job_id: str,
+    owner: str,
+    source_fingerprint: str,
+    policy_version: str,
+    confirmed: float | None,
+    now: float,
+) -> dict[str, Any]:
+    """The fields to sign, JSON-ready; `Order.of` reads them back."""
+    return {
+        "job_id": job_id,
+        "owner": owner,
+        "kind": statement.kind,
+        "source": statement.source,
+        "source_fingerprint": source_fingerprint,
+        "sql": statement.sql,
+        "limits": asdict(statement.limits),
+        "policy_hash": statement.policy_hash,
+        "policy_version": policy_version,
+        "cost": None if statement.cost is None else asdict(statement.cost),
+        "confirmed": confirmed,
+        "proof": [asdict(touch) for touch in statement.proof],
+        "issued_at": now,
+        "not_after": now + SIGNED_FOR_S,
+    }
+
+
+def proof_of(raw: list[dict[str, Any]]) -> tuple[Touch, ...]:
+    """A proof as it stands in a payload."""
+    return tuple(
+        Touch(t["table"], t["rule"], filtered=t["filtered"], masked=tuple(t["masked"]), denied=tuple(t["denied"]))
+        for t in raw
+    )
+
+
+def statement_fingerprint(sql: str, source: str, source_fingerprint: str, policy_hash: str) -> str:
+    """Names a statement on a source under a policy."""
+    told = json.dumps([sql, source, source_fingerprint, policy_hash])
+    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
