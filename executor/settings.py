@@ -54,6 +54,9 @@ class ExecutorSettings(BaseModel):
         default=None, description="redis://host:6379/0, rediss://… or unix:///path; empty: an embedded Valkey."
     )
     broker_password: SecretRef | None = None
+    realm: str = Field(
+        default="", description="Keeps jobs apart from those of another configuration over the same sources."
+    )
     signing_key: SecretRef | None = Field(
         default=None, description="Shared by servers and workers; made by itself on a single machine."
     )
@@ -93,6 +96,7 @@ class ExecutorSettings(BaseModel):
             "store": STORE_VERSION,
             "sources": {name: source.fingerprint() for name, source in sorted(self.sources.items())},
             "results": str(self.results_dir or ""),
+            "realm": self.realm,
         }
         return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=6).hexdigest()
 

@@ -44,6 +44,8 @@ def inside(annotation: Annotation, key: str) -> Annotation | None:
     for member in members(annotation):
         if get_origin(member) is dict:
             return get_args(member)[1]
+        if get_origin(member) is tuple and key.isdigit():
+            return get_args(member)[0]
     found = [m.model_fields[key].annotation for m in models(annotation) if key in m.model_fields]
     # The kinds of a source name the same setting alike; where one has a path and another has paths, both are meant.
     return Union[tuple(found)] if found else None  # noqa: UP007 - the alternatives are known only here

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from mcp_server.overrides import KeyPath, closest, inside, models, variable
 
-_HEADER = re.compile(r"\s*\[([^\[\]]+)\]")
+_HEADER = re.compile(r"\s*\[(\[?)([^\[\]]+)\]")
+_PART = re.compile(r"""\s*(?:"[^"]*"|'[^']*'|[^."']+)\s*""")
 _ENTRY = re.compile(r"\s*([A-Za-z0-9_.\"'-]+)\s*=")
 
 
@@ -25,9 +26,13 @@ class Places:
         self._overridden = frozenset(overridden)
         self._lines: dict[KeyPath, int] = {}
         table: KeyPath = ()
+        counts: dict[KeyPath, int] = {}
         for number, line in enumerate(text.splitlines(), start=1):
             if header := _HEADER.match(line):
-                table = _keys(header.group(1))
+                table = _keys(header.group(2))
+                if header.group(1):
+                    counts[table] = counts.get(table, -1) + 1
+                table = _counted(table, counts)
                 self._lines.setdefault(table, number)
             elif entry := _ENTRY.match(line):
                 self._lines.setdefault((*table, *_keys(entry.group(1))), number)
@@ -36,7 +41,9 @@ class Places:
         """``awaitsql.toml:12: [executor] lease_s`` or the variable's name; the nearest line that can be told."""
         if path in self._overridden:
             return f"Environment variable {variable(path)}"
-        table, key = ".".join(path[:-1]), path[-1]
+        # the position in an array of tables is told by the line
+        named = [key for key in path if not key.isdigit()]
+        table, key = ".".join(named[:-1]), named[-1]
         shown = f"[{table}] {key}" if table else f"[{key}]"
         if not self._name:
             return shown
@@ -47,7 +54,15 @@ class Places:
 
 
 def _keys(dotted: str) -> KeyPath:
-    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+    return tuple(part.strip().strip("\"'") for part in _PART.findall(dotted))
+
+
+def _counted(table: KeyPath, counts: Mapping[KeyPath, int]) -> KeyPath:
+    """`table` with the position of the entry it stands in, where it, or what it is below, is an array of tables."""
+    for length in range(len(table), 0, -1):
+        if table[:length] in counts:
+            return (*table[:length], str(counts[table[:length]]), *table[length:])
+    return table
 
 
 def sentences(error: ValidationError, root: Any, data: Mapping[str, Any], places: Places) -> list[str]:
@@ -66,7 +81,10 @@ def _walk(loc: tuple[int | str, ...], root: Any, data: Any) -> tuple[KeyPath, An
     annotation: Any = root
     for step in loc:
         if isinstance(step, int):
-            break
+            path.append(str(step))
+            annotation = inside(annotation, str(step)) if annotation is not None else None
+            data = data[step] if isinstance(data, list) and step < len(data) else None
+            continue
         if isinstance(data, dict) and step == data.get("kind") and step not in data:
             continue
         path.append(step)

@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from executor import ExecutorSettings, SettingsInvalid
 from mcp_server.databases import sources_from
 from mcp_server.overrides import closest, inside, read_overrides, rebased
+from mcp_server.policy_settings import CostSettings, LocalPrincipalSettings, PolicySettings
+from mcp_server.principal import Principal, with_rights
 from mcp_server.problems import Places, sentences
 
 _HINT = "config.example.toml lists every setting with its default."
@@ -38,6 +40,12 @@ class McpServerSettings(BaseModel):
         default=8_000, ge=0, le=100_000, description="The most characters of rows that an answer shows."
     )
 
+    cost: CostSettings = Field(
+        default=CostSettings(), description="What a statement may cost where no rule of a policy says otherwise."
+    )
+    local_principal: LocalPrincipalSettings = LocalPrincipalSettings()
+    policies: PolicySettings = Field(default_factory=dict)
+
 
 class _Root(BaseModel):
     """All tables of the file."""
@@ -55,13 +63,21 @@ class Settings:
     Attributes:
         executor: the ``[executor]`` table with every source.
         mcp_server: the ``[mcp_server]`` table.
+        places: where each setting was written.
         secrets: passwords taken out of ``--db`` URLs, by the name of the environment variable that `executor` refers
             to; the edge exports them to itself and its workers.
     """
 
     executor: ExecutorSettings
     mcp_server: McpServerSettings
+    places: Places = field(default_factory=Places, repr=False)
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def principal(self) -> Principal:
+        """The local principal with the roles and attributes that the configuration gives it."""
+        local = self.mcp_server.local_principal
+        return with_rights(local.roles, local.attributes)
 
 
 def load_settings(*, config: Path | None, databases: Sequence[str], environ: Mapping[str, str]) -> Settings:
@@ -99,14 +115,33 @@ def load_settings(*, config: Path | None, databases: Sequence[str], environ: Map
             added, secrets = sources_from(databases, taken=_source_names(data))
             named.update({source: made.model_dump() for source, made in added.items()})
     problems = [*unknown, *problems]
+    places = Places(name, text, overrides)
     try:
         root = _Root.model_validate(data)
     except ValidationError as error:
-        problems += sentences(error, _Root, data, Places(name, text, overrides))
+        problems += sentences(error, _Root, data, places)
     else:
+        problems += _policies_of_nothing(root, places)
         if not problems:
-            return Settings(root.executor, root.mcp_server, secrets)
+            return Settings(_in_its_realm(root), root.mcp_server, places, secrets)
     raise SettingsInvalid(message="\n".join(problems), hint=_HINT)
+
+
+def _policies_of_nothing(root: _Root, places: Places) -> list[str]:
+    """A sentence for each source that has a policy and is not there: a misspelt one would leave the right one open."""
+    return [
+        f"{places.of(('mcp_server', 'policies', source))}: there is no source {source}."
+        f"{closest(source, root.executor.sources)}"
+        for source in root.mcp_server.policies
+        if source not in root.executor.sources
+    ]
+
+
+def _in_its_realm(root: _Root) -> ExecutorSettings:
+    """The ``[executor]`` table; with policies its jobs never share a queue with servers that have none."""
+    if not root.mcp_server.policies or root.executor.realm:
+        return root.executor
+    return root.executor.model_copy(update={"realm": "policies"})
 
 
 def _read(config: Path | None) -> tuple[dict[str, Any], str]:

@@ -48,7 +48,7 @@ def _translated(dialect: str, key: _Policy) -> tuple[SourceSchema, Grant, Limits
         tables.append(Table(schema_name, name, columns=columns))
         denied = set(told.get("deny", ()))
         kept = tuple(c.name for c in columns if c.name not in denied) if denied else None
-        masks = tuple((column, Mask("literal", text.strip("'"))) for column, text in told.get("mask", {}).items())
+        masks = tuple((column, Mask("constant", text.strip("'"))) for column, text in told.get("mask", {}).items())
         rows = _predicate(told["row_filter"]) if told.get("row_filter") else None
         rules.append(((schema_name, name), TableGrant(kept, masks, rows)))
     schema = SourceSchema("corpus", dialect, schema_name, tuple(tables))

@@ -50,6 +50,11 @@ _FENCES: dict[str, Literal["offset", "limit_offset", "limit"]] = {"sqlite": "lim
 _ROW_IDS = {"sqlite": frozenset({"rowid", "_rowid_", "oid"}), "duckdb": frozenset({"rowid"})}
 
 
+def dialect_names() -> tuple[str, ...]:
+    """The dialects that the guard knows, by sqlglot's names."""
+    return tuple(_FOLDS)
+
+
 def dialect_rules(name: str) -> DialectRules | None:
     """The rules of sqlglot's dialect `name`, or None for one that the guard does not know."""
     folds = _FOLDS.get(name)

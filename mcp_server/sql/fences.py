@@ -11,7 +11,8 @@ from sqlglot import exp
 
 from mcp_server.sql.checked import Checked, position_of
 from mcp_server.sql.granted import GrantedTable
-from mcp_server.sql.predicates import condition, masked, named
+from mcp_server.sql.masks import masked
+from mcp_server.sql.predicates import condition, named
 from mcp_server.sql.pushdown import copied
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.scopes import Scope
@@ -67,7 +68,7 @@ def _fenced(checked: Checked, scope: Scope, key: str, node: exp.Expr, granted: G
     inner = exp.Table(
         this=exp.to_identifier(granted.table.name, quoted=True), db=exp.to_identifier(granted.table.schema, quoted=True)
     )
-    every = frozenset(column.name for column in granted.table.columns)
+    every = {column.name: column.type for column in granted.table.columns}
     try:
         items = [
             masked(column, granted.masks[column.name], checked.dialect, rules.name)
@@ -75,7 +76,7 @@ def _fenced(checked: Checked, scope: Scope, key: str, node: exp.Expr, granted: G
             else named(column.name)
             for column in granted.columns
         ]
-        conditions = [condition(filter_, every) for filter_ in granted.filters]
+        conditions = [condition(filter_, every, rules.name) for filter_ in granted.filters]
     except LookupError as error:
         raise StatementRefused(
             RefusalCode.CONSTRUCT_NOT_ALLOWED,

@@ -19,7 +19,7 @@ from mcp_server.sql.dialects import DialectRules
 class GrantedTable:
     """One table as the principal sees it: its columns without those denied, masks by column, filters to AND.
 
-    `plain` is True when nothing of it is hidden.
+    `plain` is True when nothing of it is hidden; `denied` names the columns that are.
     """
 
     table: Table
@@ -27,6 +27,7 @@ class GrantedTable:
     masks: dict[str, Mask]
     filters: tuple[Predicate, ...]
     plain: bool
+    denied: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -47,7 +48,8 @@ class Granted:
         """`Grant.rule`, for many questions."""
         if self._grant.schemas is not None and schema not in self._grant.schemas:
             return None
-        return self._tables.get((schema, name), self._grant.others)
+        rule = self._tables.get((schema, name), self._grant.others)
+        return rule if rule is not None and rule.exists else None
 
     def _named(self, schema: str, name: str) -> Table | None:
         # A search, not an index: a statement names a few tables, and a source may have thousands.
@@ -73,11 +75,16 @@ class Granted:
                     return None
         if not any(rule.protects for rule in rules):
             return GrantedTable(table, table.columns, {}, (), plain=True)
-        columns = tuple(c for c in table.columns if all(r.columns is None or c.name in r.columns for r in rules))
+        columns = tuple(c for c in table.columns if all(r.gives(c.name) for r in rules))
         masks = {name: mask for rule in rules for name, mask in rule.masks}
         filters = tuple(rule.rows for rule in rules if rule.rows is not None)
         plain = len(columns) == len(table.columns) and not filters and not any(c.name in masks for c in columns)
-        return GrantedTable(table, columns, masks, filters, plain)
+        denied = tuple(c.name for c in table.columns if c not in columns)
+        return GrantedTable(table, columns, masks, filters, plain, denied)
+
+    def all(self) -> list[GrantedTable]:
+        """Every table that exists for the principal, in the schema's order."""
+        return [granted for table in self._schema.tables if (granted := self._grant_of(table)) is not None]
 
     def _rules_of(self, table: Table) -> list[TableGrant] | None:
         """The table's own rule and those of the tables it is a partition of; None when it is not granted."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from executor import Limits, SourceSchema, Statement
+from executor import Limits, SourceSchema, Statement, Touch
 from mcp_server.policy import Grant
 from mcp_server.sql.calls import calls
-from mcp_server.sql.checked import Rule, begin
+from mcp_server.sql.checked import Checked, Rule, begin
 from mcp_server.sql.columns import columns
 from mcp_server.sql.emit import emit
 from mcp_server.sql.explain import explain
 from mcp_server.sql.fences import fences
+from mcp_server.sql.granted import GrantedTable
 from mcp_server.sql.intake import intake
 from mcp_server.sql.limit import limit
 from mcp_server.sql.names import names
@@ -22,6 +23,7 @@ from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.result_names import result_names
 from mcp_server.sql.spacing import spacing
 from mcp_server.sql.statement import statement
+from mcp_server.sql.translate import translated
 
 RULES: tuple[Rule, ...] = (
     intake,
@@ -42,25 +44,30 @@ RULES: tuple[Rule, ...] = (
 """The passes, in order. `emit` must be the last."""
 
 
-def check(sql: str, *, source_schema: SourceSchema, grant: Grant, limits: Limits) -> Statement:
+def check(
+    sql: str, *, source_schema: SourceSchema, grant: Grant, limits: Limits, dialect: str | None = None
+) -> Statement:
     """The statement that `sql` stands for, safe to run on the source and rewritten to what `grant` gives.
 
     Args:
         sql: text from a model, untrusted.
         source_schema: what the source holds, as a worker found it.
         grant: what the principal may read of it.
-        limits: what the job may use, lowered to the grant's ``max_rows``; the statement gives at most one row more.
+        limits: what the job may use, lowered to the grant's own; the statement gives at most ``max_rows`` + 1 rows.
+        dialect: what `sql` is written in, where that is not the source's own dialect; it is translated first, and what
+            comes of it is checked like any other.
 
     Raises:
         StatementRefused: the guard says no. Whatever goes wrong in here is a refusal, too.
     """
-    if grant.max_rows is not None and grant.max_rows < limits.max_rows:
-        limits = replace(limits, max_rows=grant.max_rows)
+    limits = _lowered(limits, grant)
     try:
-        checked = begin(sql, source_schema, grant, limits)
-        for rule in RULES:
-            rule(checked)
-    except StatementRefused:
+        text = sql
+        if dialect is not None and dialect != source_schema.dialect:
+            text = translated(sql, dialect, source_schema.dialect)
+        checked = _checked(text, source_schema, grant, limits, is_translated=text is not sql)
+    except StatementRefused as refused:
+        refused.locate(sql)
         raise
     except (RecursionError, MemoryError) as error:
         raise StatementRefused(
@@ -78,5 +85,40 @@ def check(sql: str, *, source_schema: SourceSchema, grant: Grant, limits: Limits
         shown_sql=checked.shown,
         limits=limits,
         policy_hash=grant.hash(),
-        tables=tuple(f"{schema}.{name}" for schema, name in checked.tables),
+        # A plan of a plan is nothing a database knows.
+        cost=None if checked.explain else grant.cost,
+        proof=tuple(_touch(table, grant) for table in checked.tables.values()),
+    )
+
+
+def _checked(sql: str, schema: SourceSchema, grant: Grant, limits: Limits, *, is_translated: bool) -> Checked:
+    checked = begin(sql, schema, grant, limits)
+    try:
+        for rule in RULES:
+            rule(checked)
+    except StatementRefused as refused:
+        if is_translated:
+            # a place in a text that the caller has not written says nothing; the text itself does
+            refused.position = None
+            refused.hint = f"{refused.hint} Translated, it reads: {sql[:300]}".strip()
+        raise
+    return checked
+
+
+def _lowered(limits: Limits, grant: Grant) -> Limits:
+    return replace(
+        limits,
+        max_rows=min(limits.max_rows, grant.max_rows or limits.max_rows),
+        max_bytes=min(limits.max_bytes, grant.max_bytes or limits.max_bytes),
+        timeout_s=min(limits.timeout_s, grant.timeout_s or limits.timeout_s),
+    )
+
+
+def _touch(granted: GrantedTable, grant: Grant) -> Touch:
+    return Touch(
+        table=f"{granted.table.schema}.{granted.table.name}",
+        rule=grant.label,
+        filtered=bool(granted.filters),
+        masked=tuple(column.name for column in granted.columns if column.name in granted.masks),
+        denied=granted.denied,
     )

@@ -72,7 +72,7 @@ def parse_tokens(checked: Checked, tokens: list[Token], sql: str) -> exp.Expr:
     try:
         found = [tree for tree in checked.dialect.parser(error_level=ErrorLevel.RAISE).parse(tokens, sql) if tree]
     except ParseError as error:
-        raise _unparseable(error, sql) from error
+        raise unparseable(error, sql) from error
     if len(found) != 1:
         raise StatementRefused(
             RefusalCode.MANY_STATEMENTS, "This is more than one statement.", hint="Send one statement a call."
@@ -104,7 +104,8 @@ def _number_placeholders(tokens: list[Token]) -> list[Token]:
     return kept
 
 
-def _unparseable(error: ParseError, sql: str) -> StatementRefused:
+def unparseable(error: ParseError, sql: str) -> StatementRefused:
+    """The refusal of SQL that its dialect's parser does not take."""
     details = error.errors[0] if error.errors else {}
     place = details.get("line"), details.get("col")
     what = re.sub(r"<Token [^>]*>", "that", str(details.get("description") or "the syntax is wrong")).rstrip(".")

@@ -7,18 +7,15 @@ these is false on NULL, copying it is right on either side of any join.
 
 from __future__ import annotations
 
-import re
-
 from sqlglot import exp
 
+from mcp_server.column_kinds import ColumnKind, column_kind
 from mcp_server.sql.checked import Checked
 from mcp_server.sql.granted import GrantedTable
 from mcp_server.sql.scopes import Scope
 
-_NUMBER = re.compile(r"(tiny|small|medium|big|huge|u)?int(eger)?[0-9]*|numeric|decimal|real|double|float[0-9]*|hugeint")
 _MOST_CONSTANTS = 200
 _PLAIN_JOINS = (None, "", "INNER", "OUTER", "CROSS")
-_TEXT = re.compile(r"text|varchar|character varying|string|clob")
 
 
 def copied(checked: Checked, scope: Scope, key: str, granted: GrantedTable) -> list[exp.Expr]:
@@ -102,9 +99,8 @@ def _own_column(checked: Checked, scope: Scope, key: str, granted: GrantedTable,
 
 
 def _same_kind(type_: str, constant: exp.Expr) -> bool:
-    word = type_.lower().split("(")[0].strip()
     if isinstance(constant, exp.Neg):
         constant = constant.this
     if not isinstance(constant, exp.Literal):
         return False
-    return bool((_TEXT if constant.is_string else _NUMBER).fullmatch(word))
+    return column_kind(type_) is (ColumnKind.TEXT if constant.is_string else ColumnKind.NUMBER)

@@ -27,6 +27,8 @@ class StatementRefused(Exception):
         message: one sentence for a model.
         hint: what to do next, or an empty string.
         position: 1-based character offset into the caller's own SQL, or None.
+        line: the line of `position`, from 1, once `locate` was called.
+        column: the character in that line, from 1.
     """
 
     def __init__(self, code: RefusalCode, message: str, *, hint: str = "", position: int | None = None) -> None:
@@ -35,7 +37,23 @@ class StatementRefused(Exception):
         self.message = message
         self.hint = hint
         self.position = position
+        self.line: int | None = None
+        self.column: int | None = None
+
+    def locate(self, sql: str) -> None:
+        """Say line and column of the position in `sql`, the caller's own."""
+        if self.position is not None:
+            before = sql[: self.position - 1]
+            self.line = before.count("\n") + 1
+            self.column = len(before) - (before.rfind("\n") + 1) + 1
 
     def as_dict(self) -> dict[str, Any]:
-        """The refusal as an answer holds it: code, message, hint, position."""
-        return {"code": str(self.code), "message": self.message, "hint": self.hint, "position": self.position}
+        """The refusal as an answer holds it: code, message, hint, position, line, column."""
+        return {
+            "code": str(self.code),
+            "message": self.message,
+            "hint": self.hint,
+            "position": self.position,
+            "line": self.line,
+            "column": self.column,
+        }

@@ -55,7 +55,7 @@ def grants(dialect: str = "postgres") -> dict[str, Grant]:
         "tenant": Grant(
             schemas=(main,),
             tables=(
-                ((main, "customers"), TableGrant(seen, (("email", Mask("literal", "***")),), mine)),
+                ((main, "customers"), TableGrant(seen, (("email", Mask("constant", "***")),), mine)),
                 ((main, "orders"), TableGrant(rows=mine)),
             ),
             others=TableGrant(),

@@ -1,0 +1,57 @@
+"""Row filters bound to a caller and to a table: attributes become constants, constants take the column's type. Pure."""
+
+from __future__ import annotations
+
+from executor import Table
+from mcp_server.column_kinds import as_kind, column_kind
+from mcp_server.policy import AllOf, AnyOf, Attribute, Compare, Constant, IsNull, OneOf, Predicate, Value
+from mcp_server.principal import Principal
+
+
+class Unbound(LookupError):
+    """The caller has not the attribute that a filter asks for, or it is not of the column's type."""
+
+
+def bound(predicate: Predicate, table: Table, principal: Principal | None) -> Predicate:
+    """`predicate` for `principal` over `table`. Without a principal only the constants are looked at.
+
+    Raises:
+        Unbound: an attribute that is missing or of the wrong type. Names the attribute.
+        ValueError: a constant of the wrong type. Names the column.
+    """
+    if isinstance(predicate, AllOf | AnyOf):
+        return type(predicate)(tuple(bound(part, table, principal) for part in predicate.parts))
+    if isinstance(predicate, IsNull):
+        return predicate
+    if isinstance(predicate, Compare):
+        found = _constants(predicate.value, predicate.column, table, principal)
+        if len(found) == 1:
+            return Compare(predicate.column, predicate.op, found[0])
+        # one of several values: equal to any of them, or to none
+        if predicate.op not in ("=", "<>"):
+            raise Unbound(_name(predicate.value))
+        return OneOf(predicate.column, found, negated=predicate.op == "<>")
+    values = tuple(v for value in predicate.values for v in _constants(value, predicate.column, table, principal))
+    return OneOf(predicate.column, values, negated=predicate.negated)
+
+
+def _constants(value: Value, column: str, table: Table, principal: Principal | None) -> tuple[Constant, ...]:
+    kind = column_kind(next((c.type for c in table.columns if c.name == column), ""))
+    if not isinstance(value, Attribute):
+        try:
+            return (as_kind(value, kind),)
+        except ValueError as error:
+            raise ValueError(f"{column} is {kind}: {error}") from error
+    if principal is None:
+        return ()
+    given = principal.attribute(value.name)
+    if given is None:
+        raise Unbound(value.name)
+    try:
+        return tuple(as_kind(one, kind) for one in (given if isinstance(given, tuple) else (given,)))
+    except ValueError as error:
+        raise Unbound(value.name) from error
+
+
+def _name(value: Value) -> str:
+    return value.name if isinstance(value, Attribute) else ""

@@ -1,0 +1,184 @@
+"""Who may read what: a caller, a source's schema and the configuration's rules -> a grant. Applies nothing itself.
+
+The first rule of a source that fits the caller counts. A source without rules is whole for everybody; one with rules
+none of which fits does not exist for the caller. Rules are held to the schema when it is known: one that names what is
+not there closes its source.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+from executor import ErrorCode, SettingsInvalid, SourceFailed, SourceSchema
+from mcp_server.binding import Unbound, bound
+from mcp_server.fit import Problem, named_table, problems_of, table_matches
+from mcp_server.policy import Grant, Mask, TableGrant
+from mcp_server.principal import Principal
+from mcp_server.problems import Places
+from mcp_server.rules import Rule, read_rule
+from mcp_server.settings import McpServerSettings
+
+log = logging.getLogger(__name__)
+
+_REMEMBERED = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A grant and the schema it was made for."""
+
+    schema: SourceSchema
+    grant: Grant
+
+
+class Policies:
+    """All rules of one configuration.
+
+    Args:
+        settings: the ``[mcp_server]`` table.
+        places: where its settings stand.
+        salt: of hash masks; a secret, the same in every process of the configuration.
+
+    Raises:
+        SettingsInvalid: a row filter that is not understood, with its place.
+    """
+
+    def __init__(self, settings: McpServerSettings, places: Places, *, salt: str = "") -> None:
+        self._salt = salt
+        self._default = Grant(others=TableGrant(), cost=settings.cost.gate())
+        self._rules: dict[str, tuple[Rule, ...]] = {}
+        told: list[str] = []
+        for source, rules in settings.policies.items():
+            read: list[Rule] = []
+            for index, rule in enumerate(rules):
+                try:
+                    read.append(read_rule(source, index, rule, places, cost=self._default.cost))
+                except ValueError as error:
+                    told.append(str(error))
+            self._rules[source] = tuple(read)
+        if told:
+            raise SettingsInvalid(
+                message="\n".join(told), hint="A row filter reads like: tenant_id = :principal.tenant"
+            )
+        self._version = _version(settings)
+        self._grants: OrderedDict[tuple[str, Principal], _Known] = OrderedDict()
+        self._problems: dict[str, tuple[SourceSchema, tuple[Problem, ...]]] = {}
+
+    @property
+    def version(self) -> str:
+        """Names all rules together. Statements that were checked under another version are not run."""
+        return self._version
+
+    def covers(self, source: str) -> bool:
+        """Whether the source has rules at all."""
+        return source in self._rules
+
+    def sees(self, principal: Principal, source: str) -> bool:
+        """Whether the source exists for the caller."""
+        return source not in self._rules or self._rule(principal, source) is not None
+
+    def hash_of(self, principal: Principal, source: str) -> str | None:
+        """`Grant.hash` of what the caller is given of the source now; None when it does not exist for them."""
+        if source not in self._rules:
+            return self._default.hash()
+        rule = self._rule(principal, source)
+        return None if rule is None else Grant(version=rule.version(principal, self._salt)).hash()
+
+    def problems(self, schema: SourceSchema) -> tuple[Problem, ...]:
+        """What the source's rules name and `schema` has not, or cannot do."""
+        known = self._problems.get(schema.source)
+        if known is None or known[0] is not schema:
+            found = tuple(p for rule in self._rules.get(schema.source, ()) for p in problems_of(rule, schema))
+            for problem in found:
+                log.error("policy_does_not_fit", extra={"source": schema.source, "place": problem.place})
+            known = self._problems[schema.source] = (schema, found)
+        return known[1]
+
+    def grant(self, principal: Principal, schema: SourceSchema) -> Grant:
+        """What the caller may read of the source.
+
+        Raises:
+            SourceFailed: ``source_not_ready`` when the rules do not fit the schema, with the place in the file; or when
+                no rule is for the caller.
+        """
+        source = schema.source
+        if source not in self._rules:
+            return self._default
+        wrong = self.problems(schema)
+        if wrong:
+            raise SourceFailed(
+                ErrorCode.SOURCE_NOT_READY,
+                f"The policy of source {source} does not fit its tables; nothing of it can be read: {wrong[0].place}.",
+                hint="Tell whoever runs the server to look at that place; awaitsql doctor says what is wrong there.",
+            )
+        known = self._grants.get((source, principal))
+        if known is None or known.schema is not schema:
+            rule = self._rule(principal, source)
+            if rule is None:
+                raise SourceFailed(
+                    ErrorCode.SOURCE_NOT_READY, f"Source {source} is not there.", hint="Call list_sources()."
+                )
+            known = _Known(schema, _made(rule, principal, schema, self._salt))
+            self._grants[source, principal] = known
+            while len(self._grants) > _REMEMBERED:
+                self._grants.popitem(last=False)
+        return known.grant
+
+    def _rule(self, principal: Principal, source: str) -> Rule | None:
+        return next((rule for rule in self._rules[source] if rule.fits(principal)), None)
+
+
+def _made(rule: Rule, principal: Principal, schema: SourceSchema, salt: str) -> Grant:
+    settings = rule.settings
+    tables: dict[tuple[str, str], TableGrant] = {}
+    if settings.tables is not None:
+        for table in schema.tables:
+            if any(table_matches(pattern, table, schema) for pattern in settings.tables):
+                tables[table.schema, table.name] = TableGrant()
+    for protection in rule.protections:
+        table = named_table(protection.table, schema)
+        if table is None or (settings.tables is not None and (table.schema, table.name) not in tables):
+            continue
+        try:
+            rows = None if protection.rows is None else bound(protection.rows, table, principal)
+        except Unbound as missing:
+            log.warning("principal_lacks_attribute", extra={"attribute": str(missing), "source": schema.source})
+            tables[table.schema, table.name] = TableGrant(exists=False)
+            continue
+        tables[table.schema, table.name] = TableGrant(
+            columns=protection.columns,
+            masks=tuple((column, _salted(mask, salt)) for column, mask in protection.masks),
+            rows=rows,
+            denied=protection.denied,
+        )
+    views = [named_table(name, schema) for name in settings.views]
+    return Grant(
+        schemas=settings.schemas,
+        tables=tuple(tables.items()),
+        others=TableGrant() if settings.tables is None else None,
+        views=tuple((view.schema, view.name) for view in views if view is not None),
+        max_rows=settings.max_rows,
+        max_bytes=settings.max_bytes,
+        timeout_s=settings.timeout_s,
+        cost=rule.cost,
+        label=f"{rule.label} ({rule.place})",
+        version=rule.version(principal, salt),
+    )
+
+
+def _salted(mask: Mask, salt: str) -> Mask:
+    return replace(mask, value=salt) if mask.kind == "hash" else mask
+
+
+def _version(settings: McpServerSettings) -> str:
+    if not settings.policies:
+        return ""
+    told = {
+        source: [rule.model_dump(mode="json", exclude={"name"}) for rule in rules]
+        for source, rules in settings.policies.items()
+    }
+    return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()
