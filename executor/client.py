@@ -155,10 +155,6 @@ class Executor:
             statement, owner=owner, idempotency_key=idempotency_key, question=question, confirm=confirm
         )
 
-    def derived_key(self, purpose: str) -> bytes:
-        """32 bytes that every server of this configuration has alike, and nobody without its signing key."""
-        return self._signer.mac(purpose)
-
     async def get(self, job_id: str, *, owner: str) -> Job:
         """The job as it is now.
 

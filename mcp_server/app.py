@@ -11,13 +11,13 @@ from starlette.applications import Starlette
 
 from mcp_server.http.application import http_application
 from mcp_server.http.loopback import listening_socket
-from mcp_server.policy import Grant
-from mcp_server.principal import LOCAL, Principal
+from mcp_server.machine import Machine
+from mcp_server.principal import with_rights
 from mcp_server.prompts import add_prompts
 from mcp_server.resources import add_resources
 from mcp_server.settings import McpServerSettings
 from mcp_server.tools import Access, all_tools
-from mcp_server.tools.access import GrantOf, PrincipalOf, ToolContext
+from mcp_server.tools.access import PrincipalOf
 
 if TYPE_CHECKING:  # the type only: what is used is handed in
     from executor import Executor
@@ -32,34 +32,29 @@ _GRACEFUL_STOP_S = 1
 """Seconds that open HTTP requests are given when the server is asked to stop."""
 
 
-def local_principal(_context: ToolContext) -> Principal:
-    """Whoever started the server, for every call."""
-    return LOCAL
-
-
-def open_grant(_principal: Principal, _source: str) -> Grant:
-    """Everything the source's own role may read, for everybody."""
-    return Grant.everything()
+def local_principal(settings: McpServerSettings) -> PrincipalOf:
+    """Whoever started the server, for every call, with the roles and attributes that `settings` give them."""
+    local = with_rights(settings.local_principal.roles, settings.local_principal.attributes)
+    return lambda _context: local
 
 
 def build_server(
-    executor: Executor,
-    settings: McpServerSettings,
-    *,
-    principal_of: PrincipalOf = local_principal,
-    grant_of: GrantOf = open_grant,
-    version: str = "",
+    machine: Machine, settings: McpServerSettings, *, principal_of: PrincipalOf | None = None, version: str = ""
 ) -> MCPServer[Any]:
-    """The MCP server over `executor`, which must be entered before the first call.
+    """The MCP server over `machine`, whose executor must be entered before the first call.
 
     Args:
-        executor: the front door to jobs.
+        machine: the front door to jobs, and who may read what.
         settings: the ``[mcp_server]`` table.
-        principal_of: who makes a call.
-        grant_of: what a principal may read of a source.
+        principal_of: who makes a call; the local principal where nothing else says so.
         version: of the product, as clients are told.
     """
-    access = Access(executor=executor, settings=settings, principal_of=principal_of, grant_of=grant_of)
+    access = Access(
+        executor=machine.executor,
+        settings=settings,
+        principal_of=principal_of or local_principal(settings),
+        policies=machine.policies,
+    )
     server: MCPServer[Any] = MCPServer(
         "awaitsql", instructions=INSTRUCTIONS, version=version, tools=[*all_tools(access)], log_level="WARNING"
     )
@@ -77,18 +72,18 @@ def build_http(server: MCPServer[Any], executor: Executor, settings: McpServerSe
     return http_application(server, executor, settings)
 
 
-async def serve_stdio(executor: Executor, settings: McpServerSettings, *, version: str = "") -> None:
+async def serve_stdio(machine: Machine, settings: McpServerSettings, *, version: str = "") -> None:
     """Serve one client over standard input and output until it closes them; nothing else is written to them."""
-    await build_server(executor, settings, version=version).run_stdio_async()
+    await build_server(machine, settings, version=version).run_stdio_async()
 
 
-async def serve_http(executor: Executor, settings: McpServerSettings, *, version: str = "") -> None:
+async def serve_http(machine: Machine, settings: McpServerSettings, *, version: str = "") -> None:
     """Serve over HTTP until the process is asked to stop or this is cancelled; open requests are ended in order.
 
     Raises:
         SettingsInvalid: a host other than loopback, or an address that cannot be listened on.
     """
-    application = build_http(build_server(executor, settings, version=version), executor, settings)
+    application = build_http(build_server(machine, settings, version=version), machine.executor, settings)
     config = uvicorn.Config(application, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACEFUL_STOP_S)
     server = uvicorn.Server(config)
     with listening_socket(settings.host, settings.port) as listening:

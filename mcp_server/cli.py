@@ -90,6 +90,8 @@ def query(
     output: Path | None = None,
     wait: float | None = None,
     max_rows: int | None = None,
+    dialect: str | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
 ) -> int:
     """Run one read-only statement and print its rows. Ctrl-C cancels it down to the database.
@@ -101,28 +103,42 @@ def query(
         output: a file for the rows instead of standard output.
         wait: seconds to wait before leaving with the job's handle (exit code 5); without it, until the end.
         max_rows: the most rows to keep.
+        dialect: what the SQL is written in, if not the source's own dialect; it is translated.
+        dry_run: show the plan and what it would cost, and run nothing.
         json: print the job as the MCP tools show it, with the first rows.
     """
     from mcp_server.commands.query import run_query  # noqa: PLC0415 - a command loads what it needs
 
     text = sys.stdin.read() if sql == "-" else sql
     return run_query(
-        text, where, source=source, format=format, output=output, wait_s=wait, max_rows=max_rows, as_json=json
+        text,
+        where,
+        source=source,
+        format=format,
+        output=output,
+        wait_s=wait,
+        max_rows=max_rows,
+        dialect=dialect,
+        is_dry=dry_run,
+        as_json=json,
     )
 
 
 @app.command
-def check(sql: Sql, *, where: Where = HERE, source: str | None = None, json: Json = False) -> int:
+def check(
+    sql: Sql, *, where: Where = HERE, source: str | None = None, dialect: str | None = None, json: Json = False
+) -> int:
     """Show the SQL that would run, or why it is refused, without running it.
 
     Parameters:
         sql: one statement; - reads it from standard input.
         source: which source, where there are several.
+        dialect: what the SQL is written in, if not the source's own dialect; it is translated.
         json: for a program.
     """
     from mcp_server.commands.check import run_check  # noqa: PLC0415 - a command loads what it needs
 
-    return run_check(sys.stdin.read() if sql == "-" else sql, where, source=source, as_json=json)
+    return run_check(sys.stdin.read() if sql == "-" else sql, where, source=source, dialect=dialect, as_json=json)
 
 
 @app.command

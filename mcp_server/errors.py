@@ -1,9 +1,9 @@
 """Error code -> which plane, which words. Knows the protocol's two planes, and no tool.
 
 A failure that a smarter model could have avoided, or must at least be told of, is a *result*: ``is_error`` with
-``{"error": {code, message, hint, position, next_step}}`` as its structured content. So is every failure of the
-executor. A resource has no such plane: there an unknown job is invalid params, anything else an internal error with
-the same words. What is in neither list is a bug: it is let through, the SDK hides its text and the log has it.
+``{"error": {code, message, hint, position, line, column, next_step}}`` as its structured content. So is every failure
+of the executor. A resource has no such plane: there an unknown job is invalid params, anything else an internal error
+with the same words. What is in neither list is a bug: it is let through, the SDK hides its text and the log has it.
 """
 
 from __future__ import annotations
@@ -92,12 +92,14 @@ NEXT_STEP: dict[str, str] = {
 
 
 def error_content(error: AnsweredError) -> dict[str, Any]:
-    """The error as it stands in a structured answer: code, message and, where there are any, hint, position, next."""
+    """The error as it stands in a structured answer: code, message, next step, and hint and place where it has them."""
     content: dict[str, Any] = {"code": str(error.code), "message": error.message}
     if error.hint:
         content["hint"] = error.hint
     if error.position is not None:
         content["position"] = error.position
+    if isinstance(error, StatementRefused) and error.line is not None:
+        content["line"], content["column"] = error.line, error.column
     content["next_step"] = NEXT_STEP.get(str(error.code), _CORRECT)
     return content
 

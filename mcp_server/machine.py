@@ -5,26 +5,54 @@ For every command that runs jobs itself. Speaks no protocol; with ``workers=0`` 
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from executor import Executor, ExecutorSettings, WorkerFleet, open_broker, signing_key
+from executor import WorkerFleet, open_broker, signing_key
+from mcp_server.grants import Policies
+from mcp_server.settings import Settings
+
+if TYPE_CHECKING:
+    from executor import Executor
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What runs: the front door to jobs, and who may read what."""
+
+    executor: Executor
+    policies: Policies
+
+
+def policies_of(settings: Settings, key: bytes) -> Policies:
+    """The configuration's policies; hash masks are salted by what only holders of the signing `key` can know.
+
+    Raises:
+        SettingsInvalid: as `Policies`.
+    """
+    salt = hmac.new(key, b"awaitsql mask salt", hashlib.sha256).hexdigest()[:32]
+    return Policies(settings.mcp_server, settings.places, salt=salt)
 
 
 @asynccontextmanager
-async def running_machine(
-    settings: ExecutorSettings, *, workers: int, log_level: str = "INFO"
-) -> AsyncGenerator[Executor]:
+async def running_machine(settings: Settings, *, workers: int, log_level: str = "INFO") -> AsyncGenerator[Machine]:
     """The executor's front door, with `workers` worker processes behind it that end with this process.
 
     Raises:
         SettingsInvalid: the configuration cannot be run as it is.
         ExecutorError: ``executor_unavailable`` when the broker does not answer or cannot be started.
     """
-    key = signing_key(settings)
+    from executor import Executor  # noqa: PLC0415 - loads the broker's client, after what needs no broker was checked
+
+    key = signing_key(settings.executor)
+    policies = policies_of(settings, key)
     with (
-        open_broker(settings) as broker_url,
-        WorkerFleet(settings, broker_url, key, workers, log_level=log_level),
+        open_broker(settings.executor) as broker_url,
+        WorkerFleet(settings.executor, broker_url, key, workers, log_level=log_level),
     ):
-        async with Executor(settings, broker_url, key) as executor:
-            yield executor
+        async with Executor(settings.executor, broker_url, key, policy_version=policies.version) as executor:
+            yield Machine(executor, policies)

@@ -162,6 +162,11 @@ class Grant:
         """All tables of the source schema, whole."""
         return cls(others=TableGrant())
 
+    @property
+    def gives_all(self) -> bool:
+        """Whether every table exists, whole."""
+        return self.schemas is None and not self.tables and self.others == TableGrant()
+
     def rule(self, schema: str, table: str) -> TableGrant | None:
         """The rule for one table, or None when it does not exist for the principal."""
         if self.schemas is not None and schema not in self.schemas:

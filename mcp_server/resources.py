@@ -11,10 +11,11 @@ from mcp.server.mcpserver.exceptions import ResourceError
 from mcp.server.mcpserver.resources import TextResource
 
 from mcp_server.errors import ANSWERED, DATA_NOTICE, CallCode, CallRefused, resource_error
+from mcp_server.sql import dialect_names
 from mcp_server.tables import detailed, listed
 from mcp_server.tools.access import Access
 from mcp_server.tools.rows import MAX_CELL_CHARS, MAX_PAGE_ROWS, PAGE_CHARS, read_page
-from mcp_server.tools.sources import visible_schema
+from mcp_server.tools.sources import READY_WITHIN_S
 from mcp_server.tools.waiting import MAX_WAIT_S
 from mcp_server.wire import JobView, job_view
 
@@ -38,7 +39,9 @@ def add_resources(server: MCPServer[Any], access: Access) -> None:
     @server.resource("job://{id}", name="job", description="One job, with its SQL whole.", mime_type=_JSON)
     async def job(id: str, context: Context[Any, Any]) -> str:  # noqa: A002 - the template's variable
         try:
-            found = await access.executor.get(id, owner=access.principal_of(context).owner)
+            principal = access.principal_of(context)
+            found = await access.executor.get(id, owner=principal.owner)
+            access.hold_to_policy(principal, found)
         except ANSWERED as failed:
             raise _failure(failed) from failed
         view = job_view(found, now=time.time(), max_chars=access.settings.preview_chars, sql_chars=_WHOLE_SQL_CHARS)
@@ -53,11 +56,11 @@ def add_resources(server: MCPServer[Any], access: Access) -> None:
         cursor: str | None = None,
         limit: str = "100",
     ) -> str:
-        owner = access.principal_of(context).owner
+        principal = access.principal_of(context)
         try:
             if not limit.isdecimal() or int(limit) < 1:
                 raise CallRefused(CallCode.INVALID_ARGUMENTS, "limit: a whole number of rows, at least 1.")
-            view = await read_page(access, owner=owner, job_id=id, cursor=cursor, limit=int(limit))
+            view = await read_page(access, principal=principal, job_id=id, cursor=cursor, limit=int(limit))
         except ANSWERED as failed:
             raise _failure(failed) from failed
         return json.dumps(view.content(), ensure_ascii=False)
@@ -67,7 +70,9 @@ def add_resources(server: MCPServer[Any], access: Access) -> None:
     )
     async def schema(source: str, context: Context[Any, Any]) -> str:
         try:
-            found = await visible_schema(access, context, access.source(source))
+            principal = access.principal_of(context)
+            name = access.source(principal, source).name
+            found = await access.visible_schema(principal, name, wait_s=READY_WITHIN_S)
         except ANSWERED as failed:
             raise _failure(failed) from failed
         lines = detailed(found.tables, found, max_chars=_SCHEMA_CHARS) if found.tables else []
@@ -89,6 +94,9 @@ def job_view_document() -> dict[str, Any]:
         "arguments": {
             "wait_seconds": f"Seconds to wait inside the call, at most {MAX_WAIT_S:g}; 0 answers at once.",
             "max_rows": "Rows kept of the result; a view says truncated when there were more.",
+            "dry_run": "Explains the statement and runs no part of it: see plan and progress.estimate.",
+            "confirm": "The token that a needs_confirmation error names; good for ten minutes and that statement.",
+            "dialect": f"What sql is written in, if not the source's own dialect: {', '.join(dialect_names())}.",
             "idempotency_key": (
                 "Any text. The same key with the same SQL gives the same job, so a call that was lost can be sent "
                 "again; with other SQL it is idempotency_conflict."

@@ -2,39 +2,77 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from executor import Limits, Statement
-from mcp_server.policy import Grant
+from executor import JobKind, Limits, Statement
+from mcp_server.grants import Policies
+from mcp_server.principal import Principal
 from mcp_server.sql import RefusalCode, StatementRefused, check
 
 if TYPE_CHECKING:  # the type only: what is used is handed in
-    from executor import Executor
+    from executor import Executor, SourceSchema
 
 _INLINE_SQL_CHARS = 2_000
 """Longer SQL is checked in a thread, so that a statement of 20 kB does not hold up everybody else's calls."""
 
 
-async def checked_statement(executor: Executor, sql: str, *, source: str, grant: Grant, limits: Limits) -> Statement:
+def dry(statement: Statement) -> Statement:
+    """`statement` as a job that only explains it.
+
+    Raises:
+        StatementRefused: it is an EXPLAIN already.
+    """
+    if statement.sql.startswith("EXPLAIN"):
+        raise StatementRefused(
+            RefusalCode.CONSTRUCT_NOT_ALLOWED,
+            "A dry run explains the statement by itself.",
+            hint="Leave EXPLAIN out.",
+            position=1,
+        )
+    return replace(statement, kind=JobKind.DRY_RUN)
+
+
+async def checked_statement(
+    executor: Executor,
+    policies: Policies,
+    principal: Principal,
+    sql: str,
+    *,
+    source: str,
+    limits: Limits,
+    dialect: str | None = None,
+) -> Statement:
     """The statement that may run. A table the guard does not know may be new: the schema is read once more first.
+
+    Args:
+        executor: where the source's schema comes from.
+        policies: who may read what.
+        principal: who asks.
+        sql: the caller's text.
+        source: the source's name.
+        limits: what the job may use; a policy may lower it.
+        dialect: what `sql` is written in, if that is not the source's own dialect.
 
     Raises:
         StatementRefused: the guard said no.
-        SourceFailed: the source's tables are not known, and why.
+        SourceFailed: the source's tables are not known, or its policy does not fit them.
     """
-    schema = await executor.source_schema(source)
 
-    async def verdict() -> Statement:
+    async def verdict(schema: SourceSchema) -> Statement:
+        grant = policies.grant(principal, schema)
         if len(sql) <= _INLINE_SQL_CHARS:
-            return check(sql, source_schema=schema, grant=grant, limits=limits)
+            return check(sql, source_schema=schema, grant=grant, limits=limits, dialect=dialect)
         return await anyio.to_thread.run_sync(
-            lambda: check(sql, source_schema=schema, grant=grant, limits=limits), abandon_on_cancel=True
+            lambda: check(sql, source_schema=schema, grant=grant, limits=limits, dialect=dialect),
+            abandon_on_cancel=True,
         )
 
+    schema = await executor.source_schema(source)
     try:
-        return await verdict()
+        return await verdict(schema)
     except StatementRefused as refused:
         if refused.code is not RefusalCode.UNKNOWN_TABLE:
             raise
@@ -42,4 +80,4 @@ async def checked_statement(executor: Executor, sql: str, *, source: str, grant:
         schema = await executor.source_schema(source, refresh=True)
         if schema.hash() == known:
             raise
-    return await verdict()
+    return await verdict(schema)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from executor import ForeignKey, SourceSchema, Table
+from executor import Column, ForeignKey, SourceSchema, Table
 from mcp_server.bounds import cut_text, json_length
-from mcp_server.policy import Grant, TableGrant
+from mcp_server.policy import Grant
+from mcp_server.sql import GrantedTable, granted_tables
 
 LIST_CHARS = 6_000
 """The most characters of a list of tables."""
@@ -27,40 +28,35 @@ def visible(schema: SourceSchema, grant: Grant) -> SourceSchema:
     Where rows are hidden, their number is too; a view over a protected table is shown only where the guard lets it
     be read.
     """
-    if grant == Grant.everything():
+    if grant.gives_all:
         return schema
-    rules = {(t.schema, t.name): rule for t in schema.tables if (rule := grant.rule(t.schema, t.name)) is not None}
-    shown = [
-        _as_granted(table, rules)
-        for table in schema.tables
-        if (table.schema, table.name) in rules
-        and (
-            (table.schema, table.name) in grant.views
-            or not any(name not in rules or rules[name].protects for name in table.reads)
-        )
-    ]
-    return replace(schema, tables=tuple(shown))
+    found = {granted.key: granted for granted in granted_tables(schema, grant)}
+    return replace(schema, tables=tuple(_as_granted(granted, found) for granted in found.values()))
 
 
-def _as_granted(table: Table, rules: dict[tuple[str, str], TableGrant]) -> Table:
-    rule = rules[table.schema, table.name]
-    mine = {c.name for c in table.columns if rule.columns is None or c.name in rule.columns}
+def _as_granted(granted: GrantedTable, found: Mapping[tuple[str, str], GrantedTable]) -> Table:
+    table = granted.table
+    mine = {column.name for column in granted.columns}
     keys = tuple(
         key
         for key in table.foreign_keys
-        if mine.issuperset(key.columns) and _may_name(rules.get((key.ref_schema, key.ref_table)), key.ref_columns)
+        if mine.issuperset(key.columns) and _may_name(found.get((key.ref_schema, key.ref_table)), key.ref_columns)
     )
     return replace(
         table,
-        columns=tuple(c for c in table.columns if c.name in mine),
+        columns=tuple(_told_masked(column) if column.name in granted.masks else column for column in granted.columns),
         primary_key=table.primary_key if mine.issuperset(table.primary_key) else (),
         foreign_keys=keys,
-        row_estimate=None if rule.rows is not None else table.row_estimate,
+        row_estimate=None if granted.filters else table.row_estimate,
     )
 
 
-def _may_name(rule: TableGrant | None, columns: Sequence[str]) -> bool:
-    return rule is not None and (rule.columns is None or set(columns) <= set(rule.columns))
+def _told_masked(column: Column) -> Column:
+    return replace(column, comment=f"masked by the policy. {column.comment}".strip())
+
+
+def _may_name(granted: GrantedTable | None, columns: Sequence[str]) -> bool:
+    return granted is not None and {column.name for column in granted.columns}.issuperset(columns)
 
 
 def shown_name(table: Table, schema: SourceSchema) -> str:

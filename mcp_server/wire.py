@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from executor import ExecutorError, Job, JobState, ResultPage
+from executor import ExecutorError, Job, JobKind, JobState, ResultPage
 from mcp_server.bounds import CELL_CHARS, columns_that_fit, cut_text, json_length, preview, summarise
 from mcp_server.errors import error_content
 
@@ -53,6 +53,14 @@ class TruncatedView(_Shape):
     limit: int
 
 
+class PolicyView(_Shape):
+    """What the policy does to one table for this caller. Columns that do not exist for them are not told of."""
+
+    table: str
+    rows: str | None = Field(default=None, description="filtered: some rows do not exist for you.")
+    masked: list[str] | None = Field(default=None, description="Columns that read as something else.")
+
+
 class ErrorView(_Shape):
     """What went wrong, for a model: a code that never changes, words that may, where in the SQL, what to do."""
 
@@ -73,6 +81,8 @@ class JobView(_Shape):
     source: str
     sql: str | None = Field(default=None, description="As it ran, long ones cut; whole in the resource job://{id}.")
     question: str | None = None
+    policy: list[PolicyView] | None = Field(default=None, description="Tables that you see only in part.")
+    plan: list[str] | None = Field(default=None, description="Of a dry run, in the database's own words.")
     columns: list[ColumnView] | None = None
     rows: list[list[Any]] | None = Field(
         default=None, description="The first rows, arrays of cells in the columns' order; long cells are cut."
@@ -97,7 +107,7 @@ class JobView(_Shape):
     def content(self) -> dict[str, Any]:
         """JSON-ready, without the fields that say nothing; a succeeded job always says `rows` and `truncated`."""
         told = self.model_dump(mode="json", exclude_none=True)
-        if self.state is JobState.SUCCEEDED:
+        if self.state is JobState.SUCCEEDED and self.plan is None:
             told.setdefault("truncated", None)
         return told
 
@@ -161,10 +171,13 @@ def job_view(
             rows=job.rows,
             bytes=job.bytes,
             elapsed_s=round(max(0.0, (job.finished_at or now) - job.submitted_at), 2),
+            estimate=job.notes.get("estimate"),
         ),
         source=job.source,
         sql=cut_text(job.shown_sql, sql_chars) or None,
         question=job.notes.get("question"),
+        policy=_policy(job) or None,
+        plan=job.notes.get("plan"),
         warnings=said,
         next_step=_next_step_unfinished(job),
         error=None if job.error is None else _error_view(job.error),
@@ -172,7 +185,17 @@ def job_view(
     return _with_result(view, job, max_chars=max_chars) if job.state is JobState.SUCCEEDED else view
 
 
+def _policy(job: Job) -> list[PolicyView]:
+    return [
+        PolicyView(table=touch.table, rows="filtered" if touch.filtered else None, masked=list(touch.masked) or None)
+        for touch in job.proof
+        if touch.filtered or touch.masked
+    ]
+
+
 def _with_result(view: JobView, job: Job, *, max_chars: int) -> JobView:
+    if job.kind is JobKind.DRY_RUN:
+        return view.model_copy(update={"next_step": "Nothing was run. Call query without dry_run to have the rows."})
     if job.summary is None:
         return view.model_copy(update={"rows": [], "row_count": job.rows, "next_step": "No rows to fetch."})
     columns = columns_that_fit(job.summary.columns)
@@ -267,12 +290,15 @@ def _stage(job: Job) -> str | None:
 
 
 def _warnings(job: Job) -> list[str]:
-    if job.is_finished or job.workers_alive != 0:
-        return []
-    return ["No worker is running, so nothing will start. Someone must run: awaitsql worker"]
+    said = [str(job.notes["expensive"])] if job.notes.get("expensive") else []
+    if not job.is_finished and job.workers_alive == 0:
+        said.append("No worker is running, so nothing will start. Someone must run: awaitsql worker")
+    return said
 
 
 def _next_step_unfinished(job: Job) -> str | None:
+    if job.notes.get("confirmation") is not None and job.state is JobState.FAILED:
+        return _next_step_unconfirmed(job)
     if job.state is JobState.FAILED:
         return None if job.error is None else str(error_content(job.error)["next_step"])
     if job.state is JobState.CANCELLED:
@@ -281,6 +307,15 @@ def _next_step_unfinished(job: Job) -> str | None:
     if job.rows:
         call += f' or, for the rows so far, get_rows(job_id="{job.id}")'
     return f"{call}. The job goes on by itself: do not submit it again."
+
+
+def _next_step_unconfirmed(job: Job) -> str:
+    if job.notes.get("confirm_by") == "human":
+        return "Make it cheaper, or ask the user to run it with awaitsql query: only a person can confirm it."
+    return (
+        "Ask the user whether it is worth that. If so, call query with the same sql and source and "
+        f'confirm="{job.notes["confirmation"]}" within ten minutes.'
+    )
 
 
 def _next_step_succeeded(job: Job, *, shown: int, whole: bool) -> str:

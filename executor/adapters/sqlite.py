@@ -20,6 +20,7 @@ from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 from executor.adapters.base import BATCH_BYTES, BATCH_ROWS, Adapter, Estimate, Finding, Rows, Session
 from executor.adapters.interrupt import Interrupter
 from executor.adapters.sqlite_authorizer import guarded, tables_read
+from executor.adapters.sqlite_functions import add_functions
 from executor.adapters.sqlite_plan import estimate_of
 from executor.adapters.sqlite_schema import read_schema
 from executor.adapters.sqlite_values import Cell, WideningRows
@@ -263,6 +264,7 @@ class SQLiteAdapter(Adapter):
 
     def _connect(self) -> sqlite3.Connection:
         connection = self._open()
+        add_functions(connection)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_CELL_BYTES)
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         return connection

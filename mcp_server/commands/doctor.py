@@ -11,11 +11,11 @@ from typing import Literal
 
 from rich.console import Console
 
-from executor import Executor, ExecutorError
+from executor import ExecutorError, SourceSchema
 from mcp_server.commands.exits import Exit
 from mcp_server.commands.follow import run_until_interrupted
 from mcp_server.commands.options import Where
-from mcp_server.machine import running_machine
+from mcp_server.machine import Machine, running_machine
 from mcp_server.settings import Settings
 
 _DISK_LOW_BYTES = 1_000_000_000
@@ -72,11 +72,12 @@ def _settings_checks(settings: Settings) -> list[Check]:
 async def _running_checks(settings: Settings) -> list[Check]:
     checks: list[Check] = []
     try:
-        async with running_machine(settings.executor, workers=1) as executor:
+        async with running_machine(settings, workers=1) as machine:
+            executor = machine.executor
             kind = "embedded" if settings.executor.broker_url is None else "configured"
             checks.append(Check("broker", "ok", f"the {kind} broker answers and keeps what it is given"))
             for source in settings.executor.sources:
-                checks += await _source_checks(executor, source)
+                checks += await _source_checks(machine, source, has_policies=bool(settings.mcp_server.policies))
             if settings.executor.broker_url is not None and await executor.workers_alive() <= 1:
                 checks.append(
                     Check("workers", "warning", "no worker is running elsewhere", "awaitsql worker --config FILE")
@@ -86,8 +87,8 @@ async def _running_checks(settings: Settings) -> list[Check]:
     return checks
 
 
-async def _source_checks(executor: Executor, source: str) -> list[Check]:
-    about = f"source {source}"
+async def _source_checks(machine: Machine, source: str, *, has_policies: bool) -> list[Check]:
+    about, executor = f"source {source}", machine.executor
     try:
         schema = await executor.source_schema(source, wait_s=30)
         checks = [Check(about, "ok", f"{len(schema.tables)} tables and views")]
@@ -100,9 +101,23 @@ async def _source_checks(executor: Executor, source: str) -> list[Check]:
             elif told["level"] == "error":
                 level = "error"
             checks.append(Check(about, level, told["message"], told["fix"]))
+        checks += _policy_checks(machine, schema, has_policies=has_policies)
     except ExecutorError as error:
         return [Check(about, "error", error.message, error.hint)]
     return checks
+
+
+def _policy_checks(machine: Machine, schema: SourceSchema, *, has_policies: bool) -> list[Check]:
+    about = f"policy of {schema.source}"
+    if not machine.policies.covers(schema.source):
+        message = "none, though other sources have one: every caller reads all that its role may read"
+        return (
+            [Check(about, "warning", message, "Add a [[mcp_server.policies.…]] rule for it.")] if has_policies else []
+        )
+    wrong = machine.policies.problems(schema)
+    if not wrong:
+        return [Check(about, "ok", "fits the source's tables")]
+    return [Check(about, "error", f"{problem.place}: {problem.message}", "Mend it there.") for problem in wrong]
 
 
 def _report(checks: list[Check], *, as_json: bool) -> int:

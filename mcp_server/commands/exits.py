@@ -65,7 +65,7 @@ def say_error(
 ) -> None:
     """Prints a failure: to standard output as JSON for a program, else in words to standard error."""
     if as_json:
-        told = {"code": str(error.code), "message": error.message, "hint": error.hint, "position": error.position}
+        told = error.as_dict()
         sys.stdout.write(json.dumps({"error": told}) + "\n")
         return
     console.print(f"[bold red]{error.code}[/]: ", end="")

@@ -133,8 +133,8 @@ def _with_executor(where: Where, show: Callable[[Executor, Settings], Awaitable[
     settings = where.settings()
 
     async def main() -> int:
-        async with running_machine(settings.executor, workers=workers) as executor:
-            return await show(executor, settings)
+        async with running_machine(settings, workers=workers) as machine:
+            return await show(machine.executor, settings)
 
     return run_until_interrupted(main)
 

@@ -10,17 +10,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from executor import JobState, SettingsInvalid
+from executor import Job, JobState, SettingsInvalid
 from mcp_server.commands.exits import Exit, exit_of, say_error
 from mcp_server.commands.follow import follow, run_until_interrupted
 from mcp_server.commands.options import Where, chosen_source
 from mcp_server.commands.rows import RowFormat, refuse_binary_terminal, write_result
 from mcp_server.machine import running_machine
-from mcp_server.policy import Grant
 from mcp_server.principal import LOCAL
 from mcp_server.settings import Settings
 from mcp_server.sql import StatementRefused
-from mcp_server.submission import checked_statement
+from mcp_server.submission import checked_statement, dry
 
 
 def run_query(
@@ -32,6 +31,8 @@ def run_query(
     output: Path | None,
     wait_s: float | None,
     max_rows: int | None,
+    dialect: str | None,
+    is_dry: bool,
     as_json: bool,
 ) -> int:
     """Runs `sql` and writes its rows; see `Exit` for what comes back."""
@@ -43,7 +44,19 @@ def run_query(
     console = Console(stderr=True, highlight=False)
 
     async def main() -> int:
-        return await _query(settings, name, sql, format, output, wait_s, max_rows, console, as_json=as_json)
+        return await _query(
+            settings,
+            name,
+            sql,
+            format,
+            output,
+            wait_s,
+            max_rows,
+            console,
+            dialect=dialect,
+            is_dry=is_dry,
+            as_json=as_json,
+        )
 
     return run_until_interrupted(main)
 
@@ -58,19 +71,30 @@ async def _query(
     max_rows: int | None,
     console: Console,
     *,
+    dialect: str | None,
+    is_dry: bool,
     as_json: bool,
 ) -> int:
     limits = settings.executor.limits.limits()
     if max_rows is not None:
         limits = replace(limits, max_rows=min(max_rows, limits.max_rows))
-    async with running_machine(settings.executor, workers=1) as executor:
+    async with running_machine(settings, workers=1) as machine:
+        executor = machine.executor
         try:
-            statement = await checked_statement(executor, sql, source=source, grant=Grant.everything(), limits=limits)
+            statement = await checked_statement(
+                executor, machine.policies, settings.principal, sql, source=source, limits=limits, dialect=dialect
+            )
+            if is_dry:
+                statement = dry(statement)
         except StatementRefused as refused:
             say_error(console, refused, sql=sql, as_json=as_json)
             return Exit.REFUSED
         job = await executor.submit(statement, owner=LOCAL.owner)
         job = await follow(executor, job, owner=LOCAL.owner, wait_s=wait_s, console=console)
+        token = job.notes.get("confirmation")
+        if token is not None and not as_json and _is_confirmed(job, console):
+            job = await executor.submit(statement, owner=LOCAL.owner, confirm=str(token))
+            job = await follow(executor, job, owner=LOCAL.owner, wait_s=wait_s, console=console)
         if as_json:
             # the view is a shape of the MCP face, whose library takes a second to load
             from mcp_server.wire import job_view  # noqa: PLC0415
@@ -88,7 +112,9 @@ async def _query(
             console.print(f"still {job.state}; its handle: {job.id}", markup=False)
             console.print("  awaitsql jobs show HANDLE --wait 60, with the same --db or --config, goes on with it.")
             return Exit.UNFINISHED
-        if not as_json:
+        if is_dry and not as_json:
+            _show_plan(job, statement.sql, Console(highlight=False))
+        elif not as_json:
             told = await write_result(executor, job, owner=LOCAL.owner, format=format, output=output)
             seconds = (job.finished_at or 0) - job.submitted_at
             console.print(f"{told}, {seconds:.2f} s", markup=False)
@@ -96,3 +122,22 @@ async def _query(
                 cut = job.summary.truncated
                 console.print(f"[yellow]cut at {cut.reason} = {cut.limit:,}[/]: there are more rows than were kept")
     return Exit.DONE
+
+
+def _is_confirmed(job: Job, console: Console) -> bool:
+    """Asks whoever sits at the terminal; nobody there says no."""
+    if job.error is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    console.print(job.error.message, markup=False)
+    console.print("Run it all the same? [y/N] ", end="", markup=False)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _show_plan(job: Job, sql: str, console: Console) -> None:
+    estimate = job.notes.get("estimate") or {}
+    console.print(sql, markup=False, soft_wrap=True)
+    console.print(f"rows touched: {estimate.get('cost', 'not known')}; rows of the result: {estimate.get('rows', '?')}")
+    for line in job.notes.get("plan") or ():
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+    if job.notes.get("expensive"):
+        console.print(job.notes["expensive"], markup=False)

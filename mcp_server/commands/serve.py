@@ -57,14 +57,14 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running_machine(settings.executor, workers=workers, log_level=level) as executor:
+    async with running_machine(settings, workers=workers, log_level=level) as machine:
         # the protocol's library takes a second to load; the workers start meanwhile
         from mcp_server.app import serve_http, serve_stdio  # noqa: PLC0415
 
         serving = asyncio.create_task(
-            serve_stdio(executor, face, version=version)
+            serve_stdio(machine, face, version=version)
             if transport == "stdio"
-            else serve_http(executor, face, version=version)
+            else serve_http(machine, face, version=version)
         )
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)

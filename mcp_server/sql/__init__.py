@@ -6,7 +6,18 @@ Fail closed: whatever is not on a list, or goes wrong on the way, is refused.
 from __future__ import annotations
 
 from mcp_server.sql.checked import Checked
+from mcp_server.sql.dialects import dialect_names
+from mcp_server.sql.granted import GrantedTable, granted_tables
 from mcp_server.sql.guard import RULES, check
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 
-__all__ = ["RULES", "Checked", "RefusalCode", "StatementRefused", "check"]
+__all__ = [
+    "RULES",
+    "Checked",
+    "GrantedTable",
+    "RefusalCode",
+    "StatementRefused",
+    "check",
+    "dialect_names",
+    "granted_tables",
+]

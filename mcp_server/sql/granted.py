@@ -12,7 +12,7 @@ from difflib import get_close_matches
 
 from executor import Column, SourceSchema, Table
 from mcp_server.policy import Grant, Mask, Predicate, TableGrant
-from mcp_server.sql.dialects import DialectRules
+from mcp_server.sql.dialects import DialectRules, dialect_rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,18 @@ class GrantedTable:
     def key(self) -> tuple[str, str]:
         """Schema and name as the database spells them."""
         return (self.table.schema, self.table.name)
+
+
+def granted_tables(schema: SourceSchema, grant: Grant) -> list[GrantedTable]:
+    """Every table of `schema` that exists under `grant`, as it exists there, in the schema's order.
+
+    Raises:
+        LookupError: the schema is of a dialect that the guard does not know.
+    """
+    rules = dialect_rules(schema.dialect)
+    if rules is None:
+        raise LookupError(schema.dialect)
+    return Granted(schema, grant, rules).all()
 
 
 class Granted:

@@ -77,7 +77,7 @@ def _unless_null(column: Column, value: exp.Expr) -> exp.Expr:
 
 
 def _hash(text: exp.Expr, mask: Mask, name: str) -> exp.Expr:
-    salted = _call("concat", literal(str(mask.value)), text)
+    salted = _joined(name, literal(str(mask.value)), text)
     if name == "postgres":
         digest = _call("sha256", _call("convert_to", salted, literal("UTF8")))
         return _call("encode", digest, literal("hex"))
@@ -102,7 +102,7 @@ def _partial(text: exp.Expr, mask: Mask, name: str) -> exp.Expr:
     length = _call("char_length" if name in ("postgres", "mysql") else "length", text.copy())
     short = exp.LTE(this=length, expression=literal(mask.keep_start + mask.keep_end))
     whole = literal(_BETWEEN)
-    return exp.Case(ifs=[exp.If(this=short, true=whole)], default=_call("concat", *parts))
+    return exp.Case(ifs=[exp.If(this=short, true=whole)], default=_joined(name, *parts))
 
 
 def _beginning(column: Column, mask: Mask, dialect: Dialect, name: str) -> exp.Expr:
@@ -139,7 +139,17 @@ def _quarter(column: Column, name: str) -> exp.Expr:
     ]
     absent = exp.Is(this=month.copy(), expression=exp.Null())
     first_day = exp.Case(ifs=begins, default=exp.Null())
-    return exp.Case(ifs=[exp.If(this=absent, true=exp.Null())], default=_call("concat", year, first_day))
+    return exp.Case(ifs=[exp.If(this=absent, true=exp.Null())], default=_joined(name, year, first_day))
+
+
+def _joined(name: str, *parts: exp.Expr) -> exp.Expr:
+    """The parts as one text. SQLite had no concat() before 3.44."""
+    if name != "sqlite":
+        return _call("concat", *parts)
+    joined = parts[0]
+    for part in parts[1:]:
+        joined = exp.DPipe(this=joined, expression=exp.Paren(this=part) if isinstance(part, exp.Case) else part)
+    return joined
 
 
 def _call(name: str, *arguments: exp.Expr) -> exp.Anonymous:

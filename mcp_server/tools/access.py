@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver import Context
 
-from executor import SourceInfo
+from executor import ErrorCode, Job, SourceInfo, SourceSchema, StatementFailed
 from mcp_server.errors import CallCode, CallRefused
-from mcp_server.policy import Grant
+from mcp_server.grants import Policies
 from mcp_server.principal import Principal
 from mcp_server.settings import McpServerSettings
+from mcp_server.tables import visible
 
 if TYPE_CHECKING:  # its client and drivers are loaded by whoever makes one
     from executor import Executor
@@ -24,7 +25,6 @@ ToolContext = Context[Any, Any]
 """The SDK's context of one call."""
 
 PrincipalOf = Callable[[ToolContext], Principal]
-GrantOf = Callable[[Principal, str], Grant]
 
 _REMEMBERED = 10_000
 
@@ -70,23 +70,27 @@ class Access:
         executor: the front door to jobs, entered.
         settings: the ``[mcp_server]`` table.
         principal_of: who makes this call.
-        grant_of: what a principal may read of a source.
+        policies: what a principal may read of a source.
         callers: see `Callers`.
     """
 
     executor: Executor
     settings: McpServerSettings
     principal_of: PrincipalOf
-    grant_of: GrantOf
+    policies: Policies
     callers: Callers = field(default_factory=Callers)
 
-    def source(self, name: str | None) -> SourceInfo:
-        """The source of that name; without a name, the only one there is.
+    def sources(self, principal: Principal) -> list[SourceInfo]:
+        """The sources that exist for the caller, in the configuration's order."""
+        return [info for info in self.executor.sources() if self.policies.sees(principal, info.name)]
+
+    def source(self, principal: Principal, name: str | None) -> SourceInfo:
+        """The source of that name; without a name, the only one there is for the caller.
 
         Raises:
             CallRefused: ``unknown_source`` with a suggestion, or when there are several and none was named.
         """
-        sources = self.executor.sources()
+        sources = self.sources(principal)
         names = [s.name for s in sources]
         if name is None and len(sources) == 1:
             return sources[0]
@@ -99,3 +103,26 @@ class Access:
         close = difflib.get_close_matches(name.lower(), names, n=1)
         hint = f"Did you mean {close[0]}? {listed}" if close else listed
         raise CallRefused(CallCode.UNKNOWN_SOURCE, f'There is no source "{name[:80]}".', hint=hint)
+
+    async def visible_schema(self, principal: Principal, source: str, *, wait_s: float) -> SourceSchema:
+        """The tables of `source` as the caller may see them, waited for up to `wait_s` seconds.
+
+        Raises:
+            ExecutorError: ``source_not_ready``, or why it could not be read.
+        """
+        schema = await self.executor.source_schema(source, wait_s=wait_s)
+        return visible(schema, self.policies.grant(principal, schema))
+
+    def hold_to_policy(self, principal: Principal, job: Job) -> None:
+        """Looks whether the caller may still read what `job` read.
+
+        Raises:
+            StatementFailed: ``policy_changed`` where they are given something else of its source now.
+        """
+        if job.policy_hash != self.policies.hash_of(principal, job.source):
+            raise StatementFailed(
+                ErrorCode.POLICY_CHANGED,
+                f"What you may read of source {job.source} has changed since job {job.id} was submitted; its rows "
+                "are not shown.",
+                hint="Call query again.",
+            )

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from executor import ExecutorError
 from mcp_server.errors import answer, error_content
+from mcp_server.principal import Principal
 from mcp_server.tools.access import Access, ToolContext
 from mcp_server.tools.arguments import Arguments, OneOrSeveral
 from mcp_server.tools.checked import READS, STOPS, CheckedTool, checked_tool
@@ -49,7 +50,7 @@ def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]:
     """``get_job``, ``cancel_job`` and ``list_jobs`` over `access`."""
 
     async def get_job(arguments: GetJobArguments, context: ToolContext) -> CallToolResult:
-        owner = access.principal_of(context).owner
+        principal = access.principal_of(context)
         wait_s, warnings = clamped_wait(arguments.wait_seconds)
         most = access.settings.preview_chars
         max_chars = most if arguments.max_chars is None else arguments.max_chars
@@ -59,7 +60,7 @@ def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]:
             view = await _view(
                 access,
                 arguments.job_id,
-                owner=owner,
+                principal=principal,
                 wait_s=wait_s,
                 max_chars=min(max_chars, most),
                 warnings=warnings,
@@ -69,7 +70,7 @@ def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]:
         return await _several(
             access,
             arguments.job_id,
-            owner=owner,
+            principal=principal,
             wait_s=wait_s,
             max_chars=min(max_chars, most),
             warnings=warnings,
@@ -121,14 +122,15 @@ async def _view(
     access: Access,
     job_id: str,
     *,
-    owner: str,
+    principal: Principal,
     wait_s: float,
     max_chars: int,
     warnings: Sequence[str],
     context: ToolContext | None,
 ) -> JobView:
-    job = await access.executor.get(job_id, owner=owner)
-    job = await wait_for(access.executor, job, owner=owner, timeout_s=wait_s, context=context)
+    job = await access.executor.get(job_id, owner=principal.owner)
+    job = await wait_for(access.executor, job, owner=principal.owner, timeout_s=wait_s, context=context)
+    access.hold_to_policy(principal, job)
     return job_view(job, now=time.time(), max_chars=max_chars, warnings=warnings)
 
 
@@ -136,7 +138,7 @@ async def _several(
     access: Access,
     job_ids: list[str],
     *,
-    owner: str,
+    principal: Principal,
     wait_s: float,
     max_chars: int,
     warnings: list[str],
@@ -153,7 +155,7 @@ async def _several(
             view = await _view(
                 access,
                 job_id,
-                owner=owner,
+                principal=principal,
                 wait_s=wait_s,
                 max_chars=max_chars // len(asked),
                 warnings=[],

@@ -10,9 +10,9 @@ import anyio
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from executor import ExecutorError, Job, Limits, Statement
+from executor import ErrorCode, ExecutorError, Job, Limits, Statement, StatementFailed
 from mcp_server.errors import answer, error_content
-from mcp_server.submission import checked_statement
+from mcp_server.submission import checked_statement, dry
 from mcp_server.tools.access import Access, ToolContext
 from mcp_server.tools.arguments import Arguments
 from mcp_server.tools.checked import READS, CheckedTool, checked_tool
@@ -30,6 +30,9 @@ class QueryArguments(Arguments):
     source: Annotated[str | None, Field(description="A name from list_sources")] = None
     wait_seconds: Annotated[float, Field(ge=0, description="Time to wait for rows, at most 45")] = 10
     max_rows: Annotated[int | None, Field(ge=1, description="Rows to keep of the result")] = None
+    dry_run: Annotated[bool, Field(description="Only show plan and cost")] = False
+    confirm: Annotated[str | None, Field(description="The token of a needs_confirmation")] = None
+    dialect: Annotated[str | None, Field(description="Of sql, if not the source's: translates it")] = None
     idempotency_key: Annotated[
         str | None, Field(min_length=1, max_length=200, description="Same key and SQL: same job, for safe retries")
     ] = None
@@ -40,17 +43,24 @@ def query_tool(access: Access) -> CheckedTool:
 
     async def query(arguments: QueryArguments, context: ToolContext) -> CallToolResult:
         principal = access.principal_of(context)
-        source = access.source(arguments.source)
+        source = access.source(principal, arguments.source)
         limits, warnings = _limits(access, arguments.max_rows)
         wait_s, clamped = clamped_wait(arguments.wait_seconds)
         statement = await checked_statement(
             access.executor,
+            access.policies,
+            principal,
             arguments.sql,
             source=source.name,
-            grant=access.grant_of(principal, source.name),
             limits=limits,
+            dialect=arguments.dialect,
         )
-        job = await _submitted(access, statement, owner=principal.owner, key=arguments.idempotency_key)
+        if arguments.dry_run:
+            statement = dry(statement)
+        _refuse_anothers_yes(statement, arguments.confirm)
+        job = await _submitted(
+            access, statement, owner=principal.owner, key=arguments.idempotency_key, confirm=arguments.confirm
+        )
         try:
             job = await _await_rows(access, job, owner=principal.owner, wait_s=wait_s, context=context)
         except ExecutorError as failed:
@@ -86,10 +96,20 @@ def _limits(access: Access, max_rows: int | None) -> tuple[Limits, list[str]]:
     return replace(limits, max_rows=max_rows), []
 
 
-async def _submitted(access: Access, statement: Statement, *, owner: str, key: str | None) -> Job:
+def _refuse_anothers_yes(statement: Statement, confirm: str | None) -> None:
+    """A policy may ask for a person's yes, and whoever calls a tool may be none."""
+    if confirm is not None and statement.cost is not None and statement.cost.confirm_by == "human":
+        raise StatementFailed(
+            ErrorCode.NEEDS_CONFIRMATION,
+            "This server's policy wants a person to confirm so dear a statement, not a tool call.",
+            hint="Make it cheaper, or ask the user to run it with awaitsql query, which asks them.",
+        )
+
+
+async def _submitted(access: Access, statement: Statement, *, owner: str, key: str | None, confirm: str | None) -> Job:
     """The job. Shielded: a caller that leaves in the middle of the submit would leave a job that nobody can name."""
     with anyio.CancelScope(shield=True):
-        return await access.executor.submit(statement, owner=owner, idempotency_key=key)
+        return await access.executor.submit(statement, owner=owner, idempotency_key=key, confirm=confirm)
     raise AssertionError("a shield that is never cancelled swallows nothing")  # pragma: no cover
 
 

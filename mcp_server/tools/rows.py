@@ -10,6 +10,7 @@ from pydantic import Field
 from executor import ResultPage
 from mcp_server.bounds import CELL_CHARS, columns_that_fit, cut_cell, preview
 from mcp_server.errors import answer
+from mcp_server.principal import Principal
 from mcp_server.tools.access import Access, ToolContext
 from mcp_server.tools.arguments import Arguments, Names
 from mcp_server.tools.checked import READS, CheckedTool, checked_tool
@@ -38,7 +39,7 @@ def rows_tool(access: Access) -> CheckedTool:
     async def get_rows(arguments: GetRowsArguments, context: ToolContext) -> CallToolResult:
         view = await read_page(
             access,
-            owner=access.principal_of(context).owner,
+            principal=access.principal_of(context),
             job_id=arguments.job_id,
             cursor=arguments.cursor,
             limit=arguments.limit,
@@ -62,7 +63,7 @@ def rows_tool(access: Access) -> CheckedTool:
 async def read_page(
     access: Access,
     *,
-    owner: str,
+    principal: Principal,
     job_id: str,
     cursor: str | None = None,
     limit: int = 100,
@@ -72,8 +73,10 @@ async def read_page(
     """One page of at most `limit` rows and `PAGE_CHARS` characters, with cells of at most `cell_chars` characters.
 
     Raises:
-        ExecutorError: as `Executor.page`.
+        ExecutorError: as `Executor.page`; ``policy_changed`` where the caller may no longer read what the job read.
     """
+    owner = principal.owner
+    access.hold_to_policy(principal, await access.executor.get(job_id, owner=owner))
     warnings: list[str] = []
     if limit > MAX_PAGE_ROWS:
         warnings.append(f"limit was cut from {limit} to {MAX_PAGE_ROWS} rows a page.")

@@ -10,12 +10,13 @@ from pydantic import Field
 
 from executor import ExecutorError, SourceInfo, SourceSchema
 from mcp_server.errors import answer, error_content
-from mcp_server.tables import detailed, listed, matching, near, visible
+from mcp_server.principal import Principal
+from mcp_server.tables import detailed, listed, matching, near
 from mcp_server.tools.access import Access, ToolContext
 from mcp_server.tools.arguments import Arguments, Names
 from mcp_server.tools.checked import READS, CheckedTool, checked_tool
 
-_READY_WITHIN_S = 10.0
+READY_WITHIN_S = 10.0
 """Seconds to wait for a source that is still being looked at."""
 
 
@@ -35,12 +36,14 @@ def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool]:
 
     async def list_sources(_arguments: ListSourcesArguments, context: ToolContext) -> CallToolResult:
         async with asyncio.TaskGroup() as group:
-            told = [group.create_task(_source(access, context, info)) for info in access.executor.sources()]
+            principal = access.principal_of(context)
+            told = [group.create_task(_source(access, principal, info)) for info in access.sources(principal)]
         return answer({"sources": [one.result() for one in told]})
 
     async def describe_tables(arguments: DescribeTablesArguments, context: ToolContext) -> CallToolResult:
-        source = access.source(arguments.source)
-        schema = await visible_schema(access, context, source)
+        principal = access.principal_of(context)
+        source = access.source(principal, arguments.source)
+        schema = await access.visible_schema(principal, source.name, wait_s=READY_WITHIN_S)
         content, is_error = _described(schema, arguments.tables or [])
         return answer(content, is_error=is_error)
 
@@ -65,22 +68,12 @@ def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool]:
     )
 
 
-async def visible_schema(access: Access, context: ToolContext, source: SourceInfo) -> SourceSchema:
-    """The schema of `source` as the caller may see it.
-
-    Raises:
-        ExecutorError: ``source_not_ready``, or why it could not be read.
-    """
-    grant = access.grant_of(access.principal_of(context), source.name)
-    return visible(await access.executor.source_schema(source.name, wait_s=_READY_WITHIN_S), grant)
-
-
-async def _source(access: Access, context: ToolContext, info: SourceInfo) -> dict[str, Any]:
+async def _source(access: Access, principal: Principal, info: SourceInfo) -> dict[str, Any]:
     told: dict[str, Any] = {"name": info.name, "kind": info.kind, "dialect": info.dialect}
     if info.description:
         told["description"] = info.description
     try:
-        schema = await visible_schema(access, context, info)
+        schema = await access.visible_schema(principal, info.name, wait_s=READY_WITHIN_S)
     except ExecutorError as failed:
         return {**told, "tables": 0, "ready": False, "error": error_content(failed)}
     return {**told, "tables": len(schema.tables), "ready": True}

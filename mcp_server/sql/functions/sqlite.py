@@ -1,7 +1,7 @@
 """SQLite's functions.
 
 Left out on purpose: load_extension, fts3_tokenizer, readfile, writefile, edit, sqlite_*, changes, total_changes,
-last_insert_rowid, pragma_*.
+last_insert_rowid, pragma_*. sha256 is the adapter's own (executor/adapters/sqlite_functions.py).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ json_group_object json_insert json_object json_patch json_pretty json_quote json
 json_type json_valid jsonb jsonb_array jsonb_extract jsonb_group_array jsonb_group_object jsonb_insert jsonb_object
 jsonb_patch jsonb_remove jsonb_replace jsonb_set
 
-regexp regexpi row exists
+regexp regexpi row exists sha256
 """
 
 TABLE = "json_each json_tree jsonb_each jsonb_tree generate_series"

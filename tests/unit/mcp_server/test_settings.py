@@ -25,6 +25,7 @@ from executor import (
     SettingsInvalid,
     SQLiteSource,
 )
+from mcp_server.policy_settings import CostSettings, LocalPrincipalSettings, ProtectSettings, RuleSettings
 from mcp_server.settings import McpServerSettings, Settings, load_settings
 
 EXAMPLE = Path(__file__).parents[3] / "config.example.toml"
@@ -379,6 +380,17 @@ def test_the_example_loads_with_every_setting_switched_on(tmp_path: Path) -> Non
     load(config)
 
 
+_EXAMPLES: dict[type[BaseModel], tuple[str, ...]] = {
+    ExecutorSettings: ("limits", "sources", "realm"),
+    DuckDBSource: ("files",),
+    McpServerSettings: ("cost", "local_principal"),
+    LocalPrincipalSettings: ("roles",),
+    RuleSettings: ("name", "roles", "views"),
+    ProtectSettings: ("deny",),
+}
+"""Settings that the example shows with a value of its own."""
+
+
 @pytest.mark.parametrize(
     ("model", "path"),
     [
@@ -388,16 +400,20 @@ def test_the_example_loads_with_every_setting_switched_on(tmp_path: Path) -> Non
         (DuckDBSource, ("executor", "sources", "exports")),
         (PostgresSource, ("executor", "sources", "warehouse")),
         (McpServerSettings, ("mcp_server",)),
+        (CostSettings, ("mcp_server", "cost")),
+        (LocalPrincipalSettings, ("mcp_server", "local_principal")),
+        (RuleSettings, ("mcp_server", "policies", "warehouse", "0")),
+        (ProtectSettings, ("mcp_server", "policies", "warehouse", "0", "protect", "customers")),
     ],
 )
 def test_the_example_documents_every_setting_with_its_default(model: type[BaseModel], path: tuple[str, ...]) -> None:
     table: Any = documented()
     for key in path:
-        table = table[key]
-    shown = "files" if model is DuckDBSource else None  # one of path and files
-    assert set(table) == set(model.model_fields) - ({"path"} if shown else set())
+        table = table[int(key)] if key.isdigit() else table[key]
+    one_of = {DuckDBSource: "path", ProtectSettings: "columns"}  # of two settings, the other one is shown
+    assert set(table) == set(model.model_fields) - {one_of.get(model, "")}
     for key, field in model.model_fields.items():
-        has_default = not field.is_required() and field.default is not None and key not in ("limits", "sources", shown)
-        if has_default and key in table:
+        is_plain = not field.is_required() and field.default is not None and field.default_factory is None
+        if is_plain and key in table and key not in _EXAMPLES.get(model, ()):
             value = tuple(table[key]) if isinstance(table[key], list) else table[key]
             assert value == field.default, key

@@ -1,0 +1,211 @@
+"""What a policy hides stays hidden on every kind of database: from the words of the file to the rows of the server."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import pytest
+from databases import Database, rows_of
+from policies import SALT, Policed, caller_with, policies_of
+
+from executor import ErrorCode, SourceFailed
+from executor.adapters.base import Adapter
+from mcp_server.sql import StatementRefused
+
+PEOPLE = (
+    "CREATE TABLE {s}.people (id INTEGER PRIMARY KEY, tenant VARCHAR(20), region VARCHAR(20), email VARCHAR(80),"
+    " born DATE, seen TIMESTAMP NULL, pay INTEGER, note VARCHAR(40))",
+    "INSERT INTO {s}.people VALUES (1, 'acme', 'eu', 'ada@example.org', '1990-05-17', '2026-03-04 10:20:30', 10, 'x')",
+    "INSERT INTO {s}.people VALUES (2, 'acme', 'us', 'bo', '2001-12-31', NULL, 20, NULL)",
+    "INSERT INTO {s}.people VALUES (3, 'ACME', 'eu', 'cy@example.org', '1985-01-01', NULL, 30, 'hidden-canary')",
+    "INSERT INTO {s}.people VALUES (4, 'other', 'eu', 'ada@example.org', '1990-05-17', NULL, 40, 'hidden-canary')",
+    "INSERT INTO {s}.people VALUES (5, 'acme', 'eu', NULL, NULL, NULL, NULL, NULL)",
+)
+POLICY = """
+[[mcp_server.policies.shop]]
+roles = ["boss"]
+
+[[mcp_server.policies.shop]]
+name = "own tenant"
+attributes = { level = [1, 2] }
+tables = ["people", "customers"]
+max_rows = 2
+timeout_s = 5.0
+[mcp_server.policies.shop.protect.people]
+rows = "tenant = :principal.tenant"
+deny = ["pay"]
+masks = { email = "hash", note = "null" }
+
+[[mcp_server.policies.shop]]
+roles = ["partial"]
+[mcp_server.policies.shop.protect.people]
+rows = "region IN :principal.regions AND id < 5"
+masks = { email = { kind = "partial", keep_start = 2, keep_end = 3 }, tenant = { kind = "constant", value = "***" } }
+
+[[mcp_server.policies.shop]]
+roles = ["dates"]
+[mcp_server.policies.shop.protect.people]
+columns = ["id", "born", "seen"]
+masks = { born = { kind = "date", unit = "month" }, seen = { kind = "date", unit = "hour" } }
+
+[[mcp_server.policies.shop]]
+roles = ["quarters"]
+[mcp_server.policies.shop.protect.people]
+masks = { born = { kind = "date", unit = "quarter" }, seen = { kind = "date", unit = "year" } }
+"""
+
+
+@pytest.fixture
+def adapter(database: Database) -> Iterator[Adapter]:
+    database.as_owner(*(sql.format(s=database.schema) for sql in PEOPLE))
+    made = database.adapter()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def policed(adapter: Adapter, database: Database) -> Policed:
+    text = (
+        POLICY
+        if database.schema == "main"
+        else POLICY.replace('"people"', f'"{database.schema}.people"')
+        .replace('"customers"', f'"{database.schema}.customers"')
+        .replace("protect.people", f'protect."{database.schema}.people"')
+    )
+    return Policed(policies_of(text), adapter.inspect())
+
+
+def people(database: Database) -> str:
+    return database.table("people")
+
+
+def test_a_caller_reads_the_rows_of_their_tenant_and_of_no_other_spelling_of_it(
+    adapter: Adapter, policed: Policed, database: Database
+) -> None:
+    statement = policed.check(f"SELECT id FROM {people(database)} ORDER BY id", level=1, tenant="acme")
+    assert rows_of(adapter, statement.sql) == [(1,), (2,), (5,)]
+    assert "tenant" not in statement.shown_sql
+    loud = policed.check(f"SELECT id FROM {people(database)}", level="2", tenant="ACME")
+    assert rows_of(adapter, loud.sql) == [(3,)]
+
+
+def test_an_attribute_with_several_values_gives_the_rows_of_each(
+    adapter: Adapter, policed: Policed, database: Database
+) -> None:
+    both = policed.check(f"SELECT id FROM {people(database)} ORDER BY id", level=1, tenant=("acme", "other"))
+    assert rows_of(adapter, both.sql) == [(1,), (2,), (4,)]
+    none = policed.check(f"SELECT id FROM {people(database)}", level=1, tenant=())
+    assert rows_of(adapter, none.sql) == []
+
+
+def test_without_the_attribute_that_a_filter_asks_for_the_table_is_not_there(
+    policed: Policed, database: Database
+) -> None:
+    with pytest.raises(StatementRefused) as refused:
+        policed.check(f"SELECT id FROM {people(database)}", level=1)
+    assert refused.value.code == "unknown_table"
+
+
+def test_a_denied_column_is_as_unknown_as_one_that_is_not_there(policed: Policed, database: Database) -> None:
+    texts: list[str] = []
+    for column in ("pay", "pax"):
+        with pytest.raises(StatementRefused) as refused:
+            policed.check(f"SELECT {column} FROM {people(database)}", level=1, tenant="acme")
+        assert refused.value.code == "unknown_column"
+        texts.append(f"{refused.value.message} {refused.value.hint}".replace(column, "COLUMN"))
+    assert texts[0] == texts[1]
+    assert "pay" not in texts[1]
+
+
+def test_hashed_values_join_and_group_and_tell_nothing_else(
+    adapter: Adapter, policed: Policed, database: Database
+) -> None:
+    sql = f"SELECT email, count(*) FROM {people(database)} GROUP BY email ORDER BY count(*), email"
+    caller = {"level": 1, "tenant": ("acme", "other")}
+    rows = rows_of(adapter, policed.check(sql, **caller).sql)
+    digest = hashlib.sha256(f"{SALT}ada@example.org".encode()).hexdigest()
+    assert (digest, 2) in rows
+    assert (None, 1) in rows
+    joined = (
+        f"SELECT a.id, b.id FROM {people(database)} a JOIN {people(database)} b ON a.email = b.email AND a.id < b.id"
+    )
+    assert rows_of(adapter, policed.check(joined, **caller).sql) == [(1, 4)]
+    hidden = f"SELECT id FROM {people(database)} WHERE email = 'ada@example.org' OR note IS NOT NULL"
+    assert rows_of(adapter, policed.check(hidden, **caller).sql) == []
+    assert SALT not in policed.check(sql, **caller).shown_sql
+
+
+def test_partial_and_constant_masks_show_what_they_keep(adapter: Adapter, policed: Policed, database: Database) -> None:
+    statement = policed.check(
+        f"SELECT id, email, tenant FROM {people(database)} ORDER BY id", roles=("partial",), regions=("eu", "us")
+    )
+    assert rows_of(adapter, statement.sql) == [
+        (1, "ad***org", "***"),
+        (2, "***", "***"),
+        (3, "cy***org", "***"),
+        (4, "ad***org", "***"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("role", "born", "seen"),
+    [
+        ("dates", ["1985-01-01", "1990-05-01", "1990-05-01", "2001-12-01", None], "2026-03-04 10:00:00"),
+        ("quarters", ["1985-01-01", "1990-04-01", "1990-04-01", "2001-10-01", None], "2026-01-01"),
+    ],
+)
+def test_dates_are_cut_to_the_beginning_of_their_unit(
+    adapter: Adapter, policed: Policed, database: Database, role: str, born: list[str | None], seen: str
+) -> None:
+    sql = f"SELECT born FROM {people(database)} ORDER BY CASE WHEN born IS NULL THEN 1 ELSE 0 END, born"
+    found = [
+        None if value is None else str(value) for (value,) in rows_of(adapter, policed.check(sql, roles=(role,)).sql)
+    ]
+    assert found == born
+    ((moment,),) = rows_of(
+        adapter, policed.check(f"SELECT seen FROM {people(database)} WHERE seen IS NOT NULL", roles=(role,)).sql
+    )
+    assert str(moment).startswith(seen)
+
+
+def test_the_first_rule_that_fits_counts_and_where_none_does_the_source_is_not_there(
+    adapter: Adapter, policed: Policed, database: Database
+) -> None:
+    whole = policed.check(f"SELECT count(*), sum(pay) FROM {people(database)}", roles=("boss",), level=1)
+    assert [tuple(map(int, row)) for row in rows_of(adapter, whole.sql)] == [(5, 100)]  # pyright: ignore
+    with pytest.raises(SourceFailed) as failed:
+        policed.check("SELECT 1", level=3)
+    assert failed.value.code is ErrorCode.SOURCE_NOT_READY
+    assert not policed.policies.sees(caller_with(), "shop")
+
+
+def test_tables_that_no_rule_grants_read_as_unknown(policed: Policed, database: Database) -> None:
+    policed.check(f"SELECT name FROM {database.table('customers')}", level=1, tenant="acme")
+    with pytest.raises(StatementRefused) as refused:
+        policed.check(f"SELECT id FROM {database.table('orders')}", level=1, tenant="acme")
+    assert refused.value.code == "unknown_table"
+    assert "orders" not in refused.value.hint
+
+
+def test_a_rule_lowers_the_limits_and_says_what_it_did(policed: Policed, database: Database) -> None:
+    statement = policed.check(f"SELECT id FROM {people(database)}", level=1, tenant="acme")
+    assert (statement.limits.max_rows, statement.limits.timeout_s) == (2, 5.0)
+    (touch,) = statement.proof
+    assert touch.table == people(database)
+    assert touch.rule.startswith("own tenant (policy.toml:5: ")
+    assert (touch.filtered, touch.masked, touch.denied) == (True, ("email", "note"), ("pay",))
+    assert statement.is_filtered
+
+
+def test_the_hash_of_a_grant_changes_with_the_callers_tenant_and_not_with_the_schema(
+    adapter: Adapter, policed: Policed, database: Database
+) -> None:
+    sql = f"SELECT id FROM {people(database)}"
+    mine = policed.check(sql, level=1, tenant="acme").policy_hash
+    assert mine == policed.check(sql, level=2, tenant="acme").policy_hash
+    assert mine != policed.check(sql, level=1, tenant="other").policy_hash
+    adapter.close()
+    database.as_owner(f"CREATE TABLE {database.table('more')} (id INTEGER)")
+    later = Policed(policed.policies, adapter.inspect())
+    assert later.check(sql, level=1, tenant="acme").policy_hash == mine

@@ -1,0 +1,107 @@
+"""Rules that do not fit their source close it, and say where they stand."""
+
+from __future__ import annotations
+
+import pytest
+from policies import caller_with, policies_of
+
+from executor import Column, ErrorCode, SettingsInvalid, SourceFailed, SourceSchema, Table
+from mcp_server.grants import Policies
+from mcp_server.principal import AttributeValue
+
+SHOP = SourceSchema(
+    "shop",
+    "postgres",
+    "public",
+    (
+        Table("public", "orders", columns=(Column("id", "integer"), Column("email", "text"), Column("day", "date"))),
+        Table("public", "totals", kind="view", columns=(Column("n", "integer"),), reads=(("public", "orders"),)),
+        Table("hr", "payroll", columns=(Column("iban", "text"),)),
+    ),
+)
+
+
+def problems(rule: str) -> list[str]:
+    """The line and the words of each problem of a rule, which begins on line 1."""
+    policies = policies_of(f"[[mcp_server.policies.shop]]\n{rule}")
+    return [f"{p.place.split(':')[1]}: {p.message}" for p in policies.problems(SHOP)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ('tables = ["orders", "hr.*", "totals"]\nviews = ["totals"]', []),
+        ('schemas = ["publik"]', ["1: There is no schema publik. Did you mean public?"]),
+        ('tables = ["ordes"]', ["1: No table is named ordes. Did you mean orders?"]),
+        ('views = ["orders"]', ["1: There is no view orders. Did you mean orders?"]),
+        ("[mcp_server.policies.shop.protect.order]", ["2: There is no table order. Did you mean orders?"]),
+        (
+            '[mcp_server.policies.shop.protect.orders]\ndeny = ["id", "emial"]',
+            ["3: orders has no column emial. Did you mean email?"],
+        ),
+        (
+            '[mcp_server.policies.shop.protect.orders]\nrows = "tenant = 3"',
+            ["3: orders has no column tenant."],
+        ),
+        (
+            "[mcp_server.policies.shop.protect.orders]\n\nrows = \"id = 'seven'\"",
+            ["4: id is number: a number is needed."],
+        ),
+        (
+            '[mcp_server.policies.shop.protect.orders]\nmasks = { email = { kind = "date", unit = "year" } }',
+            ["3: email is text: only a date or a timestamp has a beginning of its month."],
+        ),
+        ('[mcp_server.policies.shop.protect."hr.payroll"]\nmasks = { iban = "hash" }', []),
+    ],
+)
+def test_a_rule_is_held_to_the_schema(rule: str, said: list[str]) -> None:
+    assert problems(rule) == said
+
+
+def test_a_source_whose_rule_does_not_fit_gives_nothing_and_names_the_place_only() -> None:
+    policies = policies_of(
+        '[[mcp_server.policies.shop]]\n[mcp_server.policies.shop.protect.secret_plans]\ndeny = ["x"]'
+    )
+    with pytest.raises(SourceFailed) as failed:
+        policies.grant(caller_with(), SHOP)
+    assert failed.value.code is ErrorCode.SOURCE_NOT_READY
+    assert "policy.toml:2" in failed.value.message
+
+
+def test_a_filter_that_is_not_understood_is_an_error_of_the_configuration() -> None:
+    with pytest.raises(SettingsInvalid) as invalid:
+        policies_of('[[mcp_server.policies.shop]]\n[mcp_server.policies.shop.protect.orders]\nrows = "id = other"')
+    assert invalid.value.message.startswith(
+        "policy.toml:3: [mcp_server.policies.shop.protect.orders] rows: other should"
+    )
+
+
+def version_of(policies: Policies) -> str:
+    return policies.version
+
+
+def test_the_version_of_the_policies_changes_with_what_they_say_and_not_with_names() -> None:
+    one = version_of(policies_of('[[mcp_server.policies.shop]]\nname = "a"\nmax_rows = 5'))
+    assert one == version_of(policies_of('[[mcp_server.policies.shop]]\nname = "b"\nmax_rows = 5'))
+    assert one != version_of(policies_of("[[mcp_server.policies.shop]]\nmax_rows = 6"))
+    assert version_of(policies_of("")) == ""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "has", "fits"),
+    [
+        ("attributes = { a = 7 }", {"a": "7"}, True),
+        ("attributes = { a = [1, 2] }", {"a": (2, 3)}, True),
+        ("attributes = { a = [1, 2] }", {"a": 3}, False),
+        ("attributes = { a = 1, b = 2 }", {"a": 1}, False),
+        ('roles = ["x", "y"]', {"roles": ("y",)}, True),
+        ('roles = ["x"]\nattributes = { a = 1 }', {"roles": ("x",)}, False),
+        ("attributes = { a = true }", {"a": True}, True),
+    ],
+)
+def test_a_rule_is_for_callers_with_its_roles_and_attributes(
+    wanted: str, has: dict[str, AttributeValue], fits: bool
+) -> None:
+    policies = policies_of(f"[[mcp_server.policies.shop]]\n{wanted}")
+    assert policies.sees(caller_with(**has), "shop") is fits  # pyright: ignore[reportArgumentType]
+    assert (policies.hash_of(caller_with(**has), "shop") is not None) is fits  # pyright: ignore[reportArgumentType]
