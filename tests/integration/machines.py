@@ -105,8 +105,8 @@ def settings_for(tmp_path: Path, shop: Path, **more: object) -> ExecutorSettings
 
 
 @asynccontextmanager
-async def running(settings: ExecutorSettings, workers: int = 1) -> AsyncIterator[Machine]:
+async def running(settings: ExecutorSettings, workers: int = 1, *, policy_version: str = "") -> AsyncIterator[Machine]:
     key = signing_key(settings)
     with open_broker(settings) as url, WorkerFleet(settings, url, key, workers) as fleet:
-        async with Executor(settings, url, key) as executor:
+        async with Executor(settings, url, key, policy_version=policy_version) as executor:
             yield Machine(settings, executor, fleet, url)
