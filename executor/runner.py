@@ -150,7 +150,7 @@ class Runner:
         if order.kind is JobKind.INTROSPECT:
             job.check()
             schema = adapter.inspect()
-            self._store.save_schema(order.source, schema.to_json())
+            self._store.save_schema(self._signer, order.source, schema.to_json())
             return {"rows": str(len(schema.tables))}
         if order.kind is JobKind.PROBE:
             return {"findings": json.dumps([asdict(finding) for finding in adapter.probe()])}

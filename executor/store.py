@@ -267,8 +267,16 @@ class ClientStore:
         return int(await self._redis.zcount(f"{self._ns}:workers", seconds + micros / 1e6, "+inf"))
 
     async def schema(self, source: str) -> str | None:
-        """The source's schema as a worker last stored it (JSON)."""
-        return cast("str | None", await self._redis.get(f"{self._ns}:schema:{source}"))
+        """The source's schema as a worker last stored it (JSON); None for one that was written without the key.
+
+        The guard decides by it which tables there are and what a view reads: it must not be anybody's to write.
+        """
+        told = cast("dict[str, str]", await self._redis.hgetall(f"{self._ns}:schema:{source}"))
+        try:
+            payload = self._signer.open(told["payload"], told["signature"])
+        except (StatementFailed, KeyError):
+            return None
+        return payload["schema"] if payload["source"] == source else None
 
 
 class WorkerStore:
@@ -352,9 +360,10 @@ class WorkerStore:
         told: dict[str, str] = json.loads(text)
         return told["source"], told["query_id"]
 
-    def save_schema(self, source: str, text: str) -> None:
-        """Keeps a source's schema for the servers."""
-        self._redis.set(f"{self._ns}:schema:{source}", text)
+    def save_schema(self, signer: Signer, source: str, text: str) -> None:
+        """Keeps a source's schema for the servers, signed."""
+        payload, signature = signer.sign({"source": source, "schema": text})
+        self._redis.hset(f"{self._ns}:schema:{source}", mapping={"payload": payload, "signature": signature})
 
     def is_leader(self, who: str, hold_s: float) -> bool:
         """Whether `who` may reap for the next `hold_s` seconds: one process at a time does."""

@@ -49,7 +49,7 @@ class Policies:
 
     def __init__(self, settings: McpServerSettings, places: Places, *, salt: str = "") -> None:
         self._salt = salt
-        self._default = Grant(others=TableGrant(), cost=settings.cost.gate())
+        self._default = Grant(others=TableGrant(), cost=settings.cost.gate(), version="whole")
         self._rules: dict[str, tuple[Rule, ...]] = {}
         told: list[str] = []
         for source, rules in settings.policies.items():

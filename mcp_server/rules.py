@@ -43,6 +43,10 @@ class Protection:
         return found
 
 
+_NOT_READ = {"name", "max_rows", "max_bytes", "timeout_s", "cost"}
+"""What of a rule changes nothing of what a statement reads."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule: whom it is for, and what it gives."""
@@ -65,7 +69,7 @@ class Rule:
     def version(self, principal: Principal, salt: str) -> str:
         """Names what the rule gives this caller: the rule's text, the attributes its filters ask for, the salt."""
         asked = sorted({name for p in self.protections for name in filter_attributes(p.rows)})
-        told = [self.settings.model_dump(mode="json", exclude={"name"}), [principal.attribute(n) for n in asked], salt]
+        told = [self.settings.model_dump(mode="json", exclude=_NOT_READ), [principal.attribute(n) for n in asked], salt]
         return json.dumps(told, sort_keys=True, default=str)
 
 

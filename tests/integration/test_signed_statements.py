@@ -177,3 +177,16 @@ async def test_the_key_of_a_single_machine_is_made_by_itself_and_readable_by_its
         assert (await machine.run("SELECT 1 AS one")).preview == [[1]]
     assert (settings.home / "signing.key").stat().st_mode & 0o777 == 0o600
     assert settings.home.stat().st_mode & 0o077 == 0
+
+
+async def test_a_schema_that_was_written_without_the_key_is_not_believed(settings):
+    async with running(settings) as machine:
+        true = await machine.executor.source_schema("shop", wait_s=20)
+        with redis.Redis.from_url(machine.broker_url, decode_responses=True) as forger:
+            key = f"{settings.namespace}:schema:shop"
+            signed = forger.hgetall(key)
+            forged = signed["payload"].replace("customer", "anything")
+            assert forged != signed["payload"]
+            forger.hset(key, "payload", forged)
+    async with running(settings) as machine:
+        assert (await machine.executor.source_schema("shop", wait_s=20)).hash() == true.hash()
