@@ -141,8 +141,9 @@ class ForeignKey:
 class Table:
     """One table or view of a source, names as the database spells them.
 
-    `schema` is ``main`` where the database has no schemas (SQLite). `partition_of` names the partitioned parent
-    ``(schema, table)``; `reads` names what a view reads, as ``(schema, table)`` pairs.
+    `schema` is ``main`` where the database has no schemas (SQLite). `inherits` names, as ``(schema, table)`` pairs, the
+    tables that this one is a partition of or inherits from: its rows are theirs too. `reads` names what a view reads,
+    likewise.
     """
 
     schema: str
@@ -153,7 +154,7 @@ class Table:
     foreign_keys: tuple[ForeignKey, ...] = ()
     row_estimate: int | None = None
     comment: str = ""
-    partition_of: tuple[str, str] | None = None
+    inherits: tuple[tuple[str, str], ...] = ()
     reads: tuple[tuple[str, str], ...] = ()
 
 
@@ -202,7 +203,7 @@ class SourceSchema:
                 ),
                 row_estimate=t["row_estimate"],
                 comment=t["comment"],
-                partition_of=tuple(t["partition_of"]) if t["partition_of"] else None,
+                inherits=tuple((s, n) for s, n in t["inherits"]),
                 reads=tuple((s, n) for s, n in t["reads"]),
             )
             for t in raw["tables"]

@@ -14,12 +14,9 @@ from executor.sources import Column, ForeignKey, SourceSchema, Table
 
 _RELATIONS = """
     SELECT c.oid, n.nspname, c.relname, c.relkind IN ('v', 'm') AS is_view, c.reltuples,
-           coalesce(obj_description(c.oid, 'pg_class'), ''), pn.nspname, p.relname
+           coalesce(obj_description(c.oid, 'pg_class'), '')
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
-    LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND c.relispartition
-    LEFT JOIN pg_class p ON p.oid = i.inhparent
-    LEFT JOIN pg_namespace pn ON pn.oid = p.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
       AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%%'
       AND n.nspname NOT LIKE 'pg\\_temp\\_%%'
@@ -46,6 +43,12 @@ _KEYS = """
     LEFT JOIN pg_namespace fn ON fn.oid = f.relnamespace
     WHERE k.conrelid = ANY (%(oids)s) AND k.contype IN ('p', 'f')
     ORDER BY k.conrelid, k.conname
+"""
+_INHERITS = """
+    SELECT i.inhrelid, n.nspname, p.relname
+    FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace n ON n.oid = p.relnamespace
+    WHERE i.inhrelid = ANY (%(oids)s)
+    ORDER BY i.inhrelid, i.inhseqno
 """
 _READS = """
     SELECT DISTINCT r.ev_class, n.nspname, c.relname
@@ -84,8 +87,11 @@ def read_schema(source: str, connection: psycopg.Connection, schemas: tuple[str,
     reads: dict[int, list[tuple[str, str]]] = {}
     for oid, schema, name in connection.execute(_READS, oids):
         reads.setdefault(oid, []).append((schema, name))
+    inherits: dict[int, list[tuple[str, str]]] = {}
+    for oid, schema, name in connection.execute(_INHERITS, oids):
+        inherits.setdefault(oid, []).append((schema, name))
     tables: list[Table] = []
-    for oid, schema, name, is_view, estimate, comment, parent_schema, parent in found:
+    for oid, schema, name, is_view, estimate, comment in found:
         kind: Literal["table", "view"] = "view" if is_view else "table"
         tables.append(
             Table(
@@ -97,7 +103,7 @@ def read_schema(source: str, connection: psycopg.Connection, schemas: tuple[str,
                 foreign_keys=tuple(foreign.get(oid, ())),
                 row_estimate=int(estimate) if estimate >= 0 and (estimate > 0 or not is_view) else None,
                 comment=comment,
-                partition_of=(parent_schema, parent) if parent is not None else None,
+                inherits=tuple(inherits.get(oid, ())),
                 reads=tuple(reads.get(oid, ())),
             )
         )

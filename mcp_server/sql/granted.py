@@ -1,7 +1,8 @@
 """Which tables of a source exist for a principal, and what of them. Knows the policy's nouns and no SQL text.
 
-A partition has its parent's rule as well as its own. A view that reaches a table with a rule does not exist unless
-the grant names it.
+A partition, and a table that inherits, has its parents' rules as well as its own; a parent does not exist where one of
+its children hides more than it does, for it would show the child's rows. A view that reaches a table with a rule does
+not exist unless the grant names it.
 """
 
 from __future__ import annotations
@@ -85,6 +86,8 @@ class Granted:
                 below = self._rules_of(reached)
                 if below is None or any(rule.protects for rule in below):
                     return None
+        if any(self._hides_more(child, rules[0]) for child in self._children(table)):
+            return None
         if not any(rule.protects for rule in rules):
             return GrantedTable(table, table.columns, {}, (), plain=True)
         columns = tuple(c for c in table.columns if all(r.gives(c.name) for r in rules))
@@ -99,22 +102,39 @@ class Granted:
         return [granted for table in self._schema.tables if (granted := self._grant_of(table)) is not None]
 
     def _rules_of(self, table: Table) -> list[TableGrant] | None:
-        """The table's own rule and those of the tables it is a partition of; None when it is not granted."""
-        own = self._rule(table.schema, table.name)
-        if own is None:
-            return None
-        rules = [own]
-        seen = {(table.schema, table.name)}
-        parent = table.partition_of
-        while parent is not None and parent not in seen:
-            seen.add(parent)
-            rule = self._rule(*parent)
+        """The table's own rule and those of all it inherits from; None when one of them is not granted."""
+        rules: list[TableGrant] = []
+        seen: set[tuple[str, str]] = set()
+        waiting = [(table.schema, table.name)]
+        while waiting:
+            key = waiting.pop()
+            if key in seen:
+                continue
+            seen.add(key)
+            rule = self._rule(*key)
             if rule is None:
                 return None
             rules.append(rule)
-            above = self._named(*parent)
-            parent = above.partition_of if above is not None else None
+            named = table if key == (table.schema, table.name) else self._named(*key)
+            waiting.extend(named.inherits if named is not None else ())
         return rules
+
+    def _children(self, table: Table) -> Iterable[Table]:
+        """Every table whose rows are this one's too, at any depth."""
+        waiting, seen = [(table.schema, table.name)], set[tuple[str, str]]()
+        while waiting:
+            parent = waiting.pop()
+            if parent in seen:
+                continue
+            seen.add(parent)
+            for child in self._schema.tables:
+                if parent in child.inherits:
+                    yield child
+                    waiting.append((child.schema, child.name))
+
+    def _hides_more(self, child: Table, of_parent: TableGrant) -> bool:
+        rule = self._rule(child.schema, child.name)
+        return rule is not None and rule.protects and rule != of_parent
 
     def _reached(self, view: Table) -> Iterable[Table]:
         """Every table below `view`, through other views."""

@@ -244,7 +244,7 @@ def test_inspect_knows_partitions_comments_functions_and_materialised_views(
     )
     found = adapter.inspect()
     tables = {t.name: t for t in found.tables}
-    assert tables["visits_2020"].partition_of == (s, "visits")
+    assert tables["visits_2020"].inherits == ((s, "visits"),)
     assert tables["visits"].comment == "who came"
     assert [(c.type, c.comment) for c in tables["visits"].columns] == [("date", ""), ("numeric(10,2)", "how many")]
     assert (tables["busy"].kind, tables["busy"].reads) == ("view", ((s, "visits"),))

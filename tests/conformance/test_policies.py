@@ -209,3 +209,52 @@ def test_the_hash_of_a_grant_changes_with_the_callers_tenant_and_not_with_the_sc
     database.as_owner(f"CREATE TABLE {database.table('more')} (id INTEGER)")
     later = Policed(policed.policies, adapter.inspect())
     assert later.check(sql, level=1, tenant="acme").policy_hash == mine
+
+
+def test_a_view_that_reaches_a_protected_table_is_read_only_where_the_rule_names_it(
+    adapter: Adapter, database: Database
+) -> None:
+    adapter.close()
+    view, above = database.table("everybody"), database.table("above")
+    database.as_owner(
+        f"CREATE VIEW {view} AS SELECT id, pay FROM {people(database)}",
+        f"CREATE VIEW {above} AS SELECT id FROM {view}",
+    )
+    protected = f'[mcp_server.policies.shop.protect."{people(database)}"]\nrows = "id = 1"'
+    schema = adapter.inspect()
+    closed = Policed(policies_of(f"[[mcp_server.policies.shop]]\n{protected}"), schema)
+    for name in (view, above):
+        with pytest.raises(StatementRefused) as refused:
+            closed.check(f"SELECT id FROM {name}")
+        assert refused.value.code == "unknown_table"
+    named = Policed(policies_of(f'[[mcp_server.policies.shop]]\nviews = ["{view}"]\n{protected}'), schema)
+    assert rows_of(adapter, named.check(f"SELECT count(*) FROM {view}").sql) == [(5,)]
+    with pytest.raises(StatementRefused):
+        named.check(f"SELECT id FROM {above}")
+
+
+@pytest.mark.parametrize("partitioned", [True, False])
+def test_a_partition_and_a_table_that_inherits_have_their_parents_rule(
+    postgres_database: Database, partitioned: bool
+) -> None:
+    s = postgres_database.schema
+    postgres_database.as_owner(
+        f"CREATE TABLE {s}.log (id int, tenant text, secret text)"
+        + (" PARTITION BY RANGE (id)" if partitioned else ""),
+        f"CREATE TABLE {s}.log_1 PARTITION OF {s}.log FOR VALUES FROM (1) TO (100) PARTITION BY RANGE (id)"
+        if partitioned
+        else f"CREATE TABLE {s}.log_1 () INHERITS ({s}.log)",
+        f"CREATE TABLE {s}.log_1_1 PARTITION OF {s}.log_1 FOR VALUES FROM (1) TO (50)"
+        if partitioned
+        else f"CREATE TABLE {s}.log_1_1 (more int) INHERITS ({s}.customers, {s}.log_1)",
+        f"INSERT INTO {s}.log_1_1 (id, tenant, secret{'' if partitioned else ', name'}) VALUES "
+        + ("(1, 'a', 'x'), (2, 'b', 'y')" if partitioned else "(1, 'a', 'x', 'n'), (2, 'b', 'y', 'n')"),
+    )
+    adapter = postgres_database.adapter()
+    rule = f'[[mcp_server.policies.shop]]\n[mcp_server.policies.shop.protect."{s}.log"]\n'
+    policed = Policed(policies_of(f'{rule}rows = "tenant = \'a\'"\ndeny = ["secret"]'), adapter.inspect())
+    for table in ("log", "log_1", "log_1_1"):
+        assert rows_of(adapter, policed.check(f"SELECT id FROM {s}.{table}").sql) == [(1,)]
+        with pytest.raises(StatementRefused):
+            policed.check(f"SELECT secret FROM {s}.{table}")
+    adapter.close()

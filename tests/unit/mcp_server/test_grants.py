@@ -8,6 +8,7 @@ from policies import caller_with, policies_of
 from executor import Column, ErrorCode, SettingsInvalid, SourceFailed, SourceSchema, Table
 from mcp_server.grants import Policies
 from mcp_server.principal import AttributeValue
+from mcp_server.sql import granted_tables
 
 SHOP = SourceSchema(
     "shop",
@@ -105,3 +106,27 @@ def test_a_rule_is_for_callers_with_its_roles_and_attributes(
     policies = policies_of(f"[[mcp_server.policies.shop]]\n{wanted}")
     assert policies.sees(caller_with(**has), "shop") is fits  # pyright: ignore[reportArgumentType]
     assert (policies.hash_of(caller_with(**has), "shop") is not None) is fits  # pyright: ignore[reportArgumentType]
+
+
+def test_a_parent_of_a_table_that_hides_more_is_not_there_for_it_would_show_the_rows() -> None:
+    columns = (Column("id", "integer"),)
+    schema = SourceSchema(
+        "shop",
+        "postgres",
+        "public",
+        (
+            Table("public", "log", columns=columns),
+            Table("public", "log_1", columns=columns, inherits=(("public", "log"),)),
+            Table("public", "log_2", columns=columns, inherits=(("public", "log_1"),)),
+            Table("public", "other", columns=columns),
+        ),
+    )
+
+    def seen(*protects: str) -> list[str]:
+        rules = "".join(f'[mcp_server.policies.shop.protect.{name}]\nrows = "id = 1"\n' for name in protects)
+        grant = policies_of(f"[[mcp_server.policies.shop]]\n{rules}").grant(caller_with(), schema)
+        return [table.table.name for table in granted_tables(schema, grant)]
+
+    assert seen("log_2") == ["log_2", "other"]
+    assert seen("log") == ["log", "log_1", "log_2", "other"]
+    assert seen("log", "log_2") == ["log", "log_1", "log_2", "other"]

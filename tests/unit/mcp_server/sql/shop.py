@@ -33,7 +33,7 @@ def shop(dialect: str = "postgres") -> SourceSchema:
                 columns=columns("id int, tenant_id int, name text, email text, ssn text, segment text"),
             ),
             Table(main, "orders", columns=columns(order)),
-            Table(main, "orders_2024", columns=columns(order), partition_of=(main, "orders")),
+            Table(main, "orders_2024", columns=columns(order), inherits=((main, "orders"),)),
             Table(main, "products", columns=columns("id int, name text, price numeric")),
             Table(main, "events", columns=columns("id int, payload jsonb")),
             Table(
