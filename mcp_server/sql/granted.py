@@ -7,7 +7,7 @@ not exist unless the grant names it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -86,7 +86,7 @@ class Granted:
                 below = self._rules_of(reached)
                 if below is None or any(rule.protects for rule in below):
                     return None
-        if any(self._hides_more(child, rules[0]) for child in self._children(table)):
+        if any(self._hides_more(child, rules) for child in self._children(table)):
             return None
         if not any(rule.protects for rule in rules):
             return GrantedTable(table, table.columns, {}, (), plain=True)
@@ -132,9 +132,9 @@ class Granted:
                     yield child
                     waiting.append((child.schema, child.name))
 
-    def _hides_more(self, child: Table, of_parent: TableGrant) -> bool:
+    def _hides_more(self, child: Table, of_parent: Sequence[TableGrant]) -> bool:
         rule = self._rule(child.schema, child.name)
-        return rule is not None and rule.protects and rule != of_parent
+        return rule is not None and rule.protects and rule not in of_parent
 
     def _reached(self, view: Table) -> Iterable[Table]:
         """Every table below `view`, through other views."""
