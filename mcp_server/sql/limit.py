@@ -65,6 +65,9 @@ def _lower(node: exp.Expr, key: str, cap: int, dialect: str) -> None:
             node.set(key, exp.Literal.number(cap))
     elif isinstance(given, exp.Parameter | exp.Placeholder) and dialect in {"postgres", "duckdb"}:
         node.set(key, exp.Anonymous(this="least", expressions=[given, exp.Literal.number(cap)]))
+    elif given is not None and dialect == "duckdb" and not isinstance(given, exp.Literal):
+        # Any expression without columns may stand here, a sub-query too.
+        node.set(key, exp.Anonymous(this="least", expressions=[given, exp.Literal.number(cap)]))
     elif isinstance(given, exp.Neg):
         # SQLite: a negative limit is none.
         node.set(key, exp.Literal.number(cap))

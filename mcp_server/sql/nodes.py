@@ -68,7 +68,7 @@ _CLAUSES: dict[type[exp.Expr], frozenset[str]] = {
     exp.Star: _words("except_ replace rename except replace_ ilike"),
     exp.Limit: _words("this expression expressions offset limit_options"),
     exp.Fetch: _words("direction count limit_options"),
-    exp.LimitOptions: _words("rows with_ties"),
+    exp.LimitOptions: _words("rows with_ties percent"),
     exp.Pivot: _words(
         "this alias expressions fields unpivot using group columns include_nulls default_on_null into_none "
         "identify_pivot_strings prefixed_pivot_columns pivot_column_naming value_columns_alias"

@@ -8,6 +8,7 @@ from sqlglot import ErrorLevel, Token, exp
 from sqlglot.errors import ParseError
 from sqlglot.tokenizer_core import TokenType
 
+from mcp_server.sql.arrows import arrows_told_apart, spread_columns
 from mcp_server.sql.checked import Checked
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.statement import not_read_only, refuse_verb
@@ -62,9 +63,12 @@ def parse_tokens(checked: Checked, tokens: list[Token], sql: str) -> exp.Expr:
     name that will be sent.
     """
     marked = _MARKED.get(checked.rules.name, frozenset())
+    if checked.rules.name == "duckdb":
+        tokens = arrows_told_apart(tokens)
     previous: Token | None = None
-    for token in tokens:
-        if token.token_type is TokenType.R_PAREN:
+    spread = spread_columns(tokens) if checked.rules.name == "duckdb" else frozenset()
+    for place, token in enumerate(tokens):
+        if token.token_type is TokenType.R_PAREN and place not in spread:
             token.comments.append("sqlglot.anonymous")
         elif token.token_type is TokenType.L_PAREN and previous is not None and previous.text.lower() in marked:
             previous.text = f"{_MARK}{previous.text}"

@@ -54,6 +54,8 @@ _SQLITE_CASTS = {
 
 
 def _duckdb(tree: exp.Expr) -> None:
+    _bare_names_before_arrows(tree)
+    _ordered_sets(tree)
     # In ``f(DISTINCT a, b)`` the generator would make a row of a and b; the second is an argument of its own.
     for distinct in list(tree.find_all(exp.Distinct)):
         order = distinct.parent if isinstance(distinct.parent, exp.Order) else None
@@ -82,6 +84,32 @@ def _duckdb(tree: exp.Expr) -> None:
             names = [key for key in (_SECOND.get(name), "default") if key]
             if len(rest) <= len(names):
                 nulls.set("this", known(this=first, **dict(zip(names, rest, strict=False))))
+
+
+def _bare_names_before_arrows(tree: exp.Expr) -> None:
+    # ``((name)) -> ('key')``: the parentheses are ours, see `mcp_server.sql.arrows`.
+    for extract in tree.find_all(exp.JSONExtract, exp.JSONExtractScalar):
+        outer, key = extract.this, extract.expression
+        if isinstance(key, exp.Paren) and isinstance(key.this, exp.Literal | exp.ByteString):
+            extract.set("expression", key.this)
+        if isinstance(outer, exp.Paren) and isinstance(outer.this, exp.Paren) and isinstance(outer.this.this, exp.Column):
+            extract.set("this", outer.this.this)
+
+
+_ORDERED_SETS = {"percentile_cont": "quantile_cont", "percentile_disc": "quantile_disc", "mode": "mode"}
+
+
+def _ordered_sets(tree: exp.Expr) -> None:
+    # DuckDB's own parser turns ``percentile_cont(f) WITHIN GROUP (ORDER BY x)`` into ``quantile_cont(x, f ORDER BY x)``;
+    # sqlglot's generator moves only the ORDER BY.
+    for within in list(tree.find_all(exp.WithinGroup)):
+        call, order = within.this, within.expression
+        name = _ORDERED_SETS.get(str(call.this).lower()) if isinstance(call, exp.Anonymous) else None
+        if name is None or not isinstance(order, exp.Order) or len(order.expressions) != 1:
+            continue
+        arguments = [order.expressions[0].this.copy(), *call.expressions]
+        arguments[-1] = exp.Order(this=arguments[-1], expressions=order.expressions)
+        within.replace(exp.Anonymous(this=name, expressions=arguments))
 
 
 def _mysql(tree: exp.Expr) -> None:

@@ -359,7 +359,7 @@ class Resolver:
         elif isinstance(node, exp.Lambda):
             names = node.expressions
         elif isinstance(node, exp.Comprehension):
-            names = list(node.args["expression"].find_all(exp.Identifier))
+            names = [*node.args["expression"].find_all(exp.Identifier), *_given(node.args.get("position"))]
         scope.aliases.update(self._fold(name) for name in names if isinstance(name, exp.Identifier))
 
     # Output columns
@@ -399,6 +399,10 @@ class Resolver:
             return self._fold(item.this), item.this.name
         derived = self._derived_name(item)
         return None if derived is None else (derived, derived)
+
+
+def _given(node: exp.Expr | None) -> list[exp.Expr]:
+    return [] if node is None else [node]
 
 
 def _see_column(node: exp.Dot) -> None:
