@@ -44,7 +44,8 @@ def allow_calls(checked: Checked, tree: exp.Expr) -> None:
         key = name.lower()
         table = isinstance(node.parent, exp.Table | exp.Lateral)
         allowed = functions.table if table else functions.scalar
-        if key not in allowed or key in own or (quoted and key != name):
+        known = key in allowed if table else functions.allows(key)
+        if not known or key in own or (quoted and key != name):
             raise _refuse(checked, node, key, allowed, own=key in own)
         refuse_large(node, key)
         if quoted:
@@ -67,4 +68,3 @@ def _refuse(checked: Checked, node: exp.Expr, name: str, allowed: frozenset[str]
         hint=hint,
         position=position_of(node),
     )
-

@@ -8,6 +8,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from mcp_server.sql.checked import Checked, position_of
+from mcp_server.sql.limit_by import keep_limit, kept_limit
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 
 
@@ -35,6 +36,8 @@ def limit(checked: Checked) -> None:
         return
     if node.expressions:
         # ClickHouse's LIMIT n BY is another thing, and leaves no place for the limit itself in the tree.
+        rows, offset = kept_limit(root) or (cap, 0)
+        keep_limit(root, (min(rows, cap), offset))
         return
     if node.args.get("limit_options"):
         raise _refused(node)

@@ -10,6 +10,7 @@ from sqlglot.tokenizer_core import TokenType
 
 from mcp_server.sql.arrows import arrows_told_apart, spread_columns
 from mcp_server.sql.checked import Checked
+from mcp_server.sql.limit_by import keep_limit, split_limit
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.statement import not_read_only, refuse_verb
 
@@ -41,7 +42,12 @@ def parse(checked: Checked) -> None:
     refuse_verb(first)
     if checked.rules.name == "sqlite":
         checked.tokens = _number_placeholders(checked.tokens)
+    limit = None
+    if checked.rules.name == "clickhouse":
+        checked.tokens, limit = split_limit(checked.tokens)
     tree = parse_tokens(checked, checked.tokens, checked.sql)
+    if limit is not None:
+        keep_limit(tree, limit)
     if not isinstance(tree, exp.Query | exp.Values):
         if isinstance(tree, _WRITING):
             raise not_read_only(first)

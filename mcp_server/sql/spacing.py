@@ -67,6 +67,7 @@ def _look_at_gap(sql: str, start: int, end: int, *, dialect: str) -> None:
         if (
             sql.startswith("--", at)
             or (sql[at] == "#" and dialect in {"mysql", "bigquery"})
+            or (sql.startswith(("# ", "#!"), at) and dialect == "clickhouse")
             or (sql.startswith("//", at) and dialect == "snowflake")
         ):
             at = _after_line(sql, at, end)
