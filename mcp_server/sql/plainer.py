@@ -165,8 +165,8 @@ _TAKES_UNIT = frozenset(
     {
         "date_add", "date_diff", "date_part", "date_sub", "date_trunc", "dateadd", "datediff", "datediff_big",
         "datename", "datepart", "datesub", "datetime_diff", "datetime_trunc", "datetrunc", "last_day", "time_diff",
-        "time_trunc", "timeadd", "timediff", "timestamp_add", "timestamp_diff", "timestamp_sub", "timestamp_trunc", "timestampadd",
-        "timestampdiff", "timestampsub",
+        "time_trunc", "timeadd", "timediff", "timestamp_add", "timestamp_diff", "timestamp_sub", "timestamp_trunc",
+        "timestampadd", "timestampdiff", "timestampsub",
     }
 )  # fmt: skip
 _UNIT_WORDS = frozenset(
