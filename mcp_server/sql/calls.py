@@ -8,16 +8,7 @@ from sqlglot import exp
 
 from mcp_server.sql.checked import Checked, position_of
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
-
-MAX_REPEAT = 10_000_000
-"""The largest number written out in a call that makes a string or a series as long as its argument says."""
-
-_MAKES_LONG = frozenset(
-    {
-        "generate_series", "leftpad", "lpad", "numbers", "randomblob", "range", "repeat", "replicate", "rightpad",
-        "rpad", "sequence", "space", "zeroblob",
-    }
-)  # fmt: skip
+from mcp_server.sql.sizes import refuse_large
 
 _INSTEAD: dict[str, str] = {
     "sleep": "Nothing can wait here; leave it out.",
@@ -53,10 +44,10 @@ def allow_calls(checked: Checked, tree: exp.Expr) -> None:
         key = name.lower()
         table = isinstance(node.parent, exp.Table | exp.Lateral)
         allowed = functions.table if table else functions.scalar
-        if key not in allowed or key in own or (quoted and key != name):
+        known = key in allowed if table else functions.allows(key)
+        if not known or key in own or (quoted and key != name):
             raise _refuse(checked, node, key, allowed, own=key in own)
-        if key in _MAKES_LONG:
-            _refuse_long(node, key)
+        refuse_large(node, key)
         if quoted:
             node.set("this", name)
     for node in tree.find_all(exp.Func):
@@ -77,19 +68,3 @@ def _refuse(checked: Checked, node: exp.Expr, name: str, allowed: frozenset[str]
         hint=hint,
         position=position_of(node),
     )
-
-
-def _refuse_long(node: exp.Expr, name: str) -> None:
-    for argument in node.expressions:
-        if isinstance(argument, exp.Literal) and not argument.is_string:
-            try:
-                number = float(argument.name)
-            except ValueError:
-                continue
-            if number > MAX_REPEAT:
-                raise StatementRefused(
-                    RefusalCode.TOO_COMPLEX,
-                    f"{name} with {argument.name} would fill the memory; {MAX_REPEAT:,} is the most.",
-                    hint="Use a smaller number.",
-                    position=position_of(node),
-                )

@@ -7,6 +7,7 @@ from sqlglot.errors import UnsupportedError
 
 from mcp_server.sql.calls import allow_calls
 from mcp_server.sql.checked import Checked
+from mcp_server.sql.limit_by import limit_text
 from mcp_server.sql.nodes import allow_nodes
 from mcp_server.sql.parse import parse_tokens
 from mcp_server.sql.plainer import make_plainer
@@ -30,8 +31,10 @@ def emit(checked: Checked) -> None:
     _hold_tables(checked, again)
     if again != checked.tree and checked.generate(again, copy=False) != text:
         raise _differs()
-    checked.text = f"{checked.explain} {text}" if checked.explain else text
-    checked.shown = f"{checked.explain} {checked.shown or text}" if checked.explain else checked.shown or text
+    end = limit_text(checked.tree)
+    before = f"{checked.explain} " if checked.explain else ""
+    checked.shown = f"{before}{checked.shown or text}{end}"
+    checked.text = f"{before}{text}{end}"
 
 
 def _hold_tables(checked: Checked, tree: exp.Expr) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from mcp_server.sql.checked import Checked, position_of
+from mcp_server.sql.limit_by import keep_limit, kept_limit
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 
 
@@ -35,6 +36,8 @@ def limit(checked: Checked) -> None:
         return
     if node.expressions:
         # ClickHouse's LIMIT n BY is another thing, and leaves no place for the limit itself in the tree.
+        rows, offset = kept_limit(root) or (cap, 0)
+        keep_limit(root, (min(rows, cap), offset))
         return
     if node.args.get("limit_options"):
         raise _refused(node)
@@ -64,6 +67,9 @@ def _lower(node: exp.Expr, key: str, cap: int, dialect: str) -> None:
         if int(given.name) > cap:
             node.set(key, exp.Literal.number(cap))
     elif isinstance(given, exp.Parameter | exp.Placeholder) and dialect in {"postgres", "duckdb"}:
+        node.set(key, exp.Anonymous(this="least", expressions=[given, exp.Literal.number(cap)]))
+    elif given is not None and dialect == "duckdb" and not isinstance(given, exp.Literal):
+        # Any expression without columns may stand here, a sub-query too.
         node.set(key, exp.Anonymous(this="least", expressions=[given, exp.Literal.number(cap)]))
     elif isinstance(given, exp.Neg):
         # SQLite: a negative limit is none.

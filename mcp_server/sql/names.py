@@ -59,7 +59,20 @@ def names(checked: Checked) -> None:
             if isinstance(granted, GrantedTable) and isinstance(source.node, exp.Table):
                 _write_table(source.node, granted)
                 checked.tables[granted.key] = granted
+    _refuse_capture(checked, resolver)
     _rename_ctes(resolver)
+
+
+def _refuse_capture(checked: Checked, resolver: Resolver) -> None:
+    """ClickHouse before 24.3 puts ``WITH 1 AS tenant_id`` in place of that column in sub-queries, ours among them."""
+    for granted in checked.tables.values():
+        taken = set() if granted.plain else {column.name for column in granted.table.columns} & resolver.values
+        if taken:
+            raise StatementRefused(
+                RefusalCode.CONSTRUCT_NOT_ALLOWED,
+                f"The value {min(taken)} of WITH has the name of a column.",
+                hint="Give it another name.",
+            )
 
 
 def _fold_identifiers(checked: Checked) -> None:

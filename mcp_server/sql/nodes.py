@@ -6,6 +6,7 @@ their root. What sqlglot learns to parse tomorrow is refused until somebody adds
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from sqlglot import exp
@@ -18,10 +19,10 @@ MAX_NODES = 8_000
 _NODES = """
 Select Union Intersect Except SetOperation Subquery Values With CTE RecursiveWithSearch From Join Lateral Unnest Table
 TableAlias Where Group Having Qualify Order Ordered Limit Offset Fetch Distinct WindowSpec Window Filter WithinGroup
-IgnoreNulls RespectNulls HavingMax Rollup Cube GroupingSets TableSample Pivot Tuple Final PreWhere WithFill
+IgnoreNulls RespectNulls HavingMax Rollup Cube GroupingSets TableSample Pivot PivotAlias Tuple Final PreWhere WithFill
 LimitOptions Star Column Identifier Dot Alias Aliases Paren Literal Boolean Null Interval IntervalSpan Var
-Cast TryCast Case If In Between Is Like ILike Glob SimilarTo RegexpLike RegexpILike Match MatchAgainst Escape
-And Or Xor Not Neg Add Sub Mul Div IntDiv Mod Pow DPipe SafeDPipe EQ NEQ GT GTE LT LTE NullSafeEQ NullSafeNEQ
+Cast TryCast CastToStrType Case If In Between Is Like ILike Glob SimilarTo RegexpLike RegexpILike Match MatchAgainst
+Escape And Or Xor Not Neg Add Sub Mul Div IntDiv Mod Pow DPipe SafeDPipe EQ NEQ GT GTE LT LTE NullSafeEQ NullSafeNEQ
 Any All Exists BitwiseAnd BitwiseOr BitwiseXor BitwiseNot BitwiseLeftShift BitwiseRightShift Collate AtTimeZone
 AtIndex Bracket Slice Array List Map ToMap VarMap Struct PropertyEQ Kwarg Lambda Comprehension Placeholder Parameter
 PositionalColumn
@@ -68,7 +69,7 @@ _CLAUSES: dict[type[exp.Expr], frozenset[str]] = {
     exp.Star: _words("except_ replace rename except replace_ ilike"),
     exp.Limit: _words("this expression expressions offset limit_options"),
     exp.Fetch: _words("direction count limit_options"),
-    exp.LimitOptions: _words("rows with_ties"),
+    exp.LimitOptions: _words("rows with_ties percent"),
     exp.Pivot: _words(
         "this alias expressions fields unpivot using group columns include_nulls default_on_null into_none "
         "identify_pivot_strings prefixed_pivot_columns pivot_column_naming value_columns_alias"
@@ -243,6 +244,21 @@ def _check_assignment(node: exp.Expr, dialect: str) -> None:
         raise _construct("Nothing can be assigned in a query.", node, "Leave := out.")
 
 
+def _check_braces(node: exp.Expr, dialect: str) -> None:
+    # Only sqlglot reads ``{'a': 1}`` in ClickHouse, and leaves out of it what is no pair.
+    if dialect == "clickhouse":
+        raise _construct("Braces cannot be written here.", node, "Write map('key', value).")
+
+
+def _check_named_type(node: exp.Expr, dialect: str) -> None:
+    # ClickHouse's ``CAST(x, 'Type')``.
+    to = node.args.get("to")
+    if dialect != "clickhouse" or not (isinstance(to, exp.Literal) and _TYPE_TEXT.fullmatch(to.name)):
+        raise _construct("A cast needs the name of a type.", node, "Write CAST(x AS String).")
+
+
+_TYPE_TEXT = re.compile(r"[A-Za-z0-9_(), '=/.+-]{1,400}")
+
 _CHECKS: dict[type[exp.Expr], Callable[[exp.Expr, str], None]] = {
     exp.In: _check_in,
     exp.DataType: _check_type,
@@ -254,4 +270,6 @@ _CHECKS: dict[type[exp.Expr], Callable[[exp.Expr, str], None]] = {
     exp.Dot: _check_dot,
     exp.Final: _check_final,
     exp.PropertyEQ: _check_assignment,
+    exp.VarMap: _check_braces,
+    exp.CastToStrType: _check_named_type,
 }

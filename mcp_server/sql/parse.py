@@ -8,7 +8,9 @@ from sqlglot import ErrorLevel, Token, exp
 from sqlglot.errors import ParseError
 from sqlglot.tokenizer_core import TokenType
 
+from mcp_server.sql.arrows import arrows_told_apart, spread_columns
 from mcp_server.sql.checked import Checked
+from mcp_server.sql.limit_by import keep_limit, split_limit
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.statement import not_read_only, refuse_verb
 
@@ -40,7 +42,12 @@ def parse(checked: Checked) -> None:
     refuse_verb(first)
     if checked.rules.name == "sqlite":
         checked.tokens = _number_placeholders(checked.tokens)
+    limit = None
+    if checked.rules.name == "clickhouse":
+        checked.tokens, limit = split_limit(checked.tokens)
     tree = parse_tokens(checked, checked.tokens, checked.sql)
+    if limit is not None:
+        keep_limit(tree, limit)
     if not isinstance(tree, exp.Query | exp.Values):
         if isinstance(tree, _WRITING):
             raise not_read_only(first)
@@ -62,9 +69,12 @@ def parse_tokens(checked: Checked, tokens: list[Token], sql: str) -> exp.Expr:
     name that will be sent.
     """
     marked = _MARKED.get(checked.rules.name, frozenset())
+    if checked.rules.name == "duckdb":
+        tokens = arrows_told_apart(tokens)
     previous: Token | None = None
-    for token in tokens:
-        if token.token_type is TokenType.R_PAREN:
+    spread = spread_columns(tokens) if checked.rules.name == "duckdb" else frozenset()
+    for place, token in enumerate(tokens):
+        if token.token_type is TokenType.R_PAREN and place not in spread:
             token.comments.append("sqlglot.anonymous")
         elif token.token_type is TokenType.L_PAREN and previous is not None and previous.text.lower() in marked:
             previous.text = f"{_MARK}{previous.text}"

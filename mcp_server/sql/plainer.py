@@ -54,6 +54,8 @@ _SQLITE_CASTS = {
 
 
 def _duckdb(tree: exp.Expr) -> None:
+    _bare_names_before_arrows(tree)
+    _ordered_sets(tree)
     # In ``f(DISTINCT a, b)`` the generator would make a row of a and b; the second is an argument of its own.
     for distinct in list(tree.find_all(exp.Distinct)):
         order = distinct.parent if isinstance(distinct.parent, exp.Order) else None
@@ -84,6 +86,59 @@ def _duckdb(tree: exp.Expr) -> None:
                 nulls.set("this", known(this=first, **dict(zip(names, rest, strict=False))))
 
 
+def _bare_names_before_arrows(tree: exp.Expr) -> None:
+    # ``((name)) -> ('key')``: the parentheses are ours, see `mcp_server.sql.arrows`.
+    for extract in tree.find_all(exp.JSONExtract, exp.JSONExtractScalar):
+        outer, key = extract.this, extract.expression
+        if isinstance(key, exp.Paren) and isinstance(key.this, exp.Literal | exp.ByteString):
+            extract.set("expression", key.this)
+        inner = outer.this if isinstance(outer, exp.Paren) else None
+        if isinstance(inner, exp.Paren) and isinstance(inner.this, exp.Column):
+            extract.set("this", inner.this)
+
+
+_ORDERED_SETS = {"percentile_cont": "quantile_cont", "percentile_disc": "quantile_disc", "mode": "mode"}
+
+
+def _ordered_sets(tree: exp.Expr) -> None:
+    # DuckDB's own parser makes ``percentile_cont(f) WITHIN GROUP (ORDER BY x)`` a ``quantile_cont(x, f ORDER BY x)``;
+    # sqlglot's generator moves only the ORDER BY.
+    for within in list(tree.find_all(exp.WithinGroup)):
+        call, order = within.this, within.expression
+        name = _ORDERED_SETS.get(str(call.this).lower()) if isinstance(call, exp.Anonymous) else None
+        if name is None or not isinstance(order, exp.Order) or len(order.expressions) != 1:
+            continue
+        arguments = [order.expressions[0].this.copy(), *call.expressions]
+        arguments[-1] = exp.Order(this=arguments[-1], expressions=order.expressions)
+        within.replace(exp.Anonymous(this=name, expressions=arguments))
+
+
+def _clickhouse(tree: exp.Expr) -> None:
+    # The generator would divide as floats and cut the result, which is another number from 2 ** 53 on.
+    for division in list(tree.find_all(exp.IntDiv)):
+        division.replace(exp.Anonymous(this="intDiv", expressions=[division.this, division.expression]))
+    for column in list(tree.find_all(exp.Column)):
+        word = column.name.lower()
+        if column.args.get("table") is not None or not isinstance(column.this, exp.Identifier) or column.this.quoted:
+            continue
+        # Words to ClickHouse: ``ORDER BY ALL``, and the numbers inf and nan.
+        if (word == "all" and isinstance(column.parent, exp.Ordered)) or word in {"inf", "nan"}:
+            column.replace(exp.Var(this=column.name))
+    for comparison in list(tree.find_all(exp.EQ)):
+        # The generator has has() for it, which takes an array only.
+        any_ = comparison.expression
+        query = any_.this if isinstance(any_, exp.Any) else None
+        if isinstance(query, exp.Query):
+            inner = query if isinstance(query, exp.Subquery) else exp.Subquery(this=query)
+            comparison.replace(exp.In(this=comparison.this, query=inner))
+    for join in tree.find_all(exp.Join):
+        # ``ANY INNER JOIN`` and ``INNER ANY JOIN`` are one; each is read back as the other.
+        words = {join.args.get("side"), join.args.get("kind")}
+        for strictness in words & {"ALL", "ANY", "ASOF"} if "INNER" in words else ():
+            join.set("side", strictness)
+            join.set("kind", "INNER")
+
+
 def _mysql(tree: exp.Expr) -> None:
     for select in tree.find_all(exp.Select):
         modifiers = select.args.get("operation_modifiers")
@@ -109,8 +164,9 @@ def _units(tree: exp.Expr) -> None:
 _TAKES_UNIT = frozenset(
     {
         "date_add", "date_diff", "date_part", "date_sub", "date_trunc", "dateadd", "datediff", "datediff_big",
-        "datename", "datepart", "datetime_diff", "datetime_trunc", "datetrunc", "last_day", "time_diff", "time_trunc",
-        "timeadd", "timediff", "timestamp_diff", "timestamp_trunc", "timestampadd", "timestampdiff",
+        "datename", "datepart", "datesub", "datetime_diff", "datetime_trunc", "datetrunc", "last_day", "time_diff",
+        "time_trunc", "timeadd", "timediff", "timestamp_add", "timestamp_diff", "timestamp_sub", "timestamp_trunc",
+        "timestampadd", "timestampdiff", "timestampsub",
     }
 )  # fmt: skip
 _UNIT_WORDS = frozenset(
@@ -120,4 +176,4 @@ _UNIT_WORDS = frozenset(
     }
 )  # fmt: skip
 
-_BY_DIALECT = {"sqlite": _sqlite, "duckdb": _duckdb, "mysql": _mysql}
+_BY_DIALECT = {"sqlite": _sqlite, "duckdb": _duckdb, "mysql": _mysql, "clickhouse": _clickhouse}

@@ -49,7 +49,7 @@ class Resolver:
         self.scopes: list[Scope] = []
         self.cte_tables: list[tuple[exp.Table, Cte]] = []
         self.ctes: list[Cte] = []
-        self._values: set[str] = set()
+        self.values: set[str] = set()
 
     def resolve(self, tree: exp.Expr) -> list[Scope]:
         """Every scope of `tree`, outermost first."""
@@ -92,14 +92,16 @@ class Resolver:
             key = self._fold(alias.this)
             if node.args.get("scalar"):
                 # ClickHouse's ``WITH (SELECT …) AS v``: a value, not a table.
-                self._values.add(key)
+                self.values.add(key)
                 inner = node.this
-                scope = Scope(inner, parent)
                 if isinstance(inner, exp.Query):
                     self._query(inner, ctes, parent)
-                else:
-                    self.scopes.append(scope)
-                    self._expressions(inner, scope, ctes)
+                elif not isinstance(with_.parent, exp.Select):
+                    # An expression of each of several SELECTs, whose columns it may name.
+                    free = Scope(inner, parent)
+                    free.sources["\0with"] = Source(inner, None)
+                    self.scopes.append(free)
+                    self._expressions(inner, free, ctes)
                 continue
             declared = self._declared(alias)
             cte = Cte(node, declared, new_name(alias.this.name, len(self.ctes) + 1))
@@ -150,7 +152,7 @@ class Resolver:
         return names
 
     def _select(self, node: exp.Select, ctes: Ctes, parent: Scope | None) -> Names | None:
-        scope = Scope(node, parent, aliases=set(self._values))
+        scope = Scope(node, parent, aliases=set(self.values))
         self.scopes.append(scope)
         from_ = node.args.get("from_")
         if from_ is not None:
@@ -162,6 +164,11 @@ class Resolver:
         for item in node.expressions:
             if isinstance(item, exp.Alias) and isinstance(item.args.get("alias"), exp.Identifier):
                 scope.aliases.add(self._fold(item.args["alias"]))
+        for entry in node.args["with_"].expressions if node.args.get("with_") is not None else ():
+            # ``WITH total * 2 AS x`` names columns of this SELECT.
+            if entry.args.get("scalar") and not isinstance(entry.this, exp.Query):
+                self._expressions(entry.this, scope, ctes)
+                self._add_names(scope, entry.this)
         self._expressions(node, scope, ctes, skip={"with_", "from_", "joins", "laterals"})
         return self._outputs_of(node, scope)
 
@@ -359,7 +366,7 @@ class Resolver:
         elif isinstance(node, exp.Lambda):
             names = node.expressions
         elif isinstance(node, exp.Comprehension):
-            names = list(node.args["expression"].find_all(exp.Identifier))
+            names = [*node.args["expression"].find_all(exp.Identifier), *_given(node.args.get("position"))]
         scope.aliases.update(self._fold(name) for name in names if isinstance(name, exp.Identifier))
 
     # Output columns
@@ -399,6 +406,10 @@ class Resolver:
             return self._fold(item.this), item.this.name
         derived = self._derived_name(item)
         return None if derived is None else (derived, derived)
+
+
+def _given(node: exp.Expr | None) -> list[exp.Expr]:
+    return [] if node is None else [node]
 
 
 def _see_column(node: exp.Dot) -> None:

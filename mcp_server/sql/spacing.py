@@ -48,6 +48,13 @@ def spacing(checked: Checked) -> None:
                 or sql[max(0, token.start - 2) : token.start].lower() == "u&"
             ):
                 raise _construct("Strings and names with U& are not allowed.", token.start, "Write them as they read.")
+            if (
+                token.token_type is TokenType.IDENTIFIER
+                and checked.rules.name == "clickhouse"
+                and "\\" in sql[token.start : token.end + 1]
+            ):
+                # ClickHouse reads escapes in quoted names, and not quite as sqlglot does.
+                raise _construct("A quoted name holds a backslash.", token.start, "Use a name without one.")
         elif suspicious:
             odd = _ODD.search(sql, token.start, token.end + 1)
             if odd:
@@ -67,6 +74,7 @@ def _look_at_gap(sql: str, start: int, end: int, *, dialect: str) -> None:
         if (
             sql.startswith("--", at)
             or (sql[at] == "#" and dialect in {"mysql", "bigquery"})
+            or (sql.startswith(("# ", "#!"), at) and dialect == "clickhouse")
             or (sql.startswith("//", at) and dialect == "snowflake")
         ):
             at = _after_line(sql, at, end)

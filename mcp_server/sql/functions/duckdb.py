@@ -1,8 +1,17 @@
-"""DuckDB's functions.
+"""DuckDB's functions: those of duckdb_functions() in DuckDB 2.0 that only compute on their arguments.
 
-Left out on purpose: read_*, *_scan, glob, parquet_*, query, query_table, duckdb_*, pragma_*, getenv, getvariable,
-current_setting, json_execute_serialized_sql, nextval, setseed, sleep_ms, write_log, txid_current, current_query,
-which_secret, in_search_path, has_*_privilege, pg_*, and histogram as a table (it takes a table's name).
+Left out on purpose, as they
+- read files or the network, or list them: read_*, *_scan, parquet_*, glob, sniff_csv, st_read, which_secret,
+  *_external_resource*;
+- run SQL in a string or read a table named in one: query, query_table, json_execute_serialized_sql, summary,
+  json_serialize_plan, and histogram and histogram_values as tables; from_substrait;
+- tell of the database, the session, its settings or the machine: duckdb_*, pragma_*, getenv, getvariable,
+  current_setting, current_query, current_schema*, current_*_id, txid_current, version, stats, vector_type,
+  in_search_path, has_*_privilege, inet_*, the rest of pg_*, parse_duckdb_log_message;
+- change something, or wait: nextval, currval, setval, setseed, write_log, enable_*, checkpoint, sleep_ms, pg_sleep;
+- take bytes for the inner state of an aggregate: finalize, combine, combine_aggr, to_aggregate_state;
+- are DuckDB's own tools: __internal_*, create_sort_key, *_byte_comparable, index_key, icu_collate_*,
+  json_serialize_sql.
 """
 
 from __future__ import annotations
@@ -60,25 +69,38 @@ json_extract_path json_extract_path_text json_extract_string json_group_array js
 json_insert json_keys json_merge_patch json_merge_patch_diff json_normalize json_object json_pretty json_quote
 json_remove json_replace json_set json_strip_nulls json_structure json_transform json_transform_strict json_type
 json_valid json_value row_to_json to_json variant_array_length variant_contains variant_exists variant_extract
-variant_extract_string variant_keys variant_type variant_typeof
+variant_extract_string variant_keys variant_type variant_typeof variant_normalize
 
 approx_count_distinct approx_quantile approx_top_k arbitrary arg_max arg_max_null arg_max_nulls_last arg_min
 arg_min_null arg_min_nulls_last argmax argmin bitstring_agg count_if count_star countif entropy favg first fsum
 geomean geometric_mean group_concat histogram histogram_exact kahan_sum kurtosis kurtosis_pop last list lttb mad
 max_by min_by product quantile quantile_cont quantile_disc reservoir_quantile sem skewness sum_no_overflow sumkahan
-wavg weighted_avg equi_width_bins is_histogram_other_bin grouping_id fill
+mean decimal_average decimal_division binom variant_group_array variant_group_object rank_dense pg_typeof
+pg_size_pretty invoke wavg weighted_avg equi_width_bins is_histogram_other_bin grouping_id fill
 
-can_cast_implicitly cast_to_type constant_or_null gen_random_uuid get_type make_type replace_type typeof uuid
+try can_cast_implicitly cast_to_type constant_or_null gen_random_uuid get_type make_type replace_type typeof uuid
 uuid_extract_timestamp uuid_extract_version uuidv4 uuidv7 vertex_extract icu_sort_key assert_true alias
 
-st_area st_asgeojson st_astext st_asbinary st_aswkb st_aswkt st_buffer st_centroid st_contains st_convexhull
-st_coveredby st_covers st_crosses st_difference st_disjoint st_distance st_distance_sphere st_dwithin st_envelope
-st_equals st_geometrytype st_geomfromgeojson st_geomfromtext st_geomfromwkb st_intersection st_intersects st_isempty
-st_isvalid st_length st_makeenvelope st_makeline st_overlaps st_point st_simplify st_touches st_transform st_union
-st_within st_x st_y st_z
+st_affine st_area st_area_spheroid st_asgeojson st_ashexwkb st_assvg st_astext st_asbinary st_aswkb st_aswkt
+st_azimuth st_boundary st_buffer st_buildarea st_centroid st_collect st_collectionextract st_concavehull st_contains
+st_containsproperly st_convexhull st_coverageunion st_coverageunion_agg st_coveredby st_covers st_crosses st_crs
+st_difference st_dimension st_disjoint st_distance st_distance_gcp st_distance_sphere st_distance_spheroid st_dump
+st_dwithin st_dwithin_spheroid st_endpoint st_envelope st_envelope_agg st_equals st_extent st_extent_agg
+st_exteriorring st_flipcoordinates st_force2d st_force3dm st_force3dz st_force4d st_geometrytype st_geomfromgeojson
+st_geomfromhexewkb st_geomfromhexwkb st_geomfromtext st_geomfromwkb st_hasm st_hasz st_hilbert st_interiorringn
+st_interpolatepoint st_intersection st_intersection_agg st_intersects st_intersects_extent st_isclosed st_isempty
+st_isring st_issimple st_isvalid st_length st_length_spheroid st_lineinterpolatepoint st_lineinterpolatepoints
+st_linelocatepoint st_linemerge st_linesubstring st_m st_makebox2d st_makeenvelope st_makeline st_makepoint
+st_makepolygon st_makevalid st_maximuminscribedcircle st_memunion_agg st_minimumrotatedrectangle st_mmax st_mmin
+st_multi st_ngeometries st_ninteriorrings st_node st_normalize st_npoints st_numgeometries st_numinteriorrings
+st_numpoints st_overlaps st_perimeter st_perimeter_spheroid st_point st_point2d st_point3d st_point4d st_pointn
+st_pointonsurface st_points st_polygonize st_quadkey st_reduceprecision st_removerepeatedpoints st_reverse st_rotate
+st_rotatex st_rotatey st_rotatez st_scale st_setcrs st_shortestline st_simplify st_simplifypreservetopology
+st_startpoint st_tileenvelope st_touches st_transform st_translate st_transscale st_union st_union_agg
+st_voronoidiagram st_within st_withinproperly st_x st_xmax st_xmin st_y st_ymax st_ymin st_z st_zmax st_zmflag st_zmin
 """
 )
 
-TABLE = "range generate_series unnest json_each json_tree repeat repeat_row regexp_split_to_table generate_subscripts"
+TABLE = "range generate_series unnest json_each json_tree repeat regexp_split_to_table generate_subscripts"
 
 OUTPUTS: dict[str, tuple[str, ...]] = {}

@@ -1,0 +1,57 @@
+"""ClickHouse's aggregates, their suffixes and its window functions: those of system.functions that only compute.
+
+Left out on purpose: aggThrow (raises at random, for tests), flameGraph (reads the server's own stack addresses),
+groupFormat (a format may read a schema file of the server), MVTEncode and ST_AsMVT (write map tiles), nothing* and
+estimateCompressionRatio (of the storage, not of the data).
+"""
+
+from __future__ import annotations
+
+AGGREGATES = """
+analysisofvariance anova any any_respect_nulls any_value any_value_respect_nulls anyheavy anylast
+anylast_respect_nulls anylastrespectnulls anyrespectnulls anyvaluerespectnulls approx_top_count approx_top_k
+approx_top_sum argandmax argandmin argmax argmin array_agg array_concat_agg avg avgweighted bit_and bit_or bit_xor
+boundingratio categoricalinformationvalue contingency corr corrmatrix corrstable count covar_pop covar_samp covarpop
+covarpopmatrix covarpopstable covarsamp covarsampmatrix covarsampstable cramersv cramersvbiascorrected deltasum
+deltasumtimestamp distinctdynamictypes distinctjsonpaths distinctjsonpathsandtypes entropy exponentialmovingaverage
+exponentialtimedecayedavg exponentialtimedecayedcount exponentialtimedecayedmax exponentialtimedecayedsum first_value
+first_value_respect_nulls firstvaluerespectnulls gini group_concat grouparray grouparrayinsertat grouparrayintersect
+grouparraylast grouparraymovingavg grouparraymovingsum grouparraysample grouparraysorted groupbitand groupbitmap
+groupbitmapand groupbitmapor groupbitmapxor groupbitor groupbitxor groupconcat groupnumericindexedvector
+groupuniqarray hierarchicalkmeans histogram intervallengthsum kolmogorovsmirnovtest kurtpop kurtsamp
+largesttrianglethreebuckets last_value last_value_respect_nulls lastvaluerespectnulls lttb mannwhitneyutest max max_by
+maxintersections maxintersectionsposition maxmap maxmappedarrays meanztest median medianbfloat16
+medianbfloat16weighted mediandd mediandeterministic medianexact medianexacthigh medianexactlow medianexactweighted
+medianexactweightedinterpolated mediangk medianinterpolatedweighted mediantdigest mediantdigestweighted mediantiming
+mediantimingweighted mergedjsonpatch min min_by minmap minmappedarrays quantile quantilebfloat16
+quantilebfloat16weighted quantiledd quantiledeterministic quantileexact quantileexactexclusive quantileexacthigh
+quantileexactinclusive quantileexactlow quantileexactweighted quantileexactweightedinterpolated quantilegk
+quantileinterpolatedweighted quantileprometheushistogram quantiles quantilesbfloat16 quantilesbfloat16weighted
+quantilesdd quantilesdeterministic quantilesexact quantilesexactexclusive quantilesexacthigh quantilesexactinclusive
+quantilesexactlow quantilesexactweighted quantilesexactweightedinterpolated quantilesgk quantilesinterpolatedweighted
+quantilesprometheushistogram quantilestdigest quantilestdigestweighted quantilestiming quantilestimingweighted
+quantiletdigest quantiletdigestweighted quantiletiming quantiletimingweighted rankcorr regr_avgx regr_avgy regr_count
+regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy retention sequencecount sequencematch sequencematchevents
+sequencenextnode simplelinearregression singlevalueornull skewpop skewsamp sparkbar std stddev stddev_pop stddev_samp
+stddevpop stddevpopstable stddevsamp stddevsampstable stochasticlinearregression stochasticlogisticregression
+string_agg studentttest studentttestonesample sum sumcount sumkahan summap summapfiltered summapfilteredwithoverflow
+summappedarrays summapwithoverflow sumwithoverflow theilsu timeseriesavgtogrid timeseriesbottomkmasks
+timeserieschangestogrid timeseriescounttogrid timeseriesdeltatogrid timeseriesderivtogrid timeseriesgrouparray
+timeseriesincreasetogrid timeseriesinstantdeltatogrid timeseriesinstantratetogrid timeserieslasttogrid
+timeserieslasttwosamples timeserieslimitkmasks timeseriesmaxtogrid timeseriesmintogrid timeseriespredictlineartogrid
+timeseriesratetogrid timeseriesresampletogridwithstaleness timeseriesresetstogrid timeseriessumtogrid
+timeseriestimestampofmaxtogrid timeseriestimestampofmintogrid timeseriestopkmasks topk topkweighted uniq uniqcombined
+uniqcombined64 uniqexact uniqhll12 uniqtheta uniqupto var_pop var_samp varpop varpopstable varsamp varsampstable
+welchttest windowfunnel
+"""
+
+SUFFIXES = (
+    "simplestate", "ordefault", "distinct", "resample", "foreach", "argmax", "argmin", "ornull", "tuple", "merge",
+    "state", "array", "map", "if",
+)  # fmt: skip
+"""system.aggregate_function_combinators. They may follow one another: ``sumIfOrNull``."""
+
+WINDOWS = """
+row_number rank dense_rank denserank percent_rank percentrank cume_dist ntile nth_value lag lead laginframe
+leadinframe nonnegativederivative
+"""
