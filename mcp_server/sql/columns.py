@@ -37,6 +37,8 @@ def columns(checked: Checked) -> None:
                 _look_up_bare(checked, scope, column)
         for join in scope.query.args.get("joins") or ():
             _look_up_using(checked, scope, join)
+        if isinstance(scope.query, exp.Select):
+            _look_up_left_out(checked, scope)
     if checked.rules.strict_fields:
         _hold_fields(checked)
 
@@ -161,6 +163,24 @@ def _look_up_using(checked: Checked, scope: Scope, join: exp.Expr) -> None:
             known = {column: column for source in scope.sources.values() for column in source.columns or {}}
             known.pop(key, None)
             raise _unknown(checked, name, known, name.name)
+
+
+def _look_up_left_out(checked: Checked, scope: Scope) -> None:
+    """Each name in ``* EXCLUDE (…)`` must be a column of what the star stands for."""
+    for item in scope.query.expressions:
+        star = item if isinstance(item, exp.Star) else item.this if isinstance(item, exp.Column) else None
+        if not isinstance(star, exp.Star) or not star.args.get("except_"):
+            continue
+        table = item.args.get("table") if isinstance(item, exp.Column) else None
+        named = _source(checked, scope, table) if isinstance(table, exp.Identifier) else None
+        sources = [named] if named is not None else list(scope.sources.values())
+        if any(source.columns is None for source in sources):
+            continue
+        known = {key: value for source in sources for key, value in (source.columns or {}).items()}
+        for left_out in star.args["except_"]:
+            name = left_out.this if isinstance(left_out, exp.Column) else left_out
+            if isinstance(name, exp.Identifier) and _key(checked, name) not in known:
+                raise _unknown(checked, name, known, name.name)
 
 
 def _hold_fields(checked: Checked) -> None:

@@ -49,7 +49,10 @@ def fences(checked: Checked) -> None:
 
 
 def _fenced(checked: Checked, scope: Scope, key: str, node: exp.Expr, granted: GrantedTable) -> exp.Subquery:
-    rest = {name for name, value in node.args.items() if value} - {"this", "db", "alias", "joins", "laterals", "pivots"}
+    rules = checked.rules
+    # DuckDB samples any source: what is sampled then are the rows that the policy gives
+    moved = {"this", "db", "alias", "joins", "laterals", "pivots", *(("sample",) if rules.name == "duckdb" else ())}
+    rest = {name for name, value in node.args.items() if value} - moved
     if rest:
         clause = min(rest).upper()
         raise StatementRefused(
@@ -64,7 +67,6 @@ def _fenced(checked: Checked, scope: Scope, key: str, node: exp.Expr, granted: G
             f"There is no table {granted.table.name} in this source.",
             position=position_of(node),
         )
-    rules = checked.rules
     inner = exp.Table(
         this=exp.to_identifier(granted.table.name, quoted=True), db=exp.to_identifier(granted.table.schema, quoted=True)
     )
@@ -106,4 +108,5 @@ def _fenced(checked: Checked, scope: Scope, key: str, node: exp.Expr, granted: G
         joins=node.args.get("joins"),
         laterals=node.args.get("laterals"),
         pivots=node.args.get("pivots"),
+        sample=node.args.get("sample"),
     )
