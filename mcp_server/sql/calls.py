@@ -7,10 +7,16 @@ from difflib import get_close_matches
 from sqlglot import exp
 
 from mcp_server.sql.checked import Checked, position_of
+from mcp_server.sql.lengths import longest_call
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 
 MAX_REPEAT = 10_000_000
 """The largest number written out in a call that makes a string or a series as long as its argument says."""
+
+MAX_LENGTH = 2 * MAX_REPEAT
+"""The longest value that calls within calls may make of what is written out in them, in letters or bytes."""
+
+_MEASURED = frozenset({"mysql", "sqlite"})
 
 _MAKES_LONG = frozenset(
     {
@@ -36,6 +42,8 @@ def calls(checked: Checked) -> None:
         StatementRefused: ``function_not_allowed``, or ``too_complex`` for one that would fill the memory.
     """
     allow_calls(checked, checked.tree)
+    if checked.rules.name in _MEASURED:
+        _refuse_longest(checked)
 
 
 def allow_calls(checked: Checked, tree: exp.Expr) -> None:
@@ -93,3 +101,15 @@ def _refuse_long(node: exp.Expr, name: str) -> None:
                     hint="Use a smaller number.",
                     position=position_of(node),
                 )
+
+
+def _refuse_longest(checked: Checked) -> None:
+    """The same for what calls within calls come to, for numbers that are worked out, and for a format's widths."""
+    longest = longest_call(checked.tree, checked.rules.name)
+    if longest is not None and longest[1] > MAX_LENGTH:
+        raise StatementRefused(
+            RefusalCode.TOO_COMPLEX,
+            f"A call here would make a value of about {longest[1]:.0e} letters; {MAX_LENGTH:,} are the most.",
+            hint="Use smaller numbers.",
+            position=position_of(longest[0]),
+        )
