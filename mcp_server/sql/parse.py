@@ -9,6 +9,7 @@ from sqlglot.errors import ParseError
 from sqlglot.tokenizer_core import TokenType
 
 from mcp_server.sql.checked import Checked
+from mcp_server.sql.plain_tokens import plain_tokens
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.statement import not_read_only, refuse_verb
 
@@ -61,11 +62,15 @@ def parse_tokens(checked: Checked, tokens: list[Token], sql: str) -> exp.Expr:
     ordinary call's. So no function is renamed, none has its arguments moved, and the allow-list is asked for the very
     name that will be sent.
     """
+    tokens = plain_tokens(tokens, sql, checked.rules.name)
     marked = _MARKED.get(checked.rules.name, frozenset())
     previous: Token | None = None
     for token in tokens:
         if token.token_type is TokenType.R_PAREN:
             token.comments.append("sqlglot.anonymous")
+        elif token.token_type is TokenType.L_PAREN and previous is not None and previous.token_type is TokenType.SOME:
+            # Another word for ANY, and written so.
+            previous.text, previous.token_type = "ANY", TokenType.ANY
         elif token.token_type is TokenType.L_PAREN and previous is not None and previous.text.lower() in marked:
             previous.text = f"{_MARK}{previous.text}"
         previous = token
