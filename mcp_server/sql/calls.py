@@ -7,8 +7,12 @@ from difflib import get_close_matches
 from sqlglot import exp
 
 from mcp_server.sql.checked import Checked, position_of
+from mcp_server.sql.lengths import refuse_longest
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.sizes import refuse_large
+
+_MEASURED = frozenset({"mysql", "sqlite"})
+"""Databases without a memory limit of their own: there the longest value is estimated from above. See `lengths`."""
 
 _INSTEAD: dict[str, str] = {
     "sleep": "Nothing can wait here; leave it out.",
@@ -27,6 +31,8 @@ def calls(checked: Checked) -> None:
         StatementRefused: ``function_not_allowed``, or ``too_complex`` for one that would fill the memory.
     """
     allow_calls(checked, checked.tree)
+    if checked.rules.name in _MEASURED:
+        refuse_longest(checked.tree, checked.rules.name)
 
 
 def allow_calls(checked: Checked, tree: exp.Expr) -> None:
@@ -47,7 +53,8 @@ def allow_calls(checked: Checked, tree: exp.Expr) -> None:
         known = key in allowed if table else functions.allows(key)
         if not known or key in own or (quoted and key != name):
             raise _refuse(checked, node, key, allowed, own=key in own)
-        refuse_large(node, key)
+        if checked.rules.name not in _MEASURED:
+            refuse_large(node, key)
         if quoted:
             node.set("this", name)
     for node in tree.find_all(exp.Func):

@@ -18,6 +18,7 @@ from mcp_server.sql.scopes import Scope, Source
 _PREDICATES = (
     exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Like, exp.Glob, exp.In, exp.Between, exp.Is,
     exp.Case, exp.If, exp.DPipe, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Anonymous, exp.RegexpLike, exp.Escape,
+    exp.Introducer,
 )  # fmt: skip
 
 
@@ -134,9 +135,10 @@ def _is_column(checked: Checked, scope: Scope, name: exp.Expr) -> bool:
 
 
 def _look_up_bare(checked: Checked, scope: Scope, column: exp.Column) -> None:
-    if _is_column(checked, scope, column.this):
+    hidden = _is_hidden(checked, scope, column.this)
+    if not hidden and _is_column(checked, scope, column.this):
         return
-    if _is_string(checked, column):
+    if not hidden and _is_string(checked, column):
         column.replace(exp.Literal.string(column.name))
         return
     known: dict[str, str] = {}
@@ -144,6 +146,27 @@ def _look_up_bare(checked: Checked, scope: Scope, column: exp.Column) -> None:
         for source in around.sources.values():
             known.update(source.columns or {})
     raise _unknown(checked, column, known, column.name)
+
+
+def _is_hidden(checked: Checked, scope: Scope, name: exp.Expr) -> bool:
+    """Whether the database, without the policy, would have found a column here that the policy hides.
+
+    Such a name must not become another thing, a string or a column of the query around: the answer would look right.
+    """
+    key = _key(checked, name)
+    for around in _around(scope):
+        if key in around.aliases or key in around.sources:
+            return False
+        hides = False
+        for source in around.sources.values():
+            if source.columns is None or key in source.columns:
+                return False
+            base = source.base
+            if isinstance(base, GrantedTable) and len(base.columns) < len(base.table.columns):
+                hides = hides or any(_same(checked, c.name, name.name) for c in base.table.columns)
+        if hides:
+            return True
+    return False
 
 
 def _is_string(checked: Checked, column: exp.Column) -> bool:

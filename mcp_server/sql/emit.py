@@ -20,6 +20,9 @@ def emit(checked: Checked) -> None:
     Raises:
         StatementRefused: ``construct_not_allowed`` when the text does not read as the tree it was written from.
     """
+    if checked.fenced:
+        # What the policy put in has not been through the rule `plainer` yet.
+        make_plainer(checked.tree, checked.rules.name)
     try:
         text = checked.generate(checked.tree, copy=False)
     except UnsupportedError as error:

@@ -71,6 +71,10 @@ def _lower(node: exp.Expr, key: str, cap: int, dialect: str) -> None:
     elif given is not None and dialect == "duckdb" and not isinstance(given, exp.Literal):
         # Any expression without columns may stand here, a sub-query too.
         node.set(key, exp.Anonymous(this="least", expressions=[given, exp.Literal.number(cap)]))
+    elif isinstance(given, exp.Parameter | exp.Placeholder) and dialect == "sqlite":
+        # A negative limit is none in SQLite: without its sign's bit it is a large one.
+        bits = exp.BitwiseAnd(this=given, expression=exp.Literal.number(2**63 - 1))
+        node.set(key, exp.Anonymous(this="min", expressions=[bits, exp.Literal.number(cap)]))
     elif isinstance(given, exp.Neg):
         # SQLite: a negative limit is none.
         node.set(key, exp.Literal.number(cap))

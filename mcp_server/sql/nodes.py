@@ -31,7 +31,8 @@ JSONBExtractScalar JSONBContains JSONBContainsTopKey JSONBContainsAnyTopKeys JSO
 JSONBPathExists JSONBDeleteAtPath JSONBDelete JSONArrayContains JSONPath JSONPathRoot JSONPathKey JSONPathSubscript
 JSONPathPart JSONPathWildcard JSONPathRecursive JSONPathSlice JSONPathUnion JSONPathFilter JSONPathScript
 JSONPathSelector JSONCast JSONKeyValue JSONObject JSONObjectAgg JSONBObjectAgg JSONArray JSONArrayAgg JSONValue
-JSONExists JSONFormat JSON FormatJson OnCondition OpenJSON OpenJSONColumnDef Predicate Operator_ MatchCondition
+JSONExists JSONTable JSONSchema JSONColumnDef IndexTableHint
+JSONFormat JSON FormatJson OnCondition OpenJSON OpenJSONColumnDef Predicate Operator_ MatchCondition
 DataType DataTypeParam PseudoType IntervalOp ColumnDef CharacterSet CollateColumnConstraint
 NotNullColumnConstraint ColumnConstraint
 ByteString RawString National HexString BitString UnicodeString Introducer Concat Chr Char
@@ -56,11 +57,14 @@ def _words(text: str) -> frozenset[str]:
 _CLAUSES: dict[type[exp.Expr], frozenset[str]] = {
     exp.Select: _words(
         "with_ distinct expressions from_ joins laterals where group having qualify windows order limit offset "
-        "prewhere sample kind"
+        "prewhere sample kind operation_modifiers"
     ),
     exp.Union: _words("with_ this expression distinct by_name side kind on order limit offset"),
     exp.Subquery: _words("this alias with_ joins order limit offset pivots sample laterals"),
-    exp.Table: _words("this alias db catalog joins laterals pivots ordinality rows_from sample only system_time_none"),
+    exp.Table: _words(
+        "this alias db catalog joins laterals pivots ordinality rows_from sample only system_time_none hints"
+    ),
+    exp.JSONTable: _words("this path schema"),
     exp.Join: _words("this on side kind using method expressions match_condition global_"),
     exp.Lateral: _words("this view outer alias cross_apply ordinality"),
     exp.With: _words("expressions recursive search"),
@@ -75,6 +79,7 @@ _CLAUSES: dict[type[exp.Expr], frozenset[str]] = {
         "identify_pivot_strings prefixed_pivot_columns pivot_column_naming value_columns_alias"
     ),
     exp.Column: _words("this table db catalog join_mark"),
+    exp.IndexTableHint: _words("this expressions target"),
 }
 _CLAUSES[exp.Intersect] = _CLAUSES[exp.Except] = _CLAUSES[exp.SetOperation] = _CLAUSES[exp.Union]
 
@@ -234,6 +239,34 @@ def _check_dot(node: exp.Expr, dialect: str) -> None:
         raise _construct("This use of a dot is not available.", node)
 
 
+def _check_select(node: exp.Expr, dialect: str) -> None:
+    # MySQL: how the rows are found, not which. SQL_CALC_FOUND_ROWS would find all of them; HIGH_PRIORITY goes first.
+    for word in node.args.get("operation_modifiers") or ():
+        if word.name.upper() not in _HOW_TO_FIND:
+            raise _construct(f"{word.name.upper()[:30]} is not available.", node, "Leave it out.")
+
+
+_HOW_TO_FIND = frozenset({"STRAIGHT_JOIN", "SQL_SMALL_RESULT", "SQL_BIG_RESULT", "SQL_BUFFER_RESULT"})
+
+
+def _check_table(node: exp.Expr, dialect: str) -> None:
+    # MySQL's USE, FORCE and IGNORE INDEX: they change the plan, and only that.
+    hints = node.args.get("hints") or ()
+    if any(not isinstance(hint, exp.IndexTableHint) for hint in hints) or (hints and dialect != "mysql"):
+        raise _construct("The clause HINTS of TABLE is not available here.", node, "Leave the table hint out.")
+
+
+def _check_json_table(node: exp.Expr, dialect: str) -> None:
+    if dialect != "mysql" or not isinstance(node.parent, exp.Table):
+        raise _construct("JSON_TABLE is not available here.", node)
+
+
+def _check_group_concat(node: exp.Expr, dialect: str) -> None:
+    # It would be written before the separator, where MariaDB does not take it.
+    if dialect == "mysql" and isinstance(node.this, exp.Limit):
+        raise _construct("LIMIT in GROUP_CONCAT is not available.", node, "Number the rows in a sub-query first.")
+
+
 def _check_final(node: exp.Expr, dialect: str) -> None:
     if not isinstance(node.this, exp.Table):
         raise _construct("FINAL needs a table.", node)
@@ -269,6 +302,10 @@ _CHECKS: dict[type[exp.Expr], Callable[[exp.Expr, str], None]] = {
     exp.Subquery: _check_subquery,
     exp.Dot: _check_dot,
     exp.Final: _check_final,
+    exp.Select: _check_select,
+    exp.Table: _check_table,
+    exp.JSONTable: _check_json_table,
+    exp.GroupConcat: _check_group_concat,
     exp.PropertyEQ: _check_assignment,
     exp.VarMap: _check_braces,
     exp.CastToStrType: _check_named_type,

@@ -11,6 +11,7 @@ from sqlglot.tokenizer_core import TokenType
 from mcp_server.sql.arrows import arrows_told_apart, spread_columns
 from mcp_server.sql.checked import Checked
 from mcp_server.sql.limit_by import keep_limit, split_limit
+from mcp_server.sql.plain_tokens import plain_tokens
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.statement import not_read_only, refuse_verb
 
@@ -68,6 +69,7 @@ def parse_tokens(checked: Checked, tokens: list[Token], sql: str) -> exp.Expr:
     ordinary call's. So no function is renamed, none has its arguments moved, and the allow-list is asked for the very
     name that will be sent.
     """
+    tokens = plain_tokens(tokens, sql, checked.rules.name)
     marked = _MARKED.get(checked.rules.name, frozenset())
     if checked.rules.name == "duckdb":
         tokens = arrows_told_apart(tokens)
@@ -76,6 +78,9 @@ def parse_tokens(checked: Checked, tokens: list[Token], sql: str) -> exp.Expr:
     for place, token in enumerate(tokens):
         if token.token_type is TokenType.R_PAREN and place not in spread:
             token.comments.append("sqlglot.anonymous")
+        elif token.token_type is TokenType.L_PAREN and previous is not None and previous.token_type is TokenType.SOME:
+            # Another word for ANY, and written so.
+            previous.text, previous.token_type = "ANY", TokenType.ANY
         elif token.token_type is TokenType.L_PAREN and previous is not None and previous.text.lower() in marked:
             previous.text = f"{_MARK}{previous.text}"
         previous = token

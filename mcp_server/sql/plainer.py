@@ -5,6 +5,8 @@ Each is a place where sqlglot, made for translating, would write something of an
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlglot import exp
 
 from mcp_server.sql.checked import Checked
@@ -34,23 +36,56 @@ def make_plainer(tree: exp.Expr, dialect: str) -> None:
 
 
 def _sqlite(tree: exp.Expr) -> None:
-    # The generator gives NUMERIC the name REAL and turns a cast to DATE into a call: other values come out.
-    for cast in tree.find_all(exp.Cast):
-        kind = cast.to.this
-        name = _SQLITE_CASTS.get(kind.name if isinstance(kind, exp.DType) else "")
-        if name is not None:
-            cast.set("to", exp.DataType(this=exp.DType.USERDEFINED, kind=name))
+    for node in list(tree.walk()):
+        if isinstance(node, exp.Cast):
+            # The generator gives NUMERIC the name REAL: other values come out.
+            kind = node.to.this
+            name = _SQLITE_CASTS.get(kind.name if isinstance(kind, exp.DType) else "")
+            if name is not None:
+                node.set("to", exp.DataType(this=exp.DType.USERDEFINED, kind=name))
+        elif isinstance(node, exp.Join):
+            # sqlglot reads a comma as CROSS JOIN, which keeps SQLite from choosing the order of the tables.
+            if node.args.get("kind") == "CROSS" and not node.args.get("method") and not node.args.get("side"):
+                node.set("kind", "INNER" if node.args.get("on") or node.args.get("using") else None)
+        elif isinstance(node, exp.NullSafeEQ | exp.NullSafeNEQ):
+            # IS [NOT] DISTINCT FROM NULL is written IS NULL, which is read as another node.
+            if isinstance(node.expression, exp.Null | exp.Boolean):
+                negate = isinstance(node, exp.NullSafeNEQ)
+                node.replace(exp.Is(this=node.this, expression=node.expression, negate=negate))
+        elif isinstance(node, exp.Not):
+            _infix_not(node)
 
 
-_SQLITE_CASTS = {
-    "DECIMAL": "NUMERIC",
-    "DATE": "NUMERIC",
-    "DATETIME": "NUMERIC",
-    "TIMESTAMP": "NUMERIC",
-    "TIMESTAMPTZ": "NUMERIC",
-    "BOOLEAN": "NUMERIC",
-    "TIME": "NUMERIC",
-}
+def _infix_not(negated: exp.Not) -> None:
+    """``a NOT IN b`` as it was written.
+
+    sqlglot writes NOT a IN b. Where that stands beside =, the NOT would take in both: ``x NOT IN (1) = y``.
+    """
+    inner = negated.this
+    if isinstance(inner, exp.Is):
+        inner.set("negate", not inner.args.get("negate"))
+        negated.replace(inner)
+        return
+    test = inner.this if isinstance(inner, exp.Escape) else inner
+    if isinstance(test, _TESTS) and not _ends_with_not(test.this):
+        test.set("this", _infix(test.this, "NOT"))
+        negated.replace(inner)
+
+
+def _infix(left: exp.Expr, word: str, right: exp.Expr | None = None) -> exp.Expr:
+    """`left`, then `word`, then `right`: a node that is written as its parts, with spaces between them."""
+    first = exp.Introducer(this=left, expression=exp.Var(this=word))
+    return first if right is None else exp.Introducer(this=first, expression=right)
+
+
+def _ends_with_not(node: object) -> bool:
+    return isinstance(node, exp.Introducer) and isinstance(node.expression, exp.Var) and node.expression.name == "NOT"
+
+
+_TESTS = (exp.In, exp.Between, exp.Like, exp.Glob, exp.Match)
+
+
+_SQLITE_CASTS = {"DECIMAL": "NUMERIC"}
 
 
 def _duckdb(tree: exp.Expr) -> None:
@@ -140,14 +175,93 @@ def _clickhouse(tree: exp.Expr) -> None:
 
 
 def _mysql(tree: exp.Expr) -> None:
-    for select in tree.find_all(exp.Select):
-        modifiers = select.args.get("operation_modifiers")
-        if modifiers and all(word.name.upper() in {"SQL_NO_CACHE", "SQL_CACHE"} for word in modifiers):
-            select.set("operation_modifiers", None)
-    # MariaDB has no REGEXP_LIKE; both have REGEXP_INSTR.
-    for test in list(tree.find_all(exp.RegexpLike)):
-        found = exp.Anonymous(this="REGEXP_INSTR", expressions=[test.this, test.expression])
-        test.replace(exp.Paren(this=exp.GT(this=found, expression=exp.Literal.number(0))))
+    for node in list(tree.walk()):
+        rewrite = _MYSQL.get(type(node))
+        if rewrite is not None:
+            rewrite(node)
+
+
+def _mysql_select(node: exp.Expr) -> None:
+    modifiers = node.args.get("operation_modifiers")
+    if modifiers:
+        kept = [word for word in modifiers if word.name.upper() not in {"SQL_NO_CACHE", "SQL_CACHE"}]
+        node.set("operation_modifiers", kept or None)
+    # ``FROM DUAL`` says that there is no table. DUAL is reserved: unquoted it is no table's name.
+    from_ = node.args.get("from_")
+    table = from_.this if from_ is not None else None
+    if isinstance(table, exp.Table) and isinstance(table.this, exp.Identifier) and not node.args.get("joins"):
+        rest = {key for key, value in table.args.items() if value and key != "this"}
+        if table.name.upper() == "DUAL" and not table.this.args.get("quoted") and not rest:
+            node.set("from_", None)
+
+
+def _mysql_regexp(node: exp.Expr) -> None:
+    # The generator writes a call of REGEXP_LIKE, which MariaDB has not.
+    parent = node.parent
+    if isinstance(parent, exp.Not):
+        parent.replace(_infix(node.this, "NOT REGEXP", node.expression))
+    else:
+        node.replace(_infix(node.this, "REGEXP", node.expression))
+
+
+def _mysql_clock(node: exp.Expr) -> None:
+    # Reserved words that are calls without parentheses.
+    bare = node.this
+    unquoted = isinstance(bare, exp.Identifier) and not bare.args.get("quoted") and not node.args.get("table")
+    if unquoted and bare.name.upper() in _MYSQL_CLOCKS:
+        node.replace(exp.Anonymous(this=bare.name))
+
+
+def _mysql_null_safe(node: exp.Expr) -> None:
+    # The generator puts parentheses into ``a <=> b > c``, which is (a <=> b) > c.
+    node.replace(_infix(node.this, "<=>", node.expression))
+
+
+def _mysql_sounds(node: exp.Expr) -> None:
+    # SOUNDS LIKE, which binds more tightly than the = it is written with.
+    if isinstance(node.this, exp.Soundex) and isinstance(node.expression, exp.Soundex):
+        left, right = (exp.Anonymous(this="SOUNDEX", expressions=[side.this]) for side in (node.this, node.expression))
+        node.replace(exp.Paren(this=exp.EQ(this=left, expression=right)))
+
+
+def _mysql_path(node: exp.Expr) -> None:
+    # MariaDB has no ->>; MySQL's manual gives these two calls for it.
+    value = exp.Anonymous(this="JSON_EXTRACT", expressions=[node.this, node.expression])
+    node.replace(exp.Anonymous(this="JSON_UNQUOTE", expressions=[value]))
+
+
+def _mysql_concat(node: exp.Expr) -> None:
+    # Strings side by side are one string.
+    if node.expressions and all(isinstance(e, exp.Literal) and e.is_string for e in node.expressions):
+        node.replace(exp.Literal.string("".join(e.name for e in node.expressions)))
+
+
+def _mysql_group_concat(node: exp.Expr) -> None:
+    value = node.this.this if isinstance(node.this, exp.Order) else node.this
+    if isinstance(value, exp.Distinct) and len(value.expressions) == 1:
+        # DISTINCT a, b is of pairs; the parser has made it one of joined texts.
+        only = value.expressions[0]
+        if isinstance(only, exp.Concat):
+            value.set("expressions", only.expressions)
+
+
+def _mysql_not(node: exp.Expr) -> None:
+    if isinstance(node, exp.Not):
+        _infix_not(node)
+
+
+_MYSQL: dict[type[exp.Expr], Callable[[exp.Expr], None]] = {
+    exp.Select: _mysql_select,
+    exp.RegexpLike: _mysql_regexp,
+    exp.Column: _mysql_clock,
+    exp.NullSafeEQ: _mysql_null_safe,
+    exp.EQ: _mysql_sounds,
+    exp.JSONExtractScalar: _mysql_path,
+    exp.GroupConcat: _mysql_group_concat,
+    exp.Concat: _mysql_concat,
+    exp.Not: _mysql_not,
+}
+_MYSQL_CLOCKS = frozenset({"UTC_DATE", "UTC_TIME", "UTC_TIMESTAMP"})
 
 
 def _units(tree: exp.Expr) -> None:
@@ -156,7 +270,7 @@ def _units(tree: exp.Expr) -> None:
         if str(call.this).lower() in _TAKES_UNIT:
             for argument in list(call.expressions):
                 if isinstance(argument, exp.Column) and not argument.args.get("table"):
-                    word = argument.name.upper()
+                    word = argument.name.upper().removeprefix("SQL_TSI_")
                     if word in _UNIT_WORDS and not argument.this.args.get("quoted"):
                         argument.replace(exp.Var(this=word))
 
@@ -164,15 +278,15 @@ def _units(tree: exp.Expr) -> None:
 _TAKES_UNIT = frozenset(
     {
         "date_add", "date_diff", "date_part", "date_sub", "date_trunc", "dateadd", "datediff", "datediff_big",
-        "datename", "datepart", "datesub", "datetime_diff", "datetime_trunc", "datetrunc", "last_day", "time_diff",
-        "time_trunc", "timeadd", "timediff", "timestamp_add", "timestamp_diff", "timestamp_sub", "timestamp_trunc",
-        "timestampadd", "timestampdiff", "timestampsub",
+        "datename", "datepart", "datesub", "datetime_diff", "datetime_trunc", "datetrunc", "get_format", "last_day",
+        "time_diff", "time_trunc", "timeadd", "timediff", "timestamp_add", "timestamp_diff", "timestamp_sub",
+        "timestamp_trunc", "timestampadd", "timestampdiff", "timestampsub",
     }
 )  # fmt: skip
 _UNIT_WORDS = frozenset(
     {
         "MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR",
-        "DAYOFWEEK", "DAYOFYEAR", "ISOWEEK", "ISOYEAR", "WEEKDAY",
+        "DAYOFWEEK", "DAYOFYEAR", "ISOWEEK", "ISOYEAR", "WEEKDAY", "DATE", "TIME", "DATETIME", "TIMESTAMP",
     }
 )  # fmt: skip
 

@@ -258,10 +258,22 @@ class Resolver:
                 return cte.columns, None
             base, columns = self._find(node)
             return columns, base
+        if isinstance(this, exp.JSONTable):
+            self._expressions(this, scope, ctes, skip={"path", "schema"})
+            return self._json_columns(this.args.get("schema")), None
         if isinstance(this, exp.Anonymous) and not node.args.get("db"):
             self._expressions(this, scope, ctes)
             return self._function_columns(this, alias), None
         raise Unfollowed("table")
+
+    def _json_columns(self, schema: object) -> Names:
+        """The columns that a JSON_TABLE declares, those of nested ones among them."""
+        names: Names = {}
+        if isinstance(schema, exp.JSONSchema):
+            for column in schema.find_all(exp.JSONColumnDef):
+                if isinstance(column.this, exp.Identifier):
+                    names[self._fold(column.this)] = column.this.name
+        return names
 
     def _pivot(self, pivot: exp.Expr, ctes: Ctes) -> None:
         """A pivot names columns of its table only; what it holds besides is walked for sub-queries."""

@@ -32,34 +32,68 @@ def result_names(checked: Checked) -> None:
     texts = _item_texts(checked.sql, checked.tokens)
     if len(texts) != len(select.expressions):
         return
-    for place, (item, text) in enumerate(zip(list(select.expressions), texts, strict=True)):
+    for place, (item, written) in enumerate(zip(list(select.expressions), texts, strict=True)):
         if isinstance(item, exp.Alias | exp.Column | exp.Star):
             continue
+        if checked.rules.name == "mysql" and _is_named_by_value(item):
+            continue
+        text = written.lstrip("+ ") if checked.rules.name == "mysql" else written
         if checked.dialect.generate(item, comments=False, identify=True, normalize_functions=False) != text:
             select.expressions[place].replace(exp.alias_(item.copy(), text, quoted=True))
 
 
+def _is_named_by_value(item: exp.Expr) -> bool:
+    """Whether MySQL names `item` by what it is, not by how it is written: a string, with its character set or not."""
+    if isinstance(item, exp.Introducer) and not isinstance(item.this, exp.Introducer):
+        item = item.expression
+    return isinstance(item, exp.National) or (isinstance(item, exp.Literal) and bool(item.is_string))
+
+
+def _first_select(tokens: list[Token]) -> int | None:
+    """Where the first select list of the outermost query begins: within its parentheses, after its WITH."""
+    outer = depth = 0
+    inside = True
+    before: Token | None = None
+    for place, token in enumerate(tokens):
+        kind = token.token_type
+        # A parenthesis at the very start, or after the last WITH entry, is around a query.
+        begins = before is None or (inside and before.token_type is TokenType.L_PAREN)
+        follows = before is not None and depth == outer and before.token_type is TokenType.R_PAREN
+        if kind is TokenType.L_PAREN and (begins or follows):
+            outer += 1
+            inside = True
+        else:
+            inside = inside and begins
+        if kind in _OPEN:
+            depth += 1
+        elif kind in _CLOSE:
+            depth -= 1
+        elif kind is TokenType.SELECT and depth == outer:
+            return place + 1
+        before = token
+    return None
+
+
+_MODIFIERS = frozenset({"SQL_SMALL_RESULT", "SQL_BIG_RESULT", "SQL_BUFFER_RESULT", "SQL_CACHE", "SQL_NO_CACHE"})
+
+
 def _item_texts(sql: str, tokens: list[Token]) -> list[str]:
     """The text of each item of the outermost select list, as written."""
-    depth = 0
-    start = None
-    for place, token in enumerate(tokens):
-        if token.token_type in _OPEN:
-            depth += 1
-        elif token.token_type in _CLOSE:
-            depth -= 1
-        elif token.token_type is TokenType.SELECT and depth == 0:
-            start = place + 1
-            break
+    start = _first_select(tokens)
     if start is None:
         return []
-    while start < len(tokens) and tokens[start].token_type in (TokenType.DISTINCT, TokenType.ALL):
+    while start < len(tokens) and (
+        tokens[start].token_type in (TokenType.DISTINCT, TokenType.ALL, TokenType.STRAIGHT_JOIN)
+        or tokens[start].text.upper() in _MODIFIERS
+    ):
         start += 1
     texts: list[str] = []
     first = start
+    depth = 0
     for place in range(start, len(tokens) + 1):
         token = tokens[place] if place < len(tokens) else None
         ends = token is None or (depth == 0 and token.token_type in _ENDS)
+        ends = ends or (depth == 0 and token is not None and token.token_type is TokenType.R_PAREN)
         if ends or (depth == 0 and token is not None and token.token_type is TokenType.COMMA):
             if place > first:
                 texts.append(sql[tokens[first].start : tokens[place - 1].end + 1])

@@ -1,15 +1,28 @@
 """SQLite's functions.
 
-Left out on purpose: load_extension, fts3_tokenizer, readfile, writefile, edit, sqlite_*, changes, total_changes,
-last_insert_rowid, pragma_*. sha256 is the adapter's own (executor/adapters/sqlite_functions.py).
+Taken from ``SELECT DISTINCT name FROM pragma_function_list`` of a full build and from the pages lang_corefunc,
+lang_datefunc, lang_aggfunc, lang_mathfunc, windowfunctions and json1 of sqlite.org up to version 3.51.
+
+Left out on purpose, because they do more than compute on their arguments:
+
+- load_extension, readfile, writefile, edit, fsdir, zipfile: files and programs;
+- fts3_tokenizer: its second argument is an address in memory;
+- every ``sqlite_*``, ``pragma_*``, changes, total_changes, last_insert_rowid: the library, its settings, the session;
+- optimize, which writes; match, matchinfo, offsets, snippet, highlight, bm25, fts5, fts5_source_id, geopoly_*, rtree*:
+  parts of FTS and R*Tree that take a table's name or a page of its index (rtreecheck reads any table);
+- eval, sha3_query and their kin: SQL in strings;
+- dbstat, sqlite_stmt, bytecode, tables_used, completion, and the other tables that a module makes of a call.
+
+sha256 is not SQLite's: the adapter adds it (executor/adapters/sqlite_functions.py).
 """
 
 from __future__ import annotations
 
+# subtype, unistr_quote, likely and likelihood exist for the library's own use and have no effect.
 SCALAR = """
 abs char coalesce concat concat_ws format glob hex if ifnull iif instr length like likelihood likely lower ltrim max
-min nullif octet_length printf quote random randomblob replace round rtrim sign soundex substr substring trim typeof
-unhex unicode unistr unistr_quote unlikely upper zeroblob
+min nullif octet_length printf quote random randomblob replace round rtrim sign soundex substr substring subtype trim
+typeof unhex unicode unistr unistr_quote unlikely upper zeroblob
 
 acos acosh asin asinh atan atan2 atanh ceil ceiling cos cosh degrees exp floor ln log log10 log2 mod pi pow power
 radians sin sinh sqrt tan tanh trunc

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from shop import LIMITS, grants, shop
 
 from executor import Limits, Statement
-from mcp_server.policy import Grant
+from mcp_server.policy import AllOf, Compare, Grant, IsNull, OneOf, Predicate, TableGrant
 from mcp_server.sql import RefusalCode, StatementRefused, check
 
 ROWS = """
@@ -190,11 +190,60 @@ def test_sqlite_gives_the_names_that_the_callers_text_would(sqlite: sqlite3.Conn
     assert [d[0] for d in raw.description] == [d[0] for d in sqlite.execute(text).description]
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "7 <> 'a' NOT GLOB 'a'",
+        "2.5 >= '5' NOT IN (0, 3)",
+        "3 <= 1 NOT BETWEEN 2 AND 3 || +2",
+        "NOT 'A' NOT GLOB 'A' >= 0",
+        "1 NOT IN (2) < 2",
+        "1 = 2 NOTNULL",
+        "1 IS DISTINCT FROM NULL IS TRUE",
+        "NOT 1 IS NULL",
+        "x'41' NOT LIKE 'a' = 1",
+        "coalesce('[1,2]' -> 1, 2) || 'x'",
+        "typeof(CAST('7' AS STRING)) || typeof(CAST('7.5' AS VARBINARY)) || typeof(CAST(7 AS NATIVE CHARACTER(70)))",
+        "CAST('12.5x' AS UNSIGNED BIG INT) + CAST('1e2' AS FLOATING)",
+        "'a' || 1 + 2 * 3 || 4",
+        "-1 ->> 0 IS NULL",
+    ],
+)
+def test_sqlite_reads_what_is_written_anew_as_it_read_the_callers_text(
+    expression: str, sqlite: sqlite3.Connection
+) -> None:
+    sql = f"SELECT {expression} AS a"
+    assert sqlite.execute(guarded(sql, "sqlite").sql).fetchall() == sqlite.execute(sql).fetchall()
+
+
+def test_sqlite_keeps_the_cap_under_a_limit_that_comes_with_the_call(sqlite: sqlite3.Connection) -> None:
+    text = guarded("SELECT a.id FROM products a, products b", "sqlite", limits=Limits(max_rows=2)).sql
+    bound = guarded("SELECT a.id FROM products a, products b LIMIT ?", "sqlite", limits=Limits(max_rows=2)).sql
+    assert len(sqlite.execute(text).fetchall()) == 3
+    assert [len(sqlite.execute(bound, (given,)).fetchall()) for given in (1, 3, 100, -1, -(2**63))] == [1, 3, 3, 3, 0]
+
+
 def test_duckdb_gives_the_names_that_the_callers_text_would(duck: duckdb.DuckDBPyConnection) -> None:
     items = "count(*), ID, id+1, Max(name), substr(name, 1), string_agg(name, ','), id % 2"
     sql = f"SELECT {items} FROM products GROUP BY ALL"
     raw, text = duck.execute(sql).description, guarded(sql, "duckdb").sql
     assert [d[0] for d in raw] == [d[0] for d in duck.execute(text).description]
+
+
+@pytest.mark.parametrize("dialect", ["postgres", "sqlite", "duckdb", "mysql"])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        IsNull("tenant_id", negated=True),
+        IsNull("tenant_id"),
+        AllOf((IsNull("ssn", negated=True), OneOf("segment", ("a", "b")), Compare("name", "<>", "it's \\ %"))),
+    ],
+)
+def test_a_row_filter_of_any_form_can_be_written_in_every_dialect(dialect: str, rows: Predicate) -> None:
+    schema = shop(dialect)
+    grant = Grant(tables=(((schema.default_schema, "customers"), TableGrant(rows=rows)),))
+    text = check("SELECT id FROM customers", source_schema=schema, grant=grant, limits=LIMITS).sql
+    assert "WHERE" in text
 
 
 def test_an_open_grant_gives_tables_of_every_schema() -> None:
