@@ -12,7 +12,7 @@ from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.sizes import refuse_large
 
 _MEASURED = frozenset({"mysql", "sqlite"})
-"""Databases without a memory limit of their own: there the longest value is estimated from above. See `lengths`."""
+"""Databases without a memory limit of their own: there the longest value of all is estimated, too. See `lengths`."""
 
 _INSTEAD: dict[str, str] = {
     "sleep": "Nothing can wait here; leave it out.",
@@ -53,8 +53,7 @@ def allow_calls(checked: Checked, tree: exp.Expr) -> None:
         known = key in allowed if table else functions.allows(key)
         if not known or key in own or (quoted and key != name):
             raise _refuse(checked, node, key, allowed, own=key in own)
-        if checked.rules.name not in _MEASURED:
-            refuse_large(node, key)
+        refuse_large(node, key)
         if quoted:
             node.set("this", name)
     for node in tree.find_all(exp.Func):

@@ -124,21 +124,24 @@ def _is_row_id(checked: Checked, source: Source, key: str) -> bool:
 
 def _is_column(checked: Checked, scope: Scope, name: exp.Expr) -> bool:
     """Whether a bare name can be a column, an alias or a source here or around."""
+    return any(_is_column_of(checked, around, name) for around in _around(scope))
+
+
+def _is_column_of(checked: Checked, scope: Scope, name: exp.Expr) -> bool:
     key = _key(checked, name)
-    for around in _around(scope):
-        if key in around.aliases or key in around.sources:
-            return True
-        for source in around.sources.values():
-            if source.columns is None or key in source.columns or _is_row_id(checked, source, key):
-                return True
-    return False
+    if key in scope.aliases or key in scope.sources:
+        return True
+    return any(
+        source.columns is None or key in source.columns or _is_row_id(checked, source, key)
+        for source in scope.sources.values()
+    )
 
 
 def _look_up_bare(checked: Checked, scope: Scope, column: exp.Column) -> None:
-    hidden = _is_hidden(checked, scope, column.this)
-    if not hidden and _is_column(checked, scope, column.this):
+    within = _within_what_hides(scope)
+    if any(_is_column_of(checked, around, column.this) for around in within):
         return
-    if not hidden and _is_string(checked, column):
+    if _is_string(checked, column) and not _hides_columns(within[-1]):
         column.replace(exp.Literal.string(column.name))
         return
     known: dict[str, str] = {}
@@ -148,25 +151,23 @@ def _look_up_bare(checked: Checked, scope: Scope, column: exp.Column) -> None:
     raise _unknown(checked, column, known, column.name)
 
 
-def _is_hidden(checked: Checked, scope: Scope, name: exp.Expr) -> bool:
-    """Whether the database, without the policy, would have found a column here that the policy hides.
+def _within_what_hides(scope: Scope) -> list[Scope]:
+    """The scopes that a bare name may be of: `scope` and those around it, up to the first that hides columns.
 
-    Such a name must not become another thing, a string or a column of the query around: the answer would look right.
+    A hidden column's name must not become a column of the query around, which would look like a right answer; and as a
+    hidden one must read like one that is not there, no bare name does.
     """
-    key = _key(checked, name)
+    found: list[Scope] = []
     for around in _around(scope):
-        if key in around.aliases or key in around.sources:
-            return False
-        hides = False
-        for source in around.sources.values():
-            if source.columns is None or key in source.columns:
-                return False
-            base = source.base
-            if isinstance(base, GrantedTable) and len(base.columns) < len(base.table.columns):
-                hides = hides or any(_same(checked, c.name, name.name) for c in base.table.columns)
-        if hides:
-            return True
-    return False
+        found.append(around)
+        if _hides_columns(around):
+            break
+    return found
+
+
+def _hides_columns(scope: Scope) -> bool:
+    """Whether a policy hides columns of a table that this very SELECT reads."""
+    return any(isinstance(source.base, GrantedTable) and bool(source.base.denied) for source in scope.sources.values())
 
 
 def _is_string(checked: Checked, column: exp.Column) -> bool:
