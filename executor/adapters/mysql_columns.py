@@ -12,13 +12,15 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 import pyarrow as pa
 from pymysql.constants import FIELD_TYPE as T
 from pymysql.constants import FLAG
 
 from executor.adapters.batches import typed_field
+from executor.adapters.mysql_wire import Field
 
 _BINARY = 63
 """The character set of what is not text."""
@@ -62,17 +64,6 @@ _WORDS = {
 }
 _STRINGS = {T.STRING: ("char", "binary"), T.VAR_STRING: ("varchar", "varbinary"), T.VARCHAR: ("varchar", "varbinary")}
 _Cells = list[Any]  # of bytes and None: in the signatures of what converts them
-
-
-class Field(Protocol):
-    """What the server says of a column: the driver's ``FieldDescriptorPacket``."""
-
-    name: str
-    charsetnr: int
-    length: int
-    type_code: int
-    flags: int
-    scale: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +151,13 @@ def _column(field: Field) -> _Column:
         width, signed_kind, unsigned_kind = _NUMBERS[code]
         kind = unsigned_kind if unsigned else signed_kind
         word = f"{_WORDS[code]} unsigned" if unsigned and code != T.YEAR else _WORDS[code]
-        return _Column(word, kind, lambda cells: _numbers(cells, kind, width), width)
+        return _Column(word, kind, partial(_numbers, kind=kind, width=width), width)
     if code in (T.NEWDECIMAL, T.DECIMAL):
         return _decimal(field, unsigned=unsigned)
     if code in _SPECIAL:
         kind, array = _SPECIAL[code]
         return _Column(f"bit({field.length})" if code == T.BIT else _WORDS[code], kind, array)
-    is_text = code == T.JSON or (field.charsetnr != _BINARY and code != T.GEOMETRY)
+    is_text = code == T.JSON or (field.charset != _BINARY and code != T.GEOMETRY)
     if code in _STRINGS:
         word = "enum" if field.flags & FLAG.ENUM else "set" if field.flags & FLAG.SET else _STRINGS[code][not is_text]
     else:
@@ -193,7 +184,7 @@ def _decimal(field: Field, *, unsigned: bool) -> _Column:
     return _Column(word, kind, array)
 
 
-def _numbers(cells: _Cells, kind: pa.DataType, width: int) -> pa.Array:
+def _numbers(cells: _Cells, *, kind: pa.DataType, width: int) -> pa.Array:
     try:
         valid, data = None, b"".join(cells)
     except TypeError:  # there is a None among them

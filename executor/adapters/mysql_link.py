@@ -9,11 +9,10 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 import pymysql
-from pymysql.protocol import FieldDescriptorPacket
 
 from executor.adapters.mysql_address import MySQLAddress
 from executor.adapters.mysql_errors import INTERRUPTED, connect_failed, number_of
-from executor.adapters.mysql_wire import MySQLWire, Prepared
+from executor.adapters.mysql_wire import Field, MySQLWire, Prepared
 from executor.errors import ErrorCode, StatementFailed
 
 _CONNECT_S = 10.0
@@ -155,7 +154,7 @@ class MySQLLink:
 class MySQLStream:
     """The rows of one running statement."""
 
-    def __init__(self, wire: MySQLWire, fields: list[FieldDescriptorPacket]) -> None:
+    def __init__(self, wire: MySQLWire, fields: list[Field]) -> None:
         self._wire = wire
         self._payloads = wire.payloads()
         self.fields = fields

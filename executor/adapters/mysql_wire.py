@@ -42,6 +42,27 @@ class Prepared:
     parameters: int
 
 
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What the server says of a column.
+
+    Attributes:
+        name: as the statement gives it.
+        charset: the number of its character set; 63 for what is not text.
+        length: the most that its text takes: digits, point and sign of a decimal, bits of a BIT.
+        type_code: of ``pymysql.constants.FIELD_TYPE``.
+        flags: of ``pymysql.constants.FLAG``.
+        scale: digits behind the point.
+    """
+
+    name: str
+    charset: int
+    length: int
+    type_code: int
+    flags: int
+    scale: int
+
+
 if TYPE_CHECKING:
     _Connection = Connection[Any]
 else:
@@ -93,14 +114,15 @@ class MySQLWire(_Connection):
                 self._read_packet()
         return Prepared(statement, columns, parameters)
 
-    def execute(self, prepared: Prepared) -> list[FieldDescriptorPacket]:
+    def execute(self, prepared: Prepared) -> list[Field]:
         """Starts a prepared query, and says what columns it gives. Its rows have to be read to the end."""
         self._execute_command(COMMAND.COM_STMT_EXECUTE, struct.pack("<IBI", prepared.statement, _NO_CURSOR, _ONCE))
         first = self._read_packet()
         if not first.is_resultset_packet() and first.get_all_data()[:1] != b"\xfc":
             raise OperationalError(CR.CR_COMMANDS_OUT_OF_SYNC, "a query gave no result")
         count = first.read_length_encoded_integer()
-        fields = [self._read_packet(FieldDescriptorPacket) for _ in range(count)]
+        told = [self._read_packet(FieldDescriptorPacket) for _ in range(count)]
+        fields = [Field(f.name, f.charsetnr, f.length, f.type_code, f.flags, f.scale) for f in told]
         self._read_packet()
         return fields
 
