@@ -250,7 +250,9 @@ def mysql_shop(url: str) -> Iterator[Database]:
         )
         for sql in SHOP
     ]
-    as_owner(f"CREATE DATABASE {schema}", *(sql.format(s=schema, ref=f"{schema}.") for sql in shop))
+    as_owner(
+        f"CREATE DATABASE {schema} CHARACTER SET utf8mb4", *(sql.format(s=schema, ref=f"{schema}.") for sql in shop)
+    )
     numbers = "WITH RECURSIVE r(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM r WHERE i < 999) "
     more = (
         f"WITH gone AS (DELETE FROM {schema}.orders RETURNING id) SELECT * FROM gone",
