@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import shutil
 import sqlite3
@@ -20,6 +21,10 @@ from urllib.parse import parse_qs, urlsplit
 import duckdb
 import psycopg
 import pymysql
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from executor.adapters import make_adapter
 from executor.adapters.base import Adapter
@@ -323,8 +328,10 @@ def private_mysql(folder: Path) -> Iterator[str]:
     else:
         make = [server, *common, "--initialize-insecure"]
     subprocess.run(make, check=True, capture_output=True, timeout=60)
+    certificates(folder)
+    tls = [f"--ssl-ca={folder / 'ca.pem'}", f"--ssl-cert={folder / 'cert.pem'}", f"--ssl-key={folder / 'key.pem'}"]
     socket = folder / "s"
-    quick = ["--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0", "--skip-networking"]
+    quick = ["--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0", "--skip-networking", *tls]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [server, *common, f"--socket={socket}", f"--pid-file={folder / 'pid'}", *quick], stdout=log, stderr=log
@@ -336,6 +343,35 @@ def private_mysql(folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(30)
+
+
+def certificates(folder: Path) -> None:
+    """``ca.pem``, ``other-ca.pem``, and ``cert.pem`` with ``key.pem`` of the first one, for ``localhost``."""
+    now = datetime.datetime.now(datetime.UTC)
+
+    def certificate(
+        name: str, key: ec.EllipticCurvePrivateKey, signer: ec.EllipticCurvePrivateKey, issuer: str
+    ) -> bytes:
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=name == issuer, path_length=None), critical=True)
+        )
+        return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    own, ca, other = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+    (folder / "ca.pem").write_bytes(certificate("ca", ca, ca, "ca"))
+    (folder / "other-ca.pem").write_bytes(certificate("ca", other, other, "ca"))
+    (folder / "cert.pem").write_bytes(certificate("localhost", own, ca, "ca"))
+    (folder / "key.pem").write_bytes(
+        own.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
 
 
 def _wait_until_answers(url: str, socket: Path, process: subprocess.Popen[bytes]) -> None:

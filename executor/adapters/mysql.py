@@ -18,7 +18,7 @@ from executor.adapters.base import BATCH_BYTES, BATCH_ROWS, Adapter, Estimate, F
 from executor.adapters.interrupt import Interrupter
 from executor.adapters.mysql_address import MySQLAddress, address_of
 from executor.adapters.mysql_columns import MySQLColumns
-from executor.adapters.mysql_errors import INTERRUPTED, classified, number_of
+from executor.adapters.mysql_errors import INTERRUPTED, STOPPED, classified, number_of
 from executor.adapters.mysql_link import MySQLLink, MySQLStream, aside, kill
 from executor.adapters.mysql_plan import estimate_of
 from executor.adapters.mysql_role import examine_user
@@ -117,7 +117,7 @@ class MySQLSession(Session):
             try:
                 stream.drain()
             except pymysql.Error as error:
-                if number_of(error) != INTERRUPTED:
+                if number_of(error) not in STOPPED:
                     raise
 
     @contextmanager

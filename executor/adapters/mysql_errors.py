@@ -17,6 +17,7 @@ INTERRUPTED = 1317
 """A statement that somebody stopped: we, or an operator."""
 
 _TIMED_OUT = frozenset({1969, 3024})  # MariaDB's and MySQL's
+STOPPED = frozenset({INTERRUPTED, *_TIMED_OUT})
 _BUSY = {
     1040: "it has no free connection",
     1203: "our user has no free connection",
@@ -35,7 +36,7 @@ _AWAY = frozenset({1053, 1077, 1079, 1129, 1152, 1158, 1159, 1160, 1161, 1184, 1
 _DENIED = frozenset({1044, 1045, 1142, 1143, 1227, 1345, 1370, 1410, 1419, 1698})
 """Their messages name the user, its host and what the policy may hide."""
 
-_READ_ONLY = frozenset({1290, 1792, 1836, 3, 29})
+_READ_ONLY = frozenset({1792, 1836})
 _UNREADABLE = frozenset({1064, 1149})
 _NEAR = re.compile(r"near '([A-Za-z_]+|[^\s\w'\"`])")
 _CLIENT = range(2000, 3000)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 
 import pymysql
 
 from executor.adapters.mysql_address import MySQLAddress
 from executor.adapters.mysql_errors import INTERRUPTED, connect_failed, number_of
-from executor.adapters.mysql_wire import Field, MySQLWire, Prepared
+from executor.adapters.mysql_wire import Field, MySQLWire
 from executor.errors import ErrorCode, StatementFailed
 
 _CONNECT_S = 10.0
@@ -22,22 +22,31 @@ _LOCK_WAIT_S = 10.0  # at most; never more than half of the statement's own time
 _IDLE_S = 120  # of an open transaction between statements, and for a result store that is slow to take rows
 _DRAIN_S = 5.0
 _GB = 1 << 30
+_IS_MARIADB = "max_statement_time"  # seconds; MySQL has no variable of that name
 _QUERY = re.compile(r"\s*(?:\(\s*)*(?:select|with|values|table)\b", re.IGNORECASE)
 _EXPLAIN = re.compile(
     r"\s*explain\s+(?:extended\s+|partitions\s+|format\s*=\s*\w+\s+)?(?:\(\s*)*(?:select|with|values|table)\b",
     re.IGNORECASE,
 )
 _SQL_MODE = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+_CAPS = {
+    "max_session_mem_used": _GB,
+    "tmp_disk_table_size": 8 * _GB,
+    "max_tmp_session_space_usage": 8 * _GB,
+}
+"""MariaDB's limits, in bytes, of what one statement takes of the server: we only lower them."""
 
 
-def settings_for(timeout_s: float, *, is_mariadb: bool) -> dict[str, str]:
-    """Every session variable that a statement runs under, as SQL. Those that a server does not have are left out.
+def settings_for(timeout_s: float, known: Mapping[str, str]) -> dict[str, str]:
+    """Every session variable that a statement runs under, as SQL, as far as the server has it.
 
-    None is more than the server's own setting where that is a limit of its owner's (`LEAST`).
+    Args:
+        timeout_s: seconds that a statement may take.
+        known: the server's variables and how it sets them itself.
     """
     lock_wait = f"{max(1, int(min(_LOCK_WAIT_S, timeout_s / 2)))}"
-    whole_groups = "" if is_mariadb else ",ONLY_FULL_GROUP_BY"  # the default of each of the two
-    return {
+    whole_groups = "" if _IS_MARIADB in known else ",ONLY_FULL_GROUP_BY"  # the default of each of the two
+    wanted = {
         # The guard's grammar is that of these modes: no ANSI_QUOTES, PIPES_AS_CONCAT, NO_BACKSLASH_ESCAPES.
         "sql_mode": f"'{_SQL_MODE}{whole_groups}'",
         "time_zone": "'+00:00'",
@@ -46,7 +55,7 @@ def settings_for(timeout_s: float, *, is_mariadb: bool) -> dict[str, str]:
         "transaction_read_only": "1",
         "tx_isolation": "'REPEATABLE-READ'",  # a server of SERIALIZABLE would lock what is read
         "transaction_isolation": "'REPEATABLE-READ'",
-        "max_statement_time": f"{timeout_s:.6f}",  # MariaDB, in seconds
+        _IS_MARIADB: f"{timeout_s:.6f}",
         "max_execution_time": f"{max(1, round(timeout_s * 1000))}",  # MySQL, in milliseconds
         "lock_wait_timeout": lock_wait,
         "innodb_lock_wait_timeout": lock_wait,
@@ -55,11 +64,11 @@ def settings_for(timeout_s: float, *, is_mariadb: bool) -> dict[str, str]:
         "idle_readonly_transaction_timeout": f"{_IDLE_S}",
         "sql_select_limit": "18446744073709551615",
         "group_concat_max_len": "1048576",
-        "max_session_mem_used": f"LEAST(@@GLOBAL.max_session_mem_used, {_GB})",
-        "tmp_disk_table_size": f"LEAST(@@GLOBAL.tmp_disk_table_size, {8 * _GB})",
-        "max_tmp_session_space_usage": f"LEAST(@@GLOBAL.max_tmp_session_space_usage, {8 * _GB})",
-        "sql_quote_show_create": "1",
     }
+    for name, cap in _CAPS.items():
+        own = int(known.get(name) or 0)  # 0 is no limit
+        wanted[name] = f"{min(own, cap) if own else cap}"
+    return {name: value for name, value in wanted.items() if name in known}
 
 
 @contextmanager
@@ -83,7 +92,6 @@ class MySQLLink:
 
     Attributes:
         connection_id: the server's number for it.
-        is_mariadb: whether the server is MariaDB, or else MySQL.
     """
 
     def __init__(self, address: MySQLAddress) -> None:
@@ -91,22 +99,20 @@ class MySQLLink:
         self._wire = connected(address, _CONNECT_S)
         try:
             self.connection_id = int(self._wire.rows("SELECT CONNECTION_ID()")[0][0])
-            self._variables = {str(name) for name, _ in self._wire.rows("SHOW SESSION VARIABLES")}
+            self._variables = {str(name): str(value) for name, value in self._wire.rows("SHOW SESSION VARIABLES")}
         except BaseException as error:
             self._wire.close()
             if isinstance(error, pymysql.Error):
                 raise connect_failed(address.source, error) from error
             raise
-        self.is_mariadb = "max_statement_time" in self._variables
-        self._prepared: Prepared | None = None
         self._token = ""
 
     def begin(self, token: str, timeout_s: float) -> None:
         """Opens a read-only transaction for statements of at most `timeout_s` seconds, marked with `token`."""
         self._token = token
         self._wire.wait_for_answers(_CONNECT_S)
-        known = settings_for(timeout_s, is_mariadb=self.is_mariadb)
-        told = ", ".join(f"SESSION {name} = {value}" for name, value in known.items() if name in self._variables)
+        limits = settings_for(timeout_s, self._variables)
+        told = ", ".join(f"SESSION {name} = {value}" for name, value in limits.items())
         self._wire.query("SET NAMES utf8mb4")
         self._wire.query(f"SET {told}")
         self._wire.query("START TRANSACTION READ ONLY")
@@ -122,7 +128,6 @@ class MySQLLink:
         if not explains and not _QUERY.match(sql):
             raise StatementFailed(ErrorCode.STATEMENT_FAILED, "Only statements that read tables may run here.")
         prepared = self._wire.prepare(f"{marked(self._token)} {sql}")
-        self._prepared = prepared
         if prepared.parameters:
             raise StatementFailed(ErrorCode.STATEMENT_FAILED, "The statement has a ? for which there is no value.")
         if not prepared.columns:  # SELECT … INTO a file or a variable

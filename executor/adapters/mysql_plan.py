@@ -111,7 +111,11 @@ _SEPARATE = frozenset(
 
 
 def _number(*told: Any) -> float | None:
+    """The first of them that is there; MySQL writes some as text."""
     for value in told:
-        if isinstance(value, (int, float)):
-            return float(value)
+        if isinstance(value, (int, float, str)):
+            try:
+                return float(value)
+            except ValueError:
+                continue
     return None

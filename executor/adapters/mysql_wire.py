@@ -150,10 +150,6 @@ class MySQLWire(_Connection):
             self._force_close()
             raise OperationalError(CR.CR_SERVER_LOST, "the connection broke off between rows") from error
 
-    def forget(self, prepared: Prepared) -> None:
-        """Lets go of a prepared statement; the server does not answer."""
-        self._execute_command(COMMAND.COM_STMT_CLOSE, struct.pack("<I", prepared.statement))
-
     def reset(self) -> None:
         """Back to how the connection was made: no transaction, lock, variable, setting, prepared statement is left."""
         self._execute_command(_COM_RESET_CONNECTION, b"")

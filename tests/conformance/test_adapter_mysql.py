@@ -18,6 +18,7 @@ from executor import Limits
 from executor.adapters import make_adapter
 from executor.adapters.base import Adapter
 from executor.adapters.mysql_address import address_of
+from executor.adapters.mysql_link import settings_for
 from executor.errors import ErrorCode, SourceFailed
 from executor.sources import MySQLSource, SecretRef
 from mcp_server.policy import Grant
@@ -66,6 +67,7 @@ def read_adapter(reader: Reader) -> Iterator[Adapter]:
 
 
 def is_mariadb(adapter: Adapter) -> bool:
+    """And not MySQL."""
     return "MariaDB" in adapter.inspect().server_version
 
 
@@ -228,6 +230,15 @@ def test_settings_locks_and_variables_of_one_statement_do_not_reach_the_next(ada
         with mysql_connection(mysql_url) as other, other.cursor() as cursor:
             cursor.execute(f"SELECT GET_LOCK('{lock}', 0)")
             assert cursor.fetchone() == (1,)
+
+
+def test_limits_of_the_servers_owner_are_only_lowered(adapter: Adapter) -> None:
+    cap = 8 * 2**30
+    for own, ours in (("18446744073709551615", cap), ("0", cap), ("1048576", 1_048_576)):
+        assert settings_for(5, {"tmp_disk_table_size": own}) == {"tmp_disk_table_size": str(ours)}
+    if is_mariadb(adapter):
+        (row,) = rows_of(adapter, "SELECT @@tmp_disk_table_size <= @@GLOBAL.tmp_disk_table_size, @@tmp_disk_table_size")
+        assert row == (1, cap)
 
 
 def test_connections_that_the_server_dropped_are_made_again(adapter: Adapter, mysql_database: Database) -> None:
@@ -401,14 +412,36 @@ def test_the_url_says_how_the_server_is_checked(tmp_path: Path) -> None:
             told(f"?{name}={tmp_path / 'missing.pem'}&ssl-mode=verify-ca")
 
 
-def test_a_server_without_tls_is_refused_where_tls_is_required(reader: Reader, mysql_url: str) -> None:
-    with mysql_connection(mysql_url) as owner, owner.cursor() as cursor:
-        cursor.execute("SELECT @@have_ssl")
-        if cursor.fetchone() == ("YES",):
-            pytest.skip("this server offers TLS")
-    glue = "&" if "?" in reader.url else "?"
-    adapter = make_adapter("shop", MySQLSource(url=f"{reader.url}{glue}ssl-mode=required", password=reader.password))
-    assert failure_of(adapter, lambda: rows_of(adapter, "SELECT 1")).code is ErrorCode.SOURCE_UNAVAILABLE
+def test_tls_is_used_and_the_servers_certificate_is_checked_as_far_as_the_url_says(
+    private_mysql_url: str, mysql_database: Database
+) -> None:
+    folder = Path(private_mysql_url.partition("unix-socket=")[2]).parent
+
+    def cipher(asked: str, host: str = "localhost") -> str:
+        url = at_database(private_mysql_url, mysql_database.schema).replace("localhost", host)
+        adapter = make_adapter("shop", MySQLSource(url=f"{url}&{asked}"))
+        try:
+            with adapter.session(timeout_s=10) as session:
+                wire = session._link._wire  # type: ignore[attr-defined] # no statement may read it
+                return str(wire.rows("SHOW SESSION STATUS LIKE 'Ssl_cipher'")[0][1])
+        finally:
+            adapter.close()
+
+    assert cipher("ssl-mode=disabled") == ""
+    assert cipher("ssl-mode=preferred") != ""
+    assert cipher("ssl-mode=required", host="elsewhere") != ""
+    assert cipher(f"ssl-mode=verify-ca&ssl-ca={folder / 'ca.pem'}", host="elsewhere") != ""
+    assert cipher(f"ssl-mode=verify-identity&ssl-ca={folder / 'ca.pem'}") != ""
+    for asked, host in (
+        ("ssl-mode=verify-identity", "localhost"),
+        (f"ssl-mode=verify-identity&ssl-ca={folder / 'ca.pem'}", "elsewhere"),
+        (f"ssl-mode=verify-ca&ssl-ca={folder / 'other-ca.pem'}", "localhost"),
+    ):
+        url = at_database(private_mysql_url, mysql_database.schema).replace("localhost", host)
+        adapter = make_adapter("shop", MySQLSource(url=f"{url}&{asked}"))
+        failed = failure_of(adapter, lambda adapter=adapter: rows_of(adapter, "SELECT 1"))
+        assert failed.code is ErrorCode.SOURCE_UNAVAILABLE
+        assert "TLS" in failed.message
 
 
 def test_inspect_knows_comments_types_estimates_functions_and_keys_of_several_columns(
