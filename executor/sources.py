@@ -11,10 +11,13 @@ import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
+MYSQL_OPTIONS = ("ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "unix-socket")
+MYSQL_SSL_MODES = ("disabled", "preferred", "required", "verify-ca", "verify-identity")
 
 
 class SecretRef(BaseModel):
@@ -101,10 +104,50 @@ class PostgresSource(_Source):
         return "postgres"
 
 
-SourceConfig = Annotated[DuckDBSource | SQLiteSource | PostgresSource, Field(discriminator="kind")]
+class MySQLSource(_Source):
+    """A MariaDB or MySQL database, by URL without a password (``mysql://user@host:3306/database``).
+
+    ``mariadb://`` means the same. After a ``?`` may come ``ssl-mode`` (disabled, preferred, required, verify-ca,
+    verify-identity), ``ssl-ca``, ``ssl-cert`` and ``ssl-key`` (paths of PEM files where the workers run), and
+    ``unix-socket`` (a path, instead of host and port). TLS is used where the server offers it; naming an ``ssl-ca``
+    means verify-identity, unless an ``ssl-mode`` says otherwise.
+    """
+
+    kind: Literal["mysql"] = "mysql"
+    url: str
+    password: SecretRef | None = None
+    schemas: tuple[str, ...] = Field(default=(), description="Databases shown; empty: the one the url names.")
+
+    @model_validator(mode="after")
+    def _readable_url_without_password(self) -> MySQLSource:
+        try:
+            parts = urlsplit(self.url)
+            port = parts.port
+            asked = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        except ValueError:
+            raise ValueError("write the url as mysql://user@host:3306/database") from None  # it may hold a secret
+        if parts.password is not None or any("pass" in name for name, _ in asked):
+            raise ValueError('keep the password out of the url: password = {env = "NAME"} or {file = "PATH"}')
+        if parts.scheme not in ("mysql", "mariadb") or port == 0 or len(parts.path) < 2:
+            raise ValueError("write the url as mysql://user@host:3306/database")
+        unknown = [name for name, _ in asked if name not in MYSQL_OPTIONS]
+        if unknown:
+            raise ValueError(f"{unknown[0]} is not an option of the url; there are {', '.join(MYSQL_OPTIONS)}")
+        modes = [value for name, value in asked if name == "ssl-mode" and value.lower() not in MYSQL_SSL_MODES]
+        if modes:
+            raise ValueError(f"ssl-mode is one of {', '.join(MYSQL_SSL_MODES)}")
+        return self
+
+    @property
+    def dialect(self) -> str:
+        """The grammar of this source's SQL."""
+        return "mysql"
+
+
+SourceConfig = Annotated[DuckDBSource | SQLiteSource | PostgresSource | MySQLSource, Field(discriminator="kind")]
 """One model per kind, told apart by ``kind``."""
 
-AnySource = DuckDBSource | SQLiteSource | PostgresSource
+AnySource = DuckDBSource | SQLiteSource | PostgresSource | MySQLSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,16 +15,26 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import ValidationError
 
-from executor import AnySource, DuckDBSource, PostgresSource, SecretRef, SettingsInvalid, SQLiteSource
+from executor import (
+    AnySource,
+    DuckDBSource,
+    MySQLSource,
+    PostgresSource,
+    SecretRef,
+    SettingsInvalid,
+    SQLiteSource,
+)
 from mcp_server.overrides import absolute
 
 _TEXT_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 _DATA_SUFFIXES = (*_TEXT_SUFFIXES, ".parquet")
 _KINDS = (
     "Give a SQLite or DuckDB file, CSV, TSV, JSON-lines (.jsonl, .ndjson) or Parquet files, a folder of those, "
-    "or postgresql://user@host/database."
+    "postgresql://user@host/database or mysql://user@host/database (MariaDB too)."
 )
 _LONGEST_NAME = 63
+_POSTGRES = ("postgres", "postgresql")
+_MYSQL = ("mysql", "mariadb")
 
 Found = Literal["sqlite", "duckdb", "data"]
 
@@ -49,8 +59,8 @@ def sources_from(databases: Sequence[str], *, taken: Iterable[str] = ()) -> tupl
     data_names: list[str] = []
     for text in dict.fromkeys(databases):
         scheme = _scheme(text)
-        if scheme in ("postgres", "postgresql"):
-            wanted, source, password = _postgres(text)
+        if scheme in (*_POSTGRES, *_MYSQL):
+            wanted, source, password = _server(text, scheme)
             name = names.fresh(wanted)
             if password:
                 variable = f"_DB_PASSWORD_{name.upper()}"
@@ -115,43 +125,49 @@ def _scheme(text: str) -> str:
     if re.search(r"(?:^|\s)(?:host|hostaddr|dbname|user|password|port|service)\s*=", text):
         raise SettingsInvalid(
             message="--db was given a connection string of words (host=… dbname=…).",
-            hint="Write it as postgresql://user@host:5432/database.",
+            hint="Write it as postgresql://user@host:5432/database or mysql://user@host:3306/database.",
         )
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text)
     if match is None:
         return ""
     scheme = match.group(1).lower().partition("+")[0]
-    if scheme not in ("postgres", "postgresql", "sqlite", "duckdb", "file"):
+    if scheme not in (*_POSTGRES, *_MYSQL, "sqlite", "duckdb", "file"):
         raise SettingsInvalid(
-            message=f"{scheme}:// is not a kind of database that can be read yet; there are PostgreSQL, SQLite, "
-            "DuckDB, and CSV, TSV, JSON-lines and Parquet files.",
+            message=f"{scheme}:// is not a kind of database that can be read yet; there are PostgreSQL, MariaDB, "
+            "MySQL, SQLite, DuckDB, and CSV, TSV, JSON-lines and Parquet files.",
             hint=_KINDS,
         )
     return scheme
 
 
-def _postgres(text: str) -> tuple[str, PostgresSource, str]:
+def _server(text: str, scheme: str) -> tuple[str, PostgresSource | MySQLSource, str]:
     """The name wanted for it, the source without its password, and the password or nothing."""
+    scheme = "postgresql" if scheme in _POSTGRES else scheme
     try:
         parts = urlsplit(text)
         host = parts.hostname or ""
     except ValueError as error:
-        raise SettingsInvalid(message="A postgresql:// URL given with --db cannot be read.", hint=_KINDS) from error
+        raise SettingsInvalid(message=f"A {scheme}:// URL given with --db cannot be read.", hint=_KINDS) from error
     login, at, address = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
     # The other parameters stay as they are spelt: libpq does not read + as a space, as Python's own quoting writes it.
     query = [entry.partition("=") for entry in parts.query.split("&") if entry]
     password = unquote(password or next((value for key, _, value in query if key == "password"), ""))
     kept = "&".join("".join(entry) for entry in query if entry[0] != "password")
-    url = urlunsplit(("postgresql", f"{user}{at}{address}", parts.path, kept, ""))
+    url = urlunsplit((scheme, f"{user}{at}{address}", parts.path, kept, ""))
     try:
-        source = PostgresSource(url=url)
+        source = PostgresSource(url=url) if scheme == "postgresql" else MySQLSource(url=url)
     except ValidationError as error:
+        if scheme in _MYSQL and not parts.path.strip("/"):
+            raise SettingsInvalid(
+                message=f"A {scheme}:// URL given with --db names no database.", hint=f"{scheme}://user@host/database"
+            ) from error
         raise SettingsInvalid(
-            message="A postgresql:// URL given with --db holds a secret that cannot be taken out of it.",
+            message=f"A {scheme}:// URL given with --db holds an option that cannot be read, or a secret that cannot "
+            "be taken out of it.",
             hint='Configure it in a file: password = {env = "NAME"} in [executor.sources.<name>].',
         ) from error
-    return unquote(parts.path.strip("/")) or unquote(user) or host or "postgres", source, password
+    return unquote(parts.path.strip("/")) or unquote(user) or host or scheme, source, password
 
 
 def _path(text: str, scheme: str) -> Path:

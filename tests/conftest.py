@@ -8,10 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from databases import Database, duckdb_shop, embedded_postgres, postgres_shop, sqlite_shop
+from databases import (
+    Database,
+    duckdb_shop,
+    embedded_postgres,
+    has_mysql_server,
+    mysql_shop,
+    postgres_shop,
+    private_mysql,
+    sqlite_shop,
+)
 
 POSTGRES_URL = "TEST_POSTGRES_URL"
-KINDS = ("duckdb", "sqlite", "postgres", "postgres at TEST_POSTGRES_URL")
+MYSQL_URL = "TEST_MYSQL_URL"
+KINDS = ("duckdb", "sqlite", "postgres", "postgres at TEST_POSTGRES_URL", "mysql", "mysql at TEST_MYSQL_URL")
 
 
 @pytest.fixture(scope="session")
@@ -20,19 +30,38 @@ def postgres_url() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def private_mysql_url() -> Iterator[str]:
+    if not has_mysql_server():
+        pytest.skip("neither mariadbd nor mysqld is installed")
+    with tempfile.TemporaryDirectory(prefix="aq") as folder, private_mysql(Path(folder)) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mysql_url(request: pytest.FixtureRequest) -> str:
+    """A server of our own, else the one that is named."""
+    url = os.environ.get(MYSQL_URL)
+    if url is not None and not has_mysql_server():
+        return url
+    return request.getfixturevalue("private_mysql_url")
+
+
 @pytest.fixture(params=KINDS)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A shop of each kind in turn."""
-    kind: str = request.param
+    kind, _, variable = str(request.param).partition(" at ")
+    if variable and variable not in os.environ:
+        pytest.skip(f"{variable} is not set")
     if kind == "duckdb":
         yield duckdb_shop(tmp_path)
     elif kind == "sqlite":
         yield sqlite_shop(tmp_path)
+    elif kind == "postgres":
+        with postgres_shop(os.environ.get(variable) or request.getfixturevalue("postgres_url")) as shop:
+            yield shop
     else:
-        url = request.getfixturevalue("postgres_url") if kind == "postgres" else os.environ.get(POSTGRES_URL)
-        if url is None:
-            pytest.skip(f"{POSTGRES_URL} is not set")
-        with postgres_shop(url) as shop:
+        with mysql_shop(os.environ.get(variable) or request.getfixturevalue("private_mysql_url")) as shop:
             yield shop
 
 
@@ -49,4 +78,10 @@ def sqlite_database(tmp_path: Path) -> Database:
 @pytest.fixture
 def postgres_database(postgres_url: str) -> Iterator[Database]:
     with postgres_shop(postgres_url) as shop:
+        yield shop
+
+
+@pytest.fixture
+def mysql_database(mysql_url: str) -> Iterator[Database]:
+    with mysql_shop(mysql_url) as shop:
         yield shop

@@ -1,23 +1,35 @@
-"""Real databases for tests: one shop in DuckDB, SQLite and PostgreSQL, with what each needs to be provoked."""
+"""Real databases for tests: one shop of every kind, with what each needs to be provoked."""
 
 from __future__ import annotations
 
+import datetime
+import os
+import shutil
 import sqlite3
+import subprocess
 import threading
+import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import duckdb
 import psycopg
+import pymysql
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from executor.adapters import make_adapter
 from executor.adapters.base import Adapter
 from executor.errors import ExecutorError
-from executor.sources import AnySource, DuckDBSource, PostgresSource, SQLiteSource
+from executor.sources import AnySource, DuckDBSource, MySQLSource, PostgresSource, SQLiteSource
 
 SHOP = (
     "CREATE TABLE {s}.customers (id INTEGER PRIMARY KEY, name VARCHAR NOT NULL)",
@@ -205,6 +217,171 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
         yield url
     finally:
         server.cleanup()
+
+
+def mysql_connection(url: str, **changes: Any) -> pymysql.Connection[Any]:
+    """A plain connection to the server at `url`, as whoever it names."""
+    parts = urlsplit(url)
+    told = {
+        "host": parts.hostname,
+        "port": parts.port or 3306,
+        "user": parts.username,
+        "unix_socket": parse_qs(parts.query).get("unix-socket", [None])[0],
+        "database": parts.path.strip("/") or None,
+        "autocommit": True,
+    }
+    return pymysql.connect(**{**told, **changes})
+
+
+def at_database(url: str, database: str) -> str:
+    """The url with another database."""
+    return urlsplit(url)._replace(path=f"/{database}").geturl()
+
+
+@contextmanager
+def mysql_shop(url: str) -> Iterator[Database]:
+    """A database of its own on the server at `url`, dropped at the end."""
+    schema = f"shop_{uuid.uuid4().hex[:12]}"
+
+    def as_owner(*statements: str) -> None:
+        with mysql_connection(url, database=None) as connection, connection.cursor() as cursor:
+            for sql in statements:
+                cursor.execute(sql)
+
+    shop = [
+        sql.replace("VARCHAR", "VARCHAR(100)").replace(
+            "customer_id INTEGER REFERENCES {ref}customers (id), total REAL",
+            "customer_id INTEGER, total REAL, FOREIGN KEY (customer_id) REFERENCES {ref}customers (id)",
+        )
+        for sql in SHOP
+    ]
+    as_owner(
+        f"CREATE DATABASE {schema} CHARACTER SET utf8mb4", *(sql.format(s=schema, ref=f"{schema}.") for sql in shop)
+    )
+    numbers = "WITH RECURSIVE r(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM r WHERE i < 999) "
+    more = (
+        f"WITH gone AS (DELETE FROM {schema}.orders RETURNING id) SELECT * FROM gone",
+        f"EXPLAIN DELETE FROM {schema}.orders",
+        f"ANALYZE SELECT * FROM {schema}.orders",
+        f"EXPLAIN ANALYZE SELECT * FROM {schema}.orders",
+        f"SELECT * FROM {schema}.orders FOR UPDATE",
+        f"SELECT * FROM {schema}.orders INTO OUTFILE '/tmp/{schema}'",
+        f"(SELECT * FROM {schema}.orders) INTO OUTFILE '/tmp/{schema}'",
+        f"SELECT name INTO DUMPFILE '/tmp/{schema}' FROM {schema}.customers LIMIT 1",
+        "SELECT 1 INTO @made",
+        f"LOAD DATA INFILE '/etc/passwd' INTO TABLE {schema}.customers",
+        f"LOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE {schema}.customers",
+        f"REPLACE INTO {schema}.customers VALUES (9, 'x')",
+        f"TRUNCATE {schema}.orders",
+        f"LOCK TABLES {schema}.orders WRITE",
+        f"HANDLER {schema}.orders OPEN",
+        "SET SESSION TRANSACTION READ WRITE",
+        "SET STATEMENT max_statement_time = 0 FOR SELECT 1",
+        "SET @made = 1",
+        "DO RELEASE_ALL_LOCKS()",
+        "BEGIN NOT ATOMIC SELECT 1; END",
+        "PREPARE made FROM 'SELECT 1'",
+        "EXECUTE IMMEDIATE 'SELECT 1'",
+        "KILL 1",
+        "FLUSH TABLES",
+        "USE mysql",
+        "SHOW GRANTS",
+        "CALL sys.ps_setup_save(1)",
+        "SELECT ?",
+    )
+    try:
+        yield Database(
+            kind="mysql",
+            config=MySQLSource(url=at_database(url, schema)),
+            schema=schema,
+            endless=f"{numbers}SELECT a.i, b.i AS j FROM r a, r b, r c, r d, r e",
+            silent=f"{numbers}SELECT count(*) FROM r a, r b, r c, r d WHERE (a.i * b.i + c.i) % 7 = 9",
+            many=f"{numbers}SELECT a.i * 1000 + b.i AS i, md5(concat(a.i, b.i)) AS h, 0.5e0 AS d FROM r a, r b",
+            writes=(*(w.format(s=schema) for w in _WRITES), *more),
+            as_owner=as_owner,
+        )
+    finally:
+        as_owner(f"DROP DATABASE {schema}")
+
+
+def has_mysql_server() -> bool:
+    """Whether a MariaDB or MySQL server can be started here."""
+    return _mysql_server() is not None
+
+
+def _mysql_server() -> str | None:
+    places = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+    return shutil.which("mariadbd", path=places) or shutil.which("mysqld", path=places)
+
+
+@contextmanager
+def private_mysql(folder: Path) -> Iterator[str]:
+    """The url of a server of our own on a socket in `folder`, whose path has to be short; root has no password."""
+    server = _mysql_server()
+    assert server is not None
+    common = ["--no-defaults", f"--datadir={folder / 'data'}"]
+    if os.geteuid() == 0:
+        common.append("--user=root")
+    if "MariaDB" in subprocess.run([server, "--version"], check=True, capture_output=True, text=True).stdout:
+        install = shutil.which("mariadb-install-db") or "mysql_install_db"
+        make = [install, *common, "--auth-root-authentication-method=normal", "--skip-test-db"]
+    else:
+        make = [server, *common, "--initialize-insecure"]
+    subprocess.run(make, check=True, capture_output=True, timeout=60)
+    certificates(folder)
+    tls = [f"--ssl-ca={folder / 'ca.pem'}", f"--ssl-cert={folder / 'cert.pem'}", f"--ssl-key={folder / 'key.pem'}"]
+    socket = folder / "s"
+    quick = ["--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0", "--skip-networking", *tls]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [server, *common, f"--socket={socket}", f"--pid-file={folder / 'pid'}", *quick], stdout=log, stderr=log
+        )
+    try:
+        url = f"mysql://root@localhost/?unix-socket={socket}"
+        _wait_until_answers(url, socket, process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def certificates(folder: Path) -> None:
+    """``ca.pem``, ``other-ca.pem``, and ``cert.pem`` with ``key.pem`` of the first one, for ``localhost``."""
+    now = datetime.datetime.now(datetime.UTC)
+
+    def certificate(
+        name: str, key: ec.EllipticCurvePrivateKey, signer: ec.EllipticCurvePrivateKey, issuer: str
+    ) -> bytes:
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=name == issuer, path_length=None), critical=True)
+        )
+        return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    own, ca, other = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+    (folder / "ca.pem").write_bytes(certificate("ca", ca, ca, "ca"))
+    (folder / "other-ca.pem").write_bytes(certificate("ca", other, other, "ca"))
+    (folder / "cert.pem").write_bytes(certificate("localhost", own, ca, "ca"))
+    (folder / "key.pem").write_bytes(
+        own.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+
+
+def _wait_until_answers(url: str, socket: Path, process: subprocess.Popen[bytes]) -> None:
+    ends = time.monotonic() + 30
+    while True:
+        assert process.poll() is None, "the server ended"
+        assert time.monotonic() < ends, "the server does not answer"
+        if socket.exists():  # the driver leaves a socket open that could not connect
+            mysql_connection(url).close()
+            return
 
 
 @contextmanager

@@ -20,6 +20,7 @@ _MODULES: dict[str, tuple[str, str]] = {
     "duckdb": ("executor.adapters.duckdb", "DuckDBAdapter"),
     "sqlite": ("executor.adapters.sqlite", "SQLiteAdapter"),
     "postgres": ("executor.adapters.postgres", "PostgresAdapter"),
+    "mysql": ("executor.adapters.mysql", "MySQLAdapter"),
 }
 
 

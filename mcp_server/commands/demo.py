@@ -36,6 +36,11 @@ _SLOW: dict[str, str] = {
         "SELECT n % 2000 AS bucket, COUNT(*) AS numbers, MAX(md5(CAST(n AS TEXT))) AS digest "
         "FROM generate_series(1, 6000000) AS g(n) GROUP BY 1 ORDER BY 1"
     ),
+    "mysql": (
+        "WITH RECURSIVE r(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM r WHERE n < 999) "
+        "SELECT (a.n * 1000 + b.n) % 2000 AS bucket, COUNT(*) AS numbers, MAX(MD5(a.n * b.n + c.n)) AS digest "
+        "FROM r AS a JOIN r AS b JOIN r AS c ON c.n < 6 GROUP BY 1 ORDER BY 1"
+    ),
     "duckdb": (
         "SELECT n % 2000 AS bucket, COUNT(*) AS numbers, MAX(md5(CAST(n AS TEXT))) AS digest "
         "FROM (SELECT a * 5000 + b AS n FROM range(5000) AS x(a), range(5000) AS y(b)) AS g GROUP BY 1 ORDER BY 1"

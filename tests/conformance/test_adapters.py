@@ -50,6 +50,7 @@ def test_every_column_carries_the_databases_word_for_its_type(adapter: Adapter, 
         "duckdb": [b"integer", b"varchar", b"float"],
         "sqlite": [b"integer", b"text", b"real"],
         "postgres": [b"int4", b"varchar", b"float4"],
+        "mysql": [b"int", b"varchar", b"double"],
     }
     assert [field.metadata[b"type"] for field in batches[0].schema] == words[database.kind]
 
@@ -167,6 +168,8 @@ def test_a_failure_that_comes_with_late_rows_is_told_after_the_rows_before_it(
         "sqlite": "WITH RECURSIVE r(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM r WHERE i < 100000)"
         " SELECT CASE WHEN i = 90000 THEN json('late') ELSE 1 END FROM r",
         "postgres": "SELECT 1 / (g - 900000) FROM (SELECT generate_series(1, 1000000) AS g) AS s",
+        "mysql": "WITH RECURSIVE r(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM r WHERE i < 999)"
+        " SELECT 9223372036854775807 - 1900 + a.i + b.i FROM r a, r b",
     }
     with adapter.session(timeout_s=30) as session:
         batches = session.run(breaks[database.kind]).batches

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from executor import DuckDBSource, ErrorCode, ExecutorError, PostgresSource
+from executor import DuckDBSource, ErrorCode, ExecutorError, MySQLSource, PostgresSource
 from executor.adapters import make_adapter
 
 PROJECT = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf8"))["project"]
@@ -17,6 +17,7 @@ PROJECT = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text
     [
         (DuckDBSource(path=Path("shop.duckdb")), "executor.adapters.duckdb", "duckdb"),
         (PostgresSource(url="postgresql://h/d"), "executor.adapters.postgres", "psycopg"),
+        (MySQLSource(url="mysql://h/d"), "executor.adapters.mysql", "pymysql"),
     ],
 )
 def test_a_missing_driver_is_told_with_the_extra_that_brings_it(monkeypatch, config, module, driver):

@@ -20,6 +20,7 @@ from executor import (
     ErrorCode,
     ExecutorSettings,
     LimitSettings,
+    MySQLSource,
     PostgresSource,
     SecretRef,
     SettingsInvalid,
@@ -147,9 +148,9 @@ password = { file = "pw" }
             "awaitsql.toml:2: [executor.limits] max_rows must be a valid integer.",
         ),
         (
-            "[executor.sources.shop]\nkind = 'mysql'\nurl = 'x'",
-            "awaitsql.toml:2: [executor.sources.shop] kind = 'mysql' is no kind of source: "
-            'write "duckdb", "sqlite" or "postgres".',
+            "[executor.sources.shop]\nkind = 'oracle'\nurl = 'x'",
+            "awaitsql.toml:2: [executor.sources.shop] kind = 'oracle' is no kind of source: "
+            'write "duckdb", "sqlite", "postgres" or "mysql".',
         ),
         ("[executor.sources.shop]\npath = 'x'", "awaitsql.toml:1: [executor.sources.shop] kind is missing"),
         ("[executor.sources.shop]\nkind = 'sqlite'", "awaitsql.toml:1: [executor.sources.shop] path is missing."),
@@ -321,6 +322,24 @@ def test_a_postgres_url_gives_up_its_password(url: str, name: str, kept: str, pa
     assert not password or password not in repr(settings)
 
 
+@pytest.mark.parametrize(
+    ("url", "name", "kept", "password"),
+    [
+        ("mysql://ann:p%40ss@h/sales", "sales", "mysql://ann@h/sales", "p@ss"),
+        ("mariadb://ann@h:3307/Sales", "sales", "mariadb://ann@h:3307/Sales", ""),
+        ("mysql+pymysql://ann:a:b@[::1]/d?ssl-mode=required", "d", "mysql://ann@[::1]/d?ssl-mode=required", "a:b"),
+        ("mysql://ann@h/d?password=x%26y&ssl-ca=/a%20b", "d", "mysql://ann@h/d?ssl-ca=/a%20b", "x&y"),
+    ],
+)
+def test_a_mysql_url_gives_up_its_password(url: str, name: str, kept: str, password: str) -> None:
+    settings = load(databases=[url])
+    variable = f"_DB_PASSWORD_{name.upper()}"
+    reference = SecretRef(env=variable) if password else None
+    assert settings.executor.sources == {name: MySQLSource(url=kept, password=reference)}
+    assert settings.secrets == ({variable: password} if password else {})
+    assert not password or password not in repr(settings)
+
+
 def test_a_value_that_is_no_database_is_told(tmp_path: Path, shop: Path) -> None:
     (tmp_path / "notes.txt").write_text("remember the milk")
     (tmp_path / "fake.parquet").write_text("remember the milk")
@@ -343,7 +362,10 @@ def test_a_value_that_is_no_database_is_told(tmp_path: Path, shop: Path) -> None
 @pytest.mark.parametrize(
     "value",
     [
-        "mysql://u:hunter2@h/d",
+        "oracle://u:hunter2@h/d",
+        "mysql://u:hunter2@h",
+        "mysql://u:hunter2@h/d?local-infile=1",
+        "mariadb://u:hunter2@[h/d",
         "host=h dbname=d password=hunter2",
         "postgresql://u:hunter2@[h/d",
         "",
@@ -371,7 +393,7 @@ def documented() -> dict[str, Any]:
 
 def test_the_example_loads() -> None:
     sources = load(EXAMPLE).executor.sources
-    assert {source.kind for source in sources.values()} == {"sqlite", "duckdb", "postgres"}
+    assert {source.kind for source in sources.values()} == {"sqlite", "duckdb", "postgres", "mysql"}
 
 
 def test_the_example_loads_with_every_setting_switched_on(tmp_path: Path) -> None:
@@ -399,6 +421,7 @@ _EXAMPLES: dict[type[BaseModel], tuple[str, ...]] = {
         (SQLiteSource, ("executor", "sources", "shop")),
         (DuckDBSource, ("executor", "sources", "exports")),
         (PostgresSource, ("executor", "sources", "warehouse")),
+        (MySQLSource, ("executor", "sources", "orders")),
         (McpServerSettings, ("mcp_server",)),
         (CostSettings, ("mcp_server", "cost")),
         (LocalPrincipalSettings, ("mcp_server", "local_principal")),
