@@ -11,6 +11,7 @@ from mcp_server.sql.nodes import allow_nodes
 from mcp_server.sql.parse import parse_tokens
 from mcp_server.sql.plainer import make_plainer
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
+from mcp_server.sql.second_opinion import hold_text
 
 
 def emit(checked: Checked) -> None:
@@ -30,17 +31,14 @@ def emit(checked: Checked) -> None:
     _hold_tables(checked, again)
     if again != checked.tree and checked.generate(again, copy=False) != text:
         raise _differs()
+    hold_text(checked, f"{checked.explain} {text}", _ctes(again))
     checked.text = f"{checked.explain} {text}" if checked.explain else text
     checked.shown = f"{checked.explain} {checked.shown or text}" if checked.explain else checked.shown or text
 
 
 def _hold_tables(checked: Checked, tree: exp.Expr) -> None:
     """Every table of the text is one that was granted, or one of our own names for a CTE; and every fence stands."""
-    ctes = {
-        alias.this.name
-        for cte in tree.find_all(exp.CTE)
-        if isinstance(alias := cte.args.get("alias"), exp.TableAlias) and alias.this is not None
-    }
+    ctes = _ctes(tree)
     fenced = 0
     for table in tree.find_all(exp.Table):
         if not isinstance(table.this, exp.Identifier):
@@ -61,6 +59,14 @@ def _hold_tables(checked: Checked, tree: exp.Expr) -> None:
             fenced += 1
     if fenced != checked.fenced:
         raise _differs()
+
+
+def _ctes(tree: exp.Expr) -> set[str]:
+    return {
+        alias.this.name
+        for cte in tree.find_all(exp.CTE)
+        if isinstance(alias := cte.args.get("alias"), exp.TableAlias) and alias.this is not None
+    }
 
 
 def _differs() -> StatementRefused:

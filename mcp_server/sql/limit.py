@@ -65,6 +65,9 @@ def _lower(node: exp.Expr, key: str, cap: int, dialect: str) -> None:
             node.set(key, exp.Literal.number(cap))
     elif isinstance(given, exp.Parameter | exp.Placeholder) and dialect in {"postgres", "duckdb"}:
         node.set(key, exp.Anonymous(this="least", expressions=[given, exp.Literal.number(cap)]))
+    elif isinstance(given, exp.Expr) and dialect == "postgres":
+        # No column can stand in it; and NULL, which would be no limit, is no value for least().
+        node.set(key, exp.Anonymous(this="least", expressions=[given, exp.Literal.number(cap)]))
     elif isinstance(given, exp.Neg):
         # SQLite: a negative limit is none.
         node.set(key, exp.Literal.number(cap))

@@ -9,6 +9,7 @@ from sqlglot.errors import ParseError
 from sqlglot.tokenizer_core import TokenType
 
 from mcp_server.sql.checked import Checked
+from mcp_server.sql.operators import cut_operators
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.statement import not_read_only, refuse_verb
 
@@ -40,6 +41,8 @@ def parse(checked: Checked) -> None:
     refuse_verb(first)
     if checked.rules.name == "sqlite":
         checked.tokens = _number_placeholders(checked.tokens)
+    elif checked.rules.name == "postgres":
+        checked.tokens = cut_operators(checked.tokens)
     tree = parse_tokens(checked, checked.tokens, checked.sql)
     if not isinstance(tree, exp.Query | exp.Values):
         if isinstance(tree, _WRITING):
@@ -66,8 +69,12 @@ def parse_tokens(checked: Checked, tokens: list[Token], sql: str) -> exp.Expr:
     for token in tokens:
         if token.token_type is TokenType.R_PAREN:
             token.comments.append("sqlglot.anonymous")
-        elif token.token_type is TokenType.L_PAREN and previous is not None and previous.text.lower() in marked:
-            previous.text = f"{_MARK}{previous.text}"
+        elif token.token_type is TokenType.L_PAREN and previous is not None:
+            if previous.text.lower() in marked:
+                previous.text = f"{_MARK}{previous.text}"
+            if previous.text.lower() == "some" and checked.rules.name == "postgres":
+                # The same as ANY, of which sqlglot knows more.
+                previous.text, previous.token_type = "ANY", TokenType.ANY
         previous = token
     try:
         found = [tree for tree in checked.dialect.parser(error_level=ErrorLevel.RAISE).parse(tokens, sql) if tree]

@@ -205,20 +205,24 @@ class Resolver:
                 self._add(scope, node, columns)
             elif isinstance(inner, exp.Anonymous | exp.Unnest | exp.Explode | exp.Posexplode | exp.Inline):
                 self._expressions(node, scope, ctes, skip={"alias"})
-                self._add(scope, node, self._function_columns(inner, node.args.get("alias")))
+                columns = self._function_columns(inner, node.args.get("alias"))
+                self._add(scope, node, self._with_count(inner, columns, scope))
             else:
                 raise Unfollowed("LATERAL")
         elif isinstance(node, exp.Unnest):
             self._expressions(node, scope, ctes, skip={"alias"})
             columns = self._function_columns(node, node.args.get("alias"))
-            offset = node.args.get("offset")
-            if isinstance(offset, exp.Identifier):
-                # sqlglot keeps the last name of ``AS t(a, n)`` here where the source counts its rows.
-                scope.aliases.add(self._fold(offset))
-                columns = None if columns is None else {**columns, self._fold(offset): offset.name}
-            self._add(scope, node, columns)
+            self._add(scope, node, self._with_count(node, columns, scope))
         else:
             raise Unfollowed(type(node).__name__)
+
+    def _with_count(self, node: exp.Expr, columns: Names | None, scope: Scope) -> Names | None:
+        """`columns` with the count of rows: sqlglot keeps the last name of ``AS t(a, n)`` beside the alias."""
+        count = node.args.get("offset")
+        if not isinstance(count, exp.Identifier):
+            return columns
+        scope.aliases.add(self._fold(count))
+        return None if columns is None else {**columns, self._fold(count): count.name}
 
     def _table(self, node: exp.Table, scope: Scope, ctes: Ctes) -> None:
         columns, base = self._table_columns(node, scope, ctes)
@@ -240,9 +244,10 @@ class Resolver:
         this, alias = node.this, node.args.get("alias")
         if node.args.get("rows_from"):
             for inner in node.args["rows_from"]:
-                if not isinstance(inner, exp.Table) or not isinstance(inner.this, exp.Anonymous):
+                call = inner if isinstance(inner, exp.Unnest) else inner.this
+                if not isinstance(call, exp.Anonymous | exp.Unnest):
                     raise Unfollowed("ROWS FROM")
-                self._expressions(inner.this, scope, ctes)
+                self._expressions(call, scope, ctes)
             return (self._declared(alias) if alias else None), None
         if isinstance(this, exp.Identifier):
             cte = None if node.args.get("db") or node.args.get("catalog") else ctes.get(self._fold(this))

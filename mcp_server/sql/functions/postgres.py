@@ -63,7 +63,8 @@ line lseg npoints path pclose point polygon popen radius slope width
 
 enum_first enum_last enum_range gen_random_uuid uuidv4 uuidv7 uuid_extract_timestamp uuid_extract_version
 hashtext hash_record num_nonnulls num_nulls any_value
-xmlagg xmlcomment xmlconcat xpath xpath_exists xml_is_well_formed
+pg_typeof pg_column_size current_time current_timestamp current_date
+xmlagg xmlcomment xmlconcat xmlforest xpath xpath_exists xml_is_well_formed
 
 time_bucket histogram
 st_area st_asgeojson st_astext st_azimuth st_boundary st_buffer st_centroid st_closestpoint st_contains st_convexhull
