@@ -14,10 +14,12 @@ MAX_REPEAT = 10_000_000
 
 _MAKES_LONG = frozenset(
     {
-        "generate_series", "leftpad", "lpad", "numbers", "randomblob", "range", "repeat", "replicate", "rightpad",
-        "rpad", "sequence", "space", "zeroblob",
+        "array_fill", "generate_series", "leftpad", "lpad", "numbers", "randomblob", "range", "repeat", "replicate",
+        "rightpad", "rpad", "sequence", "space", "zeroblob",
     }
 )  # fmt: skip
+
+_REPEATS = frozenset({"repeat", "replicate"})
 
 _INSTEAD: dict[str, str] = {
     "sleep": "Nothing can wait here; leave it out.",
@@ -81,15 +83,34 @@ def _refuse(checked: Checked, node: exp.Expr, name: str, allowed: frozenset[str]
 
 def _refuse_long(node: exp.Expr, name: str) -> None:
     for argument in node.expressions:
-        if isinstance(argument, exp.Literal) and not argument.is_string:
-            try:
-                number = float(argument.name)
-            except ValueError:
-                continue
-            if number > MAX_REPEAT:
+        for literal in argument.expressions if isinstance(argument, exp.Array) else [argument]:
+            number = _number(literal)
+            if number > MAX_REPEAT or (name in _REPEATS and number * _length(node.expressions[0]) > MAX_REPEAT):
                 raise StatementRefused(
                     RefusalCode.TOO_COMPLEX,
-                    f"{name} with {argument.name} would fill the memory; {MAX_REPEAT:,} is the most.",
+                    f"{name} with {literal.name} would fill the memory; {MAX_REPEAT:,} is the most.",
                     hint="Use a smaller number.",
                     position=position_of(node),
                 )
+
+
+def _number(node: exp.Expr) -> float:
+    """The number that is written out, or 0."""
+    if isinstance(node, exp.Literal) and not node.is_string:
+        try:
+            return float(node.name)
+        except ValueError:
+            return 0
+    return 0
+
+
+def _length(node: exp.Expr) -> float:
+    """How long a string is at least, as far as it is written out: repeats within repeats multiply."""
+    while isinstance(node, exp.Paren):
+        node = node.this
+    if isinstance(node, exp.Literal):
+        return len(node.name) if node.is_string else 1
+    if isinstance(node, exp.Anonymous) and str(node.this).lower() in _MAKES_LONG and len(node.expressions) > 1:
+        times = _number(node.expressions[1])
+        return times * _length(node.expressions[0]) if str(node.this).lower() in _REPEATS else times
+    return 1
