@@ -12,6 +12,7 @@ from mcp_server.sql.checked import Checked
 from mcp_server.sql.operators import cut_operators
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.statement import not_read_only, refuse_verb
+from mcp_server.sql.typed_literals import as_casts
 
 
 def _words(text: str) -> frozenset[str]:
@@ -25,7 +26,7 @@ _MARKED: dict[str, frozenset[str]] = {
     "duckdb": _ORDINARY
     | _words("max min quantile quantile_cont quantile_disc approx_quantile string_agg group_concat listagg"),
     "sqlite": _ORDINARY | _words("group_concat string_agg substring"),
-    "postgres": _ORDINARY | _words("json_agg date_part string_agg jsonb_exists"),
+    "postgres": _ORDINARY | _words("json_agg json_object date_part string_agg jsonb_exists"),
     "mysql": _words("ceil floor substr decode"),
     "clickhouse": _ORDINARY,
 }
@@ -42,7 +43,7 @@ def parse(checked: Checked) -> None:
     if checked.rules.name == "sqlite":
         checked.tokens = _number_placeholders(checked.tokens)
     elif checked.rules.name == "postgres":
-        checked.tokens = cut_operators(checked.tokens)
+        checked.tokens = as_casts(cut_operators(checked.tokens))
     tree = parse_tokens(checked, checked.tokens, checked.sql)
     if not isinstance(tree, exp.Query | exp.Values):
         if isinstance(tree, _WRITING):
@@ -66,11 +67,12 @@ def parse_tokens(checked: Checked, tokens: list[Token], sql: str) -> exp.Expr:
     """
     marked = _MARKED.get(checked.rules.name, frozenset())
     previous: Token | None = None
-    for token in tokens:
+    for place, token in enumerate(tokens):
         if token.token_type is TokenType.R_PAREN:
             token.comments.append("sqlglot.anonymous")
         elif token.token_type is TokenType.L_PAREN and previous is not None:
-            if previous.text.lower() in marked:
+            name = previous.text.lower()
+            if name in marked and not (name == "json_object" and _has_pairs(tokens, place)):
                 previous.text = f"{_MARK}{previous.text}"
             if previous.text.lower() == "some" and checked.rules.name == "postgres":
                 # The same as ANY, of which sqlglot knows more.
@@ -89,6 +91,18 @@ def parse_tokens(checked: Checked, tokens: list[Token], sql: str) -> exp.Expr:
         if isinstance(call.this, str) and call.this.startswith(_MARK):
             call.set("this", call.this[len(_MARK) :])
     return tree
+
+
+def _has_pairs(tokens: list[Token], start: int) -> bool:
+    """Whether the call that opens at `start` is SQL's own ``json_object('a': 1)`` or ``json_object('a' VALUE 1)``."""
+    depth = 0
+    for token in tokens[start:]:
+        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
+        if depth == 0:
+            return False
+        if depth == 1 and (token.token_type is TokenType.COLON or token.text.lower() in {"value", "returning"}):
+            return True
+    return False
 
 
 def _number_placeholders(tokens: list[Token]) -> list[Token]:

@@ -38,11 +38,12 @@ _SAME: tuple[tuple[str, str], ...] = (
     ('"AEXPR_ILIKE"', '"AEXPR_OP"'),
     ('{"fval":".', '{"fval":"0.'),
 )
+_WHOLE_NUMBER = re.compile(
+    r'{"TypeCast":{"arg":({"A_Const":{"ival":{(?:"ival":-?\d+)?}}}),'
+    r'"typeName":{"names":\[{"String":{"sval":"int4"}}\],"typemod":-1}}}'
+)
 _FRAME = re.compile(r'"frameOptions":(\d+)')
 _FRAME_SAYS_BETWEEN = 0x10
-_INTERVAL = re.compile(
-    rf'"A_Const":{{"sval":{{"sval":{_STRING}}}}}}},"typeName":{{"names":\[{{"String":{{"sval":"interval"}}}}'
-)
 _NOT = '{"BoolExpr":{"boolop":"NOT_EXPR","args":['
 _PLUS = '{"A_Expr":{"kind":"AEXPR_OP","name":[{"String":{"sval":"+"}}],"rexpr":'
 _TEST = '{"BooleanTest":{"arg":'
@@ -148,8 +149,8 @@ def _compared(json: str) -> str:
     for piece, canonical in _SAME:
         json = json.replace(piece, canonical)
     json = _FRAME.sub(lambda found: f'"frameOptions":{int(found[1]) | _FRAME_SAYS_BETWEEN}', json)
-    # The generator writes the units of an interval in capitals.
-    return _INTERVAL.sub(lambda found: " ".join(found[0].lower().split()), json)
+    # A whole number is an int4 already; the grammar itself casts it in ``substring(a FOR 3)``.
+    return _WHOLE_NUMBER.sub(r"\1", json)
 
 
 def _reduced(json: str) -> str:

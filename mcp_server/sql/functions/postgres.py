@@ -106,8 +106,8 @@ num_nulls any_value pg_typeof pg_column_size
 # pg_typeof() and pg_column_size() look at their argument only, though their names begin with pg_.
 
 _XML = """
-xmlagg xmlcomment xmlconcat xmlexists xmlforest xmltext xpath xpath_exists xml_is_well_formed xml_is_well_formed_content
-xml_is_well_formed_document
+xmlagg xmlattributes xmlcomment xmlconcat xmlexists xmlforest xmltext xpath xpath_exists xml_is_well_formed
+xml_is_well_formed_content xml_is_well_formed_document
 """
 # PostgreSQL's loader gives libxml an empty text for every external entity (xmlPgEntityLoader in xml.c).
 
