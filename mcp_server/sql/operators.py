@@ -25,6 +25,13 @@ BUILT_IN = _words(
 
 _CHARACTERS = frozenset("+-*/<>=~!@#%^&|`?")
 _KEEP_SIGN = frozenset("~!@#%^&|`?")
+_BEFORE_SIGN = frozenset(
+    {
+        TokenType.SELECT, TokenType.DISTINCT, TokenType.L_PAREN, TokenType.COMMA, TokenType.GROUP_BY,
+        TokenType.ORDER_BY, TokenType.WHERE, TokenType.HAVING, TokenType.ON, TokenType.AND, TokenType.OR, TokenType.NOT,
+        TokenType.BETWEEN, TokenType.WHEN, TokenType.THEN, TokenType.ELSE, TokenType.LIMIT, TokenType.OFFSET,
+    }
+)  # fmt: skip
 _ALWAYS = frozenset({"^@"})
 """Single tokens that sqlglot would write as a call."""
 
@@ -36,13 +43,32 @@ def cut_operators(tokens: list[Token]) -> list[Token]:
     while at < len(tokens):
         run = [tokens[at]]
         at += 1
+        if run[0].token_type is TokenType.OPERATOR and at < len(tokens) and tokens[at].token_type is TokenType.L_PAREN:
+            end = next((n for n in range(at, len(tokens)) if tokens[n].token_type is TokenType.R_PAREN), at)
+            kept += tokens[at - 1 : end + 1]
+            at = end + 1
+            continue
         while at < len(tokens) and _is_operator(run[-1]) and tokens[at].start == run[-1].end + 1:
             if not _is_operator(tokens[at]):
                 break
             run.append(tokens[at])
             at += 1
         kept.extend(run if len(run) == 1 and run[0].text not in _ALWAYS else _cut(run))
+        if at < len(tokens) and _is_sign(kept, tokens[at]):
+            # sqlglot would leave it out; and ``GROUP BY +1`` is not ``GROUP BY 1``.
+            sign, number = kept.pop(), tokens[at]
+            kept.append(Token(number.token_type, f"+{number.text}", sign.line, sign.col, sign.start, number.end))
+            at += 1
     return kept
+
+
+def _is_sign(kept: list[Token], after: Token) -> bool:
+    """Whether the last of `kept` is the sign of the number `after`."""
+    return (
+        kept[-1].token_type is TokenType.PLUS
+        and after.token_type is TokenType.NUMBER
+        and (len(kept) == 1 or kept[-2].token_type in _BEFORE_SIGN or _is_operator(kept[-2]))
+    )
 
 
 def _is_operator(token: Token) -> bool:

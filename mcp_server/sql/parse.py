@@ -42,8 +42,6 @@ def parse(checked: Checked) -> None:
     refuse_verb(first)
     if checked.rules.name == "sqlite":
         checked.tokens = _number_placeholders(checked.tokens)
-    elif checked.rules.name == "postgres":
-        checked.tokens = as_casts(cut_operators(checked.tokens))
     tree = parse_tokens(checked, checked.tokens, checked.sql)
     if not isinstance(tree, exp.Query | exp.Values):
         if isinstance(tree, _WRITING):
@@ -65,6 +63,8 @@ def parse_tokens(checked: Checked, tokens: list[Token], sql: str) -> exp.Expr:
     ordinary call's. So no function is renamed, none has its arguments moved, and the allow-list is asked for the very
     name that will be sent.
     """
+    if checked.rules.name == "postgres":
+        tokens = as_casts(cut_operators(tokens))
     marked = _MARKED.get(checked.rules.name, frozenset())
     previous: Token | None = None
     for place, token in enumerate(tokens):
@@ -82,6 +82,11 @@ def parse_tokens(checked: Checked, tokens: list[Token], sql: str) -> exp.Expr:
         found = [tree for tree in checked.dialect.parser(error_level=ErrorLevel.RAISE).parse(tokens, sql) if tree]
     except ParseError as error:
         raise _unparseable(error, sql) from error
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        # What sqlglot does not look for itself: an operator without operand in brackets, a cast to nothing.
+        raise StatementRefused(
+            RefusalCode.UNPARSEABLE, "The SQL cannot be parsed.", hint="Correct the syntax for this source's dialect."
+        ) from error
     if len(found) != 1:
         raise StatementRefused(
             RefusalCode.MANY_STATEMENTS, "This is more than one statement.", hint="Send one statement a call."

@@ -45,9 +45,8 @@ _WHOLE_NUMBER = re.compile(
 _FRAME = re.compile(r'"frameOptions":(\d+)')
 _FRAME_SAYS_BETWEEN = 0x10
 _NOT = '{"BoolExpr":{"boolop":"NOT_EXPR","args":['
-_PLUS = '{"A_Expr":{"kind":"AEXPR_OP","name":[{"String":{"sval":"+"}}],"rexpr":'
 _TEST = '{"BooleanTest":{"arg":'
-_REDUCIBLE = re.compile("|".join(re.escape(piece) for piece in (_NOT, _PLUS, _TEST)))
+_REDUCIBLE = re.compile("|".join(re.escape(piece) for piece in (_NOT, _TEST)))
 _NEGATED = re.compile(
     r'{"A_Expr":{"kind":"AEXPR_(?:(?P<in>IN)","name":\[{"String":{"sval":"="}}\]'
     r'|(?P<match>OP|SIMILAR)","name":\[{"String":{"sval":"(?P<operator>~~?\*?)"}}\]'
@@ -156,14 +155,11 @@ def _compared(json: str) -> str:
 def _reduced(json: str) -> str:
     """One way of writing for what has one meaning and two trees, last ones first, so that places before them stay.
 
-    ``NOT a IN (…)`` is ``a NOT IN (…)`` and so on; ``+a`` is ``a``; ``a IS UNKNOWN`` is ``a IS NULL``.
+    ``NOT a IN (…)`` is ``a NOT IN (…)`` and so on; ``a IS UNKNOWN`` is ``a IS NULL``.
     """
     for found in reversed(list(_REDUCIBLE.finditer(json))):
         at, start = found.span()
-        if found[0] == _PLUS:
-            end = _end(json, start)
-            json = json[:at] + json[start:end] + json[end + len("}}") :]
-        elif found[0] == _TEST:
+        if found[0] == _TEST:
             end = _end(json, start)
             word = _UNKNOWN.match(json, end)
             if word:
