@@ -28,17 +28,17 @@ def emit(checked: Checked) -> None:
     make_plainer(again, checked.rules.name)
     allow_nodes(again, checked.rules.name)
     allow_calls(checked, again)
-    _hold_tables(checked, again)
+    ctes = _ctes(again)
+    _hold_tables(checked, again, ctes)
     if again != checked.tree and checked.generate(again, copy=False) != text:
         raise _differs()
-    hold_text(checked, f"{checked.explain} {text}", _ctes(again))
+    hold_text(checked, f"{checked.explain} {text}", ctes)
     checked.text = f"{checked.explain} {text}" if checked.explain else text
     checked.shown = f"{checked.explain} {checked.shown or text}" if checked.explain else checked.shown or text
 
 
-def _hold_tables(checked: Checked, tree: exp.Expr) -> None:
+def _hold_tables(checked: Checked, tree: exp.Expr, ctes: set[str]) -> None:
     """Every table of the text is one that was granted, or one of our own names for a CTE; and every fence stands."""
-    ctes = _ctes(tree)
     fenced = 0
     for table in tree.find_all(exp.Table):
         if not isinstance(table.this, exp.Identifier):

@@ -41,9 +41,13 @@ def cut_operators(tokens: list[Token]) -> list[Token]:
     kept: list[Token] = []
     at = 0
     while at < len(tokens):
-        run = [tokens[at]]
+        first = tokens[at]
         at += 1
-        if run[0].token_type is TokenType.OPERATOR and at < len(tokens) and tokens[at].token_type is TokenType.L_PAREN:
+        if first.text[:1] not in _CHARACTERS and first.token_type is not TokenType.OPERATOR:
+            kept.append(first)
+            continue
+        run = [first]
+        if first.token_type is TokenType.OPERATOR and at < len(tokens) and tokens[at].token_type is TokenType.L_PAREN:
             end = next((n for n in range(at, len(tokens)) if tokens[n].token_type is TokenType.R_PAREN), at)
             kept += tokens[at - 1 : end + 1]
             at = end + 1
@@ -53,7 +57,7 @@ def cut_operators(tokens: list[Token]) -> list[Token]:
                 break
             run.append(tokens[at])
             at += 1
-        kept.extend(run if len(run) == 1 and run[0].text not in _ALWAYS else _cut(run))
+        kept.extend(run if len(run) == 1 and first.text not in _ALWAYS else _cut(run))
         if at < len(tokens) and _is_sign(kept, tokens[at]):
             # sqlglot would leave it out; and ``GROUP BY +1`` is not ``GROUP BY 1``.
             sign, number = kept.pop(), tokens[at]

@@ -60,11 +60,14 @@ _SIGNS: dict[type[exp.Expr], str] = {exp.Sqrt: "|/", exp.Cbrt: "||/"}
 
 
 def _postgres(tree: exp.Expr) -> None:
-    _plain_distinct(tree)
     found = tree.find_all(
-        exp.Pow, exp.Sqrt, exp.Cbrt, exp.Concat, exp.Array, exp.CTE, exp.SetOperation, exp.ParseJSON, exp.Anonymous
-    )
-    for node in list(found):
+        exp.Pow, exp.Sqrt, exp.Cbrt, exp.Concat, exp.Array, exp.CTE, exp.SetOperation, exp.ParseJSON, exp.Anonymous,
+        exp.Distinct,
+    )  # fmt: skip
+    nodes = list(found)
+    if any(isinstance(node, exp.Distinct) and len(node.expressions) > 1 for node in nodes):
+        _plain_distinct(tree)
+    for node in nodes:
         if isinstance(node, exp.Pow):
             # The generator would make a call of the operator ^. As OPERATOR(^) it binds less: hence the parentheses.
             power = exp.Operator(this=node.this, operator="^", expression=node.expression)
