@@ -6,6 +6,7 @@ left to the database. Only PostgreSQL is held to known fields throughout, becaus
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 
 from sqlglot import exp
@@ -20,6 +21,9 @@ _PREDICATES = (
     exp.Case, exp.If, exp.DPipe, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Anonymous, exp.RegexpLike, exp.Escape,
     exp.Introducer,
 )  # fmt: skip
+
+_ROW_FIELD = re.compile(r"f[0-9]{1,4}")
+"""What PostgreSQL calls the fields of ``ROW(…)``."""
 
 
 def columns(checked: Checked) -> None:
@@ -212,13 +216,14 @@ def _hold_fields(checked: Checked) -> None:
     names: set[str] | None = None
     for dot in checked.tree.find_all(exp.Dot):
         right = dot.expression
-        if not isinstance(right, exp.Identifier):
+        if not isinstance(right, exp.Identifier) or isinstance(dot.parent, exp.DataType):
             continue
         if names is None:
             names = {c.name for table in checked.tables.values() for c in table.columns}
             names.update(name for fixed in checked.rules.functions.outputs.values() for name in fixed)
             names -= set(checked.schema.functions)
-        if right.name not in names:
+        anonymous = _ROW_FIELD.fullmatch(right.name) and right.name not in checked.schema.functions
+        if right.name not in names and not anonymous:
             raise _unknown(checked, dot, {name: name for name in names}, right.name)
 
 

@@ -12,6 +12,7 @@ from mcp_server.sql.nodes import allow_nodes
 from mcp_server.sql.parse import parse_tokens
 from mcp_server.sql.plainer import make_plainer
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
+from mcp_server.sql.second_opinion import hold_text
 
 
 def emit(checked: Checked) -> None:
@@ -31,22 +32,19 @@ def emit(checked: Checked) -> None:
     make_plainer(again, checked.rules.name)
     allow_nodes(again, checked.rules.name)
     allow_calls(checked, again)
-    _hold_tables(checked, again)
+    ctes = _ctes(again)
+    _hold_tables(checked, again, ctes)
     if again != checked.tree and checked.generate(again, copy=False) != text:
         raise _differs()
     end = limit_text(checked.tree)
     before = f"{checked.explain} " if checked.explain else ""
     checked.shown = f"{before}{checked.shown or text}{end}"
     checked.text = f"{before}{text}{end}"
+    hold_text(checked, checked.text, ctes)
 
 
-def _hold_tables(checked: Checked, tree: exp.Expr) -> None:
+def _hold_tables(checked: Checked, tree: exp.Expr, ctes: set[str]) -> None:
     """Every table of the text is one that was granted, or one of our own names for a CTE; and every fence stands."""
-    ctes = {
-        alias.this.name
-        for cte in tree.find_all(exp.CTE)
-        if isinstance(alias := cte.args.get("alias"), exp.TableAlias) and alias.this is not None
-    }
     fenced = 0
     for table in tree.find_all(exp.Table):
         if not isinstance(table.this, exp.Identifier):
@@ -67,6 +65,14 @@ def _hold_tables(checked: Checked, tree: exp.Expr) -> None:
             fenced += 1
     if fenced != checked.fenced:
         raise _differs()
+
+
+def _ctes(tree: exp.Expr) -> set[str]:
+    return {
+        alias.this.name
+        for cte in tree.find_all(exp.CTE)
+        if isinstance(alias := cte.args.get("alias"), exp.TableAlias) and alias.this is not None
+    }
 
 
 def _differs() -> StatementRefused:

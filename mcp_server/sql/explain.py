@@ -15,6 +15,8 @@ _POSTGRES = {
     "costs": _SWITCH,
     "summary": _SWITCH,
     "generic_plan": _SWITCH,
+    "buffers": _SWITCH,
+    "memory": _SWITCH,
     "format": frozenset({"text", "json", "xml", "yaml"}),
 }
 _DUCKDB = {"format": frozenset({"text", "json", "html", "graphviz", "yaml", "default"})}

@@ -21,6 +21,7 @@ from mcp_server.sql.parse import parse
 from mcp_server.sql.plainer import plainer
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.result_names import result_names
+from mcp_server.sql.second_opinion import second_opinion
 from mcp_server.sql.spacing import spacing
 from mcp_server.sql.statement import statement
 from mcp_server.sql.translate import translated
@@ -34,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     plainer,
     nodes,
     calls,
+    second_opinion,
     result_names,
     names,
     columns,

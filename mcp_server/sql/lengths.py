@@ -3,7 +3,7 @@
 An estimate from above of text that is spelt in the statement: ``repeat(repeat('a', 9999), 9999)`` is a hundred million
 letters. What comes out of a table counts as `COLUMN` letters, or as that number where a number is asked for: nothing
 is known of it, and ordinary statements are not to be refused for it. Only databases without a
-memory limit of their own are measured this way; what a single call says by itself is `mcp_server.sql.sizes`' to look at, everywhere.
+memory limit of their own are measured this way; what a single call says by itself is for `mcp_server.sql.sizes`.
 """
 
 from __future__ import annotations

@@ -75,6 +75,9 @@ def _lower(node: exp.Expr, key: str, cap: int, dialect: str) -> None:
         # A negative limit is none in SQLite: without its sign's bit it is a large one.
         bits = exp.BitwiseAnd(this=given, expression=exp.Literal.number(2**63 - 1))
         node.set(key, exp.Anonymous(this="min", expressions=[bits, exp.Literal.number(cap)]))
+    elif isinstance(given, exp.Expr) and dialect == "postgres":
+        # No column can stand in it; and NULL, which would be no limit, is no value for least().
+        node.set(key, exp.Anonymous(this="least", expressions=[given, exp.Literal.number(cap)]))
     elif isinstance(given, exp.Neg):
         # SQLite: a negative limit is none.
         node.set(key, exp.Literal.number(cap))

@@ -27,7 +27,7 @@ def names(checked: Checked) -> None:
     Raises:
         StatementRefused: ``unknown_table``, or ``construct_not_allowed`` for a source that cannot be followed.
     """
-    _fold_identifiers(checked)
+    fold_identifiers(checked)
     rules = checked.rules
 
     def fold(identifier: exp.Identifier) -> str:
@@ -75,7 +75,7 @@ def _refuse_capture(checked: Checked, resolver: Resolver) -> None:
             )
 
 
-def _fold_identifiers(checked: Checked) -> None:
+def fold_identifiers(checked: Checked) -> None:
     """Give every unquoted name the case that the database would, so that quoting it changes nothing."""
     if checked.rules.folds != "lower":
         return

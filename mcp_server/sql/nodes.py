@@ -12,6 +12,7 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from mcp_server.sql.checked import Checked, position_of
+from mcp_server.sql.operators import BUILT_IN
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 
 MAX_NODES = 8_000
@@ -34,7 +35,7 @@ JSONPathSelector JSONCast JSONKeyValue JSONObject JSONObjectAgg JSONBObjectAgg J
 JSONExists JSONTable JSONSchema JSONColumnDef IndexTableHint
 JSONFormat JSON FormatJson OnCondition OpenJSON OpenJSONColumnDef Predicate Operator_ MatchCondition
 DataType DataTypeParam PseudoType IntervalOp ColumnDef CharacterSet CollateColumnConstraint
-NotNullColumnConstraint ColumnConstraint
+NotNullColumnConstraint ColumnConstraint Adjacent ExtendsLeft ExtendsRight Operator Variadic
 ByteString RawString National HexString BitString UnicodeString Introducer Concat Chr Char
 Anonymous AnonymousAggFunc CombinedAggFunc CombinedParameterizedAgg ParameterizedAgg Quantile ApproxQuantile
 Extract Substring Trim Position StrPosition Overlay Ceil Floor GroupConcat Max Min ArgMax ArgMin PercentileCont
@@ -188,10 +189,25 @@ def _check_type(node: exp.Expr, dialect: str) -> None:
     if node.this is exp.DType.USERDEFINED or getattr(node.this, "name", "").startswith("REG"):
         kind = node.args.get("kind")
         name = (kind.name if isinstance(kind, exp.Expr) else str(kind or "")).upper()
-        if name not in _SQLITE_TYPES or dialect != "sqlite":
+        if name not in _SQLITE_TYPES if dialect == "sqlite" else not _is_postgres_type(name, dialect):
             raise _construct(f"A cast to {name.lower() or 'that type'} is not available.", node, "Use a built-in type.")
 
 
+def _is_postgres_type(name: str, dialect: str) -> bool:
+    return dialect == "postgres" and name.removeprefix("PG_CATALOG.").replace('"', "").lower() in _POSTGRES_TYPES
+
+
+# Built-in types of values whose names sqlglot takes for a user's own. None of them looks anything up, as the types of
+# objects' names do (regclass and its kin, pg_type.dat), nor shows the server's inside (aclitem, pg_node_tree, xid).
+_POSTGRES_TYPES = _words(
+    """
+    bit varbit bool boolean bpchar box bytea char cidr circle date decimal float4 float8 inet int int2 int4 int8 bigint
+    integer smallint interval json jsonb jsonpath line lseg macaddr macaddr8 money name numeric path point polygon real
+    record text time timestamp timestamptz timetz tsquery tsvector uuid varchar xml
+    datemultirange daterange int4multirange int4range int8multirange int8range nummultirange numrange tsmultirange
+    tsrange tstzmultirange tstzrange
+    """
+)
 _SQLITE_TYPES = frozenset({"NUMERIC", "DATE", "DATETIME", "TIMESTAMP", "STRING", "NUMBER"})
 
 
@@ -273,7 +289,8 @@ def _check_final(node: exp.Expr, dialect: str) -> None:
 
 
 def _check_assignment(node: exp.Expr, dialect: str) -> None:
-    if dialect not in {"duckdb", "snowflake"}:
+    named_argument = dialect == "postgres" and isinstance(node.parent, exp.Anonymous)
+    if dialect not in {"duckdb", "snowflake"} and not named_argument:
         raise _construct("Nothing can be assigned in a query.", node, "Leave := out.")
 
 
@@ -292,6 +309,13 @@ def _check_named_type(node: exp.Expr, dialect: str) -> None:
 
 _TYPE_TEXT = re.compile(r"[A-Za-z0-9_(), '=/.+-]{1,400}")
 
+
+def _check_operator(node: exp.Expr, dialect: str) -> None:
+    written = str(node.args.get("operator"))
+    if dialect != "postgres" or written.removeprefix("pg_catalog.") not in BUILT_IN:
+        raise _construct(f"The operator {written[:30]} is not available here.", node, "Use a built-in operator.")
+
+
 _CHECKS: dict[type[exp.Expr], Callable[[exp.Expr, str], None]] = {
     exp.In: _check_in,
     exp.DataType: _check_type,
@@ -309,4 +333,5 @@ _CHECKS: dict[type[exp.Expr], Callable[[exp.Expr, str], None]] = {
     exp.PropertyEQ: _check_assignment,
     exp.VarMap: _check_braces,
     exp.CastToStrType: _check_named_type,
+    exp.Operator: _check_operator,
 }

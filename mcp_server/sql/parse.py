@@ -11,9 +11,11 @@ from sqlglot.tokenizer_core import TokenType
 from mcp_server.sql.arrows import arrows_told_apart, spread_columns
 from mcp_server.sql.checked import Checked
 from mcp_server.sql.limit_by import keep_limit, split_limit
+from mcp_server.sql.operators import cut_operators
 from mcp_server.sql.plain_tokens import plain_tokens
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.statement import not_read_only, refuse_verb
+from mcp_server.sql.typed_literals import as_casts
 
 
 def _words(text: str) -> frozenset[str]:
@@ -27,7 +29,7 @@ _MARKED: dict[str, frozenset[str]] = {
     "duckdb": _ORDINARY
     | _words("max min quantile quantile_cont quantile_disc approx_quantile string_agg group_concat listagg"),
     "sqlite": _ORDINARY | _words("group_concat string_agg substring"),
-    "postgres": _ORDINARY | _words("json_agg date_part string_agg jsonb_exists"),
+    "postgres": _ORDINARY | _words("json_agg json_object date_part string_agg jsonb_exists"),
     "mysql": _words("ceil floor substr decode"),
     "clickhouse": _ORDINARY,
 }
@@ -70,6 +72,8 @@ def parse_tokens(checked: Checked, tokens: list[Token], sql: str) -> exp.Expr:
     name that will be sent.
     """
     tokens = plain_tokens(tokens, sql, checked.rules.name)
+    if checked.rules.name == "postgres":
+        tokens = as_casts(cut_operators(tokens))
     marked = _MARKED.get(checked.rules.name, frozenset())
     if checked.rules.name == "duckdb":
         tokens = arrows_told_apart(tokens)
@@ -78,16 +82,23 @@ def parse_tokens(checked: Checked, tokens: list[Token], sql: str) -> exp.Expr:
     for place, token in enumerate(tokens):
         if token.token_type is TokenType.R_PAREN and place not in spread:
             token.comments.append("sqlglot.anonymous")
-        elif token.token_type is TokenType.L_PAREN and previous is not None and previous.token_type is TokenType.SOME:
-            # Another word for ANY, and written so.
-            previous.text, previous.token_type = "ANY", TokenType.ANY
-        elif token.token_type is TokenType.L_PAREN and previous is not None and previous.text.lower() in marked:
-            previous.text = f"{_MARK}{previous.text}"
+        elif token.token_type is TokenType.L_PAREN and previous is not None:
+            name = previous.text.lower()
+            if name in marked and not (name == "json_object" and _has_pairs(tokens, place)):
+                previous.text = f"{_MARK}{previous.text}"
+            if previous.token_type is TokenType.SOME:
+                # Another word for ANY, and written so.
+                previous.text, previous.token_type = "ANY", TokenType.ANY
         previous = token
     try:
         found = [tree for tree in checked.dialect.parser(error_level=ErrorLevel.RAISE).parse(tokens, sql) if tree]
     except ParseError as error:
         raise unparseable(error, sql) from error
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        # What sqlglot does not look for itself: an operator without operand in brackets, a cast to nothing.
+        raise StatementRefused(
+            RefusalCode.UNPARSEABLE, "The SQL cannot be parsed.", hint="Correct the syntax for this source's dialect."
+        ) from error
     if len(found) != 1:
         raise StatementRefused(
             RefusalCode.MANY_STATEMENTS, "This is more than one statement.", hint="Send one statement a call."
@@ -97,6 +108,18 @@ def parse_tokens(checked: Checked, tokens: list[Token], sql: str) -> exp.Expr:
         if isinstance(call.this, str) and call.this.startswith(_MARK):
             call.set("this", call.this[len(_MARK) :])
     return tree
+
+
+def _has_pairs(tokens: list[Token], start: int) -> bool:
+    """Whether the call that opens at `start` is SQL's own ``json_object('a': 1)`` or ``json_object('a' VALUE 1)``."""
+    depth = 0
+    for token in tokens[start:]:
+        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
+        if depth == 0:
+            return False
+        if depth == 1 and (token.token_type is TokenType.COLON or token.text.lower() in {"value", "returning"}):
+            return True
+    return False
 
 
 def _number_placeholders(tokens: list[Token]) -> list[Token]:

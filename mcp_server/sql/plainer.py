@@ -10,6 +10,7 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from mcp_server.sql.checked import Checked
+from mcp_server.sql.scopes import innermost
 
 _NULLS_WINDOWS: dict[str, type[exp.Func]] = {
     "first_value": exp.FirstValue,
@@ -88,9 +89,75 @@ _TESTS = (exp.In, exp.Between, exp.Like, exp.Glob, exp.Match)
 _SQLITE_CASTS = {"DECIMAL": "NUMERIC"}
 
 
+_NORMAL_FORMS = frozenset({"NFC", "NFD", "NFKC", "NFKD"})
+_STAR_OF_ALL = {"expressions", "from_"}
+_SIGNS: dict[type[exp.Expr], str] = {exp.Sqrt: "|/", exp.Cbrt: "||/"}
+
+
+def _postgres(tree: exp.Expr) -> None:
+    found = tree.find_all(
+        exp.Pow, exp.Sqrt, exp.Cbrt, exp.Concat, exp.Array, exp.CTE, exp.SetOperation, exp.ParseJSON, exp.Anonymous,
+        exp.Distinct,
+    )  # fmt: skip
+    nodes = list(found)
+    if any(isinstance(node, exp.Distinct) and len(node.expressions) > 1 for node in nodes):
+        _plain_distinct(tree)
+    for node in nodes:
+        if isinstance(node, exp.Pow):
+            # The generator would make a call of the operator ^. As OPERATOR(^) it binds less: hence the parentheses.
+            power = exp.Operator(this=node.this, operator="^", expression=node.expression)
+            node.replace(exp.Paren(this=power))
+        elif type(node) in _SIGNS:
+            # Of these classes are the operators only, never the calls; an introducer is written before what it has.
+            node.replace(exp.Introducer(this=exp.Var(this=_SIGNS[type(node)]), expression=node.this))
+        elif isinstance(node, exp.Concat) and all(isinstance(part, exp.Literal) for part in node.expressions):
+            # 'a' ⏎ 'b' is one string.
+            node.replace(exp.Literal.string("".join(part.name for part in node.expressions)))
+        elif isinstance(node, exp.Array) and node.expressions and isinstance(node.expressions[0], exp.Query):
+            # ARRAY[(SELECT …), x]: the generator would take it for ARRAY(SELECT …), and leave out x.
+            first = innermost(node.expressions[0])
+            node.expressions[0].replace(exp.Paren(this=exp.Subquery(this=first.copy())))
+        elif isinstance(node, exp.ParseJSON):
+            node.replace(exp.Cast(this=node.this, to=exp.DataType(this=exp.DType.JSON)))
+        elif isinstance(node, exp.Anonymous):
+            _normal_form(node)
+        elif isinstance(node, exp.CTE | exp.SetOperation):
+            for key in ("this", "expression"):
+                _plain_values(node.args.get(key))
+
+
+def _normal_form(call: exp.Anonymous) -> None:
+    # The form in ``normalize(a, NFC)`` is a word, no column.
+    if str(call.this).lower() == "normalize" and len(call.expressions) == 2:
+        form = call.expressions[1]
+        if isinstance(form, exp.Column) and not form.args.get("table") and form.name.upper() in _NORMAL_FORMS:
+            form.replace(exp.Var(this=form.name.upper()))
+
+
+def _plain_values(query: object) -> None:
+    """``VALUES …`` again, where the parser has put ``SELECT * FROM (VALUES …) AS _values`` in its place."""
+    if not isinstance(query, exp.Select) or {key for key, value in query.args.items() if value} != _STAR_OF_ALL:
+        return
+    values = query.args["from_"].this
+    alias = values.args.get("alias")
+    if (
+        isinstance(values, exp.Values)
+        and isinstance(alias, exp.TableAlias)
+        and alias.name == "_values"
+        and "start" not in alias.this.meta  # A name that the caller wrote has a place.
+    ):
+        values.set("alias", None)
+        query.replace(values)
+
+
 def _duckdb(tree: exp.Expr) -> None:
     _bare_names_before_arrows(tree)
     _ordered_sets(tree)
+    _plain_distinct(tree)
+    _nulls_inside(tree)
+
+
+def _plain_distinct(tree: exp.Expr) -> None:
     # In ``f(DISTINCT a, b)`` the generator would make a row of a and b; the second is an argument of its own.
     for distinct in list(tree.find_all(exp.Distinct)):
         order = distinct.parent if isinstance(distinct.parent, exp.Order) else None
@@ -102,6 +169,9 @@ def _duckdb(tree: exp.Expr) -> None:
                 order.set("this", rest[-1])
                 rest[-1] = order
             call.set("expressions", [distinct, *rest, *call.expressions[1:]])
+
+
+def _nulls_inside(tree: exp.Expr) -> None:
     # IGNORE NULLS is written only for calls that the generator knows, and around them.
     for nulls in list(tree.find_all(exp.IgnoreNulls, exp.RespectNulls)):
         call = nulls.this
@@ -290,4 +360,4 @@ _UNIT_WORDS = frozenset(
     }
 )  # fmt: skip
 
-_BY_DIALECT = {"sqlite": _sqlite, "duckdb": _duckdb, "mysql": _mysql, "clickhouse": _clickhouse}
+_BY_DIALECT = {"sqlite": _sqlite, "duckdb": _duckdb, "mysql": _mysql, "clickhouse": _clickhouse, "postgres": _postgres}

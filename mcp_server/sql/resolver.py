@@ -79,7 +79,7 @@ class Resolver:
             scope = Scope(node, parent)
             self.scopes.append(scope)
             self._expressions(node, scope, ctes, skip={"alias"})
-            return None
+            return self._values_columns(node)
         raise Unfollowed(type(node).__name__)
 
     def _with(self, with_: exp.Expr, ctes: Ctes, parent: Scope | None) -> Ctes:
@@ -127,9 +127,11 @@ class Resolver:
         return ctes
 
     def _peek(self, operation: exp.Expr, ctes: Ctes) -> Names | None:
-        first: exp.Expr = operation
+        first = innermost(operation)
         while isinstance(first, exp.SetOperation):
-            first = first.this
+            first = innermost(first.this)
+        if isinstance(first, exp.Values):
+            return self._values_columns(first)
         if not isinstance(first, exp.Select):
             return None
         names: Names = {}
@@ -204,7 +206,9 @@ class Resolver:
             self._derived(node, scope, ctes)
         elif isinstance(node, exp.Values):
             self._expressions(node, scope, ctes, skip={"alias"})
-            self._add(scope, node, self._declared(node.args["alias"]) if node.args.get("alias") else None)
+            columns = self._values_columns(node)
+            declared = self._declared(node.args["alias"]) if node.args.get("alias") else None
+            self._add(scope, node, declared if columns is None else columns)
         elif isinstance(node, exp.Lateral):
             inner = node.this
             if isinstance(inner, exp.Subquery):
@@ -212,20 +216,32 @@ class Resolver:
                 self._add(scope, node, columns)
             elif isinstance(inner, exp.Anonymous | exp.Unnest | exp.Explode | exp.Posexplode | exp.Inline):
                 self._expressions(node, scope, ctes, skip={"alias"})
-                self._add(scope, node, self._function_columns(inner, node.args.get("alias")))
+                columns = self._function_columns(inner, node.args.get("alias"))
+                self._add(scope, node, self._with_count(inner, columns, scope))
             else:
                 raise Unfollowed("LATERAL")
         elif isinstance(node, exp.Unnest):
             self._expressions(node, scope, ctes, skip={"alias"})
             columns = self._function_columns(node, node.args.get("alias"))
-            offset = node.args.get("offset")
-            if isinstance(offset, exp.Identifier):
-                # sqlglot keeps the last name of ``AS t(a, n)`` here where the source counts its rows.
-                scope.aliases.add(self._fold(offset))
-                columns = None if columns is None else {**columns, self._fold(offset): offset.name}
-            self._add(scope, node, columns)
+            self._add(scope, node, self._with_count(node, columns, scope))
         else:
             raise Unfollowed(type(node).__name__)
+
+    def _values_columns(self, node: exp.Expr) -> Names | None:
+        """PostgreSQL's names for the columns of VALUES; other databases have others."""
+        if not self._closed_functions or not node.expressions:
+            return None
+        first = node.expressions[0]
+        width = len(first.expressions) if isinstance(first, exp.Tuple) else 1
+        return {name: name for name in (f"column{number + 1}" for number in range(width))}
+
+    def _with_count(self, node: exp.Expr, columns: Names | None, scope: Scope) -> Names | None:
+        """`columns` with the count of rows: sqlglot keeps the last name of ``AS t(a, n)`` beside the alias."""
+        count = node.args.get("offset")
+        if not isinstance(count, exp.Identifier):
+            return columns
+        scope.aliases.add(self._fold(count))
+        return None if columns is None else {**columns, self._fold(count): count.name}
 
     def _table(self, node: exp.Table, scope: Scope, ctes: Ctes) -> None:
         columns, base = self._table_columns(node, scope, ctes)
@@ -246,11 +262,14 @@ class Resolver:
         """The columns of a CTE, a table or a table function; and, of a table, what `find` found."""
         this, alias = node.this, node.args.get("alias")
         if node.args.get("rows_from"):
+            names: Names = {}
             for inner in node.args["rows_from"]:
-                if not isinstance(inner, exp.Table) or not isinstance(inner.this, exp.Anonymous):
+                call = inner if isinstance(inner, exp.Unnest) else inner.this
+                if not isinstance(call, exp.Anonymous | exp.Unnest):
                     raise Unfollowed("ROWS FROM")
-                self._expressions(inner.this, scope, ctes)
-            return (self._declared(alias) if alias else None), None
+                self._expressions(call, scope, ctes)
+                names.update(self._function_columns(call, alias) or {})
+            return names, None
         if isinstance(this, exp.Identifier):
             cte = None if node.args.get("db") or node.args.get("catalog") else ctes.get(self._fold(this))
             if cte is not None:

@@ -1,7 +1,7 @@
 """Keeps the names of result columns as the caller's own text would have had them, where writing it anew changes them.
 
-SQLite and MySQL name a column without alias by its very text; PostgreSQL by the call or type in it. Names of columns
-that are plainly columns, or have an alias, need nothing.
+SQLite and MySQL name a column without alias by its very text; PostgreSQL by the call or type in it, which stay. Names
+of columns that are plainly columns, or have an alias, need nothing.
 """
 
 from __future__ import annotations
@@ -22,11 +22,6 @@ def result_names(checked: Checked) -> None:
         select = select.this
     if not isinstance(select, exp.Select):
         return
-    if checked.rules.name == "postgres":
-        for item in select.expressions:
-            if isinstance(item, exp.Pow | exp.Sqrt | exp.Cbrt | exp.Abs):
-                # An operator (^, |/ …), as calls are never of these classes; it will be written as a call.
-                item.replace(exp.alias_(item.copy(), "?column?", quoted=True))
     if checked.rules.name not in {"sqlite", "mysql"}:
         return
     texts = _item_texts(checked.sql, checked.tokens)

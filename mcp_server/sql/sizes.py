@@ -65,6 +65,9 @@ def _size(call: exp.Expr, name: str) -> float | None:
     if name == "numbers":
         # ``numbers(count)`` and ``numbers(offset, count)``.
         return _number(given[min(1, len(given) - 1)]) if given else None
+    if name == "array_fill" and len(given) > 1 and isinstance(given[1], exp.Array):
+        sides = [_number(side) for side in given[1].expressions]
+        return math.prod(side for side in sides if side is not None)
     place = _LENGTH_AT.get(name)
     if place is None or place >= len(given):
         return None
