@@ -6,6 +6,7 @@ Each is a place where sqlglot, made for translating, would write something of an
 from __future__ import annotations
 
 from sqlglot import exp
+from sqlglot.tokenizer_core import TokenType
 
 from mcp_server.sql.checked import Checked
 
@@ -22,6 +23,16 @@ _SECOND = {"nth_value": "offset", "lag": "offset", "lead": "offset"}
 def plainer(checked: Checked) -> None:
     """Change the nodes that this dialect's generator would not keep."""
     make_plainer(checked.tree, checked.rules.name)
+    if checked.rules.name == "sqlite" and not any(t.token_type is TokenType.CROSS for t in checked.tokens):
+        _uncross(checked.tree)
+
+
+def _uncross(tree: exp.Expr) -> None:
+    """Write SQLite's ``a, b`` as ``a JOIN b ON TRUE``: CROSS JOIN, as sqlglot writes it, would fix their order."""
+    for join in tree.find_all(exp.Join):
+        if join.args.get("kind") == "CROSS":
+            join.set("kind", None)
+            join.set("on", exp.true())
 
 
 def make_plainer(tree: exp.Expr, dialect: str) -> None:
