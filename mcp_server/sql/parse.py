@@ -18,6 +18,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 _WRITING = (exp.Insert, exp.Update, exp.Delete, exp.DDL, exp.Command, exp.Alter, exp.Drop, exp.Merge)
+_INTRODUCED = frozenset({TokenType.STRING, TokenType.HEX_STRING, TokenType.BIT_STRING})
 _MARK = "call$"
 _ORDINARY = _words("ceil floor chr char arg_max arg_min argmax argmin max_by min_by initcap decode")
 _MARKED: dict[str, frozenset[str]] = {
@@ -64,10 +65,17 @@ def parse_tokens(checked: Checked, tokens: list[Token], sql: str) -> exp.Expr:
     marked = _MARKED.get(checked.rules.name, frozenset())
     previous: Token | None = None
     for token in tokens:
+        if previous is not None and previous.token_type is TokenType.INTRODUCER and token.token_type not in _INTRODUCED:
+            # MySQL's ``_latin1 'text'``. Without the text it is a name, which has to be looked up as one.
+            previous.token_type = TokenType.VAR
         if token.token_type is TokenType.R_PAREN:
             token.comments.append("sqlglot.anonymous")
-        elif token.token_type is TokenType.L_PAREN and previous is not None and previous.text.lower() in marked:
-            previous.text = f"{_MARK}{previous.text}"
+        elif token.token_type is TokenType.L_PAREN and previous is not None:
+            if previous.text.lower() in marked:
+                previous.text = f"{_MARK}{previous.text}"
+            elif previous.token_type is TokenType.SOME:
+                # The same word; but sqlglot makes another tree of it, and writes that tree as ANY.
+                previous.text = "ANY"
         previous = token
     try:
         found = [tree for tree in checked.dialect.parser(error_level=ErrorLevel.RAISE).parse(tokens, sql) if tree]
