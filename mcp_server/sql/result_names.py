@@ -28,9 +28,8 @@ def _name_queries(checked: Checked) -> None:
     A star around it would show the text as a name, and with it the policy's filters and masks.
     """
     for query in list(checked.tree.find_all(exp.Query)):
-        node: exp.Expr | None = query
-        while node is not None and node.parent is not None:
-            above = node.parent
+        node: exp.Expr = query
+        while (above := node.parent) is not None:
             if isinstance(above, exp.Select) and node.arg_key == "expressions" and not node.alias:
                 text = checked.dialect.generate(node, comments=False, normalize_functions=False)
                 alias = exp.Alias(alias=exp.to_identifier(text, quoted=True))
