@@ -28,10 +28,14 @@ def emit(checked: Checked) -> None:
         text = checked.generate(checked.tree, copy=False)
     except UnsupportedError as error:
         raise _differs() from error
-    again = parse_tokens(checked, checked.dialect.tokenize(text), text)
-    make_plainer(again, checked.rules.name)
-    allow_nodes(again, checked.rules.name)
-    allow_calls(checked, again)
+    try:
+        again = parse_tokens(checked, checked.dialect.tokenize(text), text)
+        make_plainer(again, checked.rules.name)
+        allow_nodes(again, checked.rules.name)
+        allow_calls(checked, again)
+    except StatementRefused as error:
+        # Its words and its place are of our text, which the caller has not seen and may not see.
+        raise _differs() from error
     ctes = _ctes(again)
     _hold_tables(checked, again, ctes)
     if again != checked.tree and checked.generate(again, copy=False) != text:

@@ -15,6 +15,7 @@ MAX_TOKENS = 6_000
 MAX_NESTING = 60
 
 _EXPLAIN = re.compile(r"(?:\s|--[^\n]*\n|/\*(?:(?!/\*).)*?\*/)*explain\b", re.IGNORECASE | re.DOTALL)
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _OPENERS = {TokenType.L_PAREN: 1, TokenType.L_BRACKET: 1, TokenType.L_BRACE: 1, TokenType.CASE: 1}
 _CLOSERS = {TokenType.R_PAREN: -1, TokenType.R_BRACKET: -1, TokenType.R_BRACE: -1, TokenType.END: -1}
 
@@ -32,7 +33,7 @@ def intake(checked: Checked) -> None:
             f"The SQL has {len(sql):,} characters; {MAX_CHARS:,} are allowed.",
             hint="Ask for less in one statement.",
         )
-    _refuse_nul(sql)
+    _refuse_no_text(sql)
     prefix = _EXPLAIN.match(sql)
     if prefix is not None:
         # Some dialects' tokenizers take all that follows EXPLAIN for one string. Blanks keep every place as it was.
@@ -56,11 +57,13 @@ def intake(checked: Checked) -> None:
     _measure_nesting(checked)
 
 
-def _refuse_nul(sql: str) -> None:
-    place = sql.find("\0")
-    if place >= 0:
+def _refuse_no_text(sql: str) -> None:
+    # JSON can write half of a pair of surrogates, which no database, file or log takes.
+    found = _NO_TEXT.search(sql)
+    if found is not None:
+        what = "a NUL character" if found.group() == "\0" else "half a character (a lone surrogate)"
         raise StatementRefused(
-            RefusalCode.UNPARSEABLE, "The SQL holds a NUL character.", hint="Remove it.", position=place + 1
+            RefusalCode.UNPARSEABLE, f"The SQL holds {what}.", hint="Remove it.", position=found.start() + 1
         )
 
 

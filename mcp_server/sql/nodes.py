@@ -214,9 +214,32 @@ _SQLITE_TYPES = frozenset({"NUMERIC", "DATE", "DATETIME", "TIMESTAMP", "STRING",
 def _check_parameter(node: exp.Expr, dialect: str) -> None:
     name = node.this
     numbered = (isinstance(name, exp.Literal) and not name.is_string) or (isinstance(name, str) and name.isdigit())
-    if (name is None or numbered) and dialect not in {"snowflake", "tsql"}:
+    # PostgreSQL's parameters are $1; a placeholder there is a lone % that sqlglot would write as %s.
+    without = {"snowflake", "tsql", "postgres"} if isinstance(node, exp.Placeholder) else {"snowflake", "tsql"}
+    if (name is None or numbered) and dialect not in without:
         return
     raise _construct("Variables and named parameters are not available.", node, "Write the value itself.")
+
+
+def _check_select(node: exp.Expr, dialect: str) -> None:
+    if not node.expressions and dialect != "postgres":
+        raise _construct("A SELECT lists no columns.", node, "Name the columns, or write SELECT *.")
+    # Elsewhere sqlglot would put the query in another one, and set the root's LIMIT inside.
+    if node.args.get("qualify") and dialect not in _QUALIFIES:
+        raise _refuse_clause(node, "qualify")
+    # MySQL: how the rows are found, not which. SQL_CALC_FOUND_ROWS would find all of them; HIGH_PRIORITY goes first.
+    for word in node.args.get("operation_modifiers") or ():
+        if word.name.upper() not in _HOW_TO_FIND:
+            raise _construct(f"{word.name.upper()[:30]} is not available.", node, "Leave it out.")
+
+
+_QUALIFIES = frozenset({"duckdb", "clickhouse", "snowflake", "bigquery"})
+
+
+def _check_values(node: exp.Expr, dialect: str) -> None:
+    # sqlglot reads ``FROM VALUES t a`` as a row of one column t that is called a.
+    if any(isinstance(item, exp.Alias) for row in node.expressions for item in row.expressions):
+        raise _construct("A row of VALUES needs parentheses.", node, "Write VALUES (…), (…).")
 
 
 def _check_join(node: exp.Expr, dialect: str) -> None:
@@ -253,13 +276,6 @@ def _check_dot(node: exp.Expr, dialect: str) -> None:
         return
     elif not isinstance(right, exp.Identifier | exp.Star):
         raise _construct("This use of a dot is not available.", node)
-
-
-def _check_select(node: exp.Expr, dialect: str) -> None:
-    # MySQL: how the rows are found, not which. SQL_CALC_FOUND_ROWS would find all of them; HIGH_PRIORITY goes first.
-    for word in node.args.get("operation_modifiers") or ():
-        if word.name.upper() not in _HOW_TO_FIND:
-            raise _construct(f"{word.name.upper()[:30]} is not available.", node, "Leave it out.")
 
 
 _HOW_TO_FIND = frozenset({"STRAIGHT_JOIN", "SQL_SMALL_RESULT", "SQL_BIG_RESULT", "SQL_BUFFER_RESULT"})
@@ -321,12 +337,13 @@ _CHECKS: dict[type[exp.Expr], Callable[[exp.Expr, str], None]] = {
     exp.DataType: _check_type,
     exp.Parameter: _check_parameter,
     exp.Placeholder: _check_parameter,
+    exp.Select: _check_select,
+    exp.Values: _check_values,
     exp.Join: _check_join,
     exp.From: _check_from,
     exp.Subquery: _check_subquery,
     exp.Dot: _check_dot,
     exp.Final: _check_final,
-    exp.Select: _check_select,
     exp.Table: _check_table,
     exp.JSONTable: _check_json_table,
     exp.GroupConcat: _check_group_concat,

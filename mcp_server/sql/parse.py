@@ -23,6 +23,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 _WRITING = (exp.Insert, exp.Update, exp.Delete, exp.DDL, exp.Command, exp.Alter, exp.Drop, exp.Merge)
+_INTRODUCED = frozenset({TokenType.STRING, TokenType.HEX_STRING, TokenType.BIT_STRING})
 _MARK = "call$"
 _ORDINARY = _words("ceil floor chr char arg_max arg_min argmax argmin max_by min_by initcap decode")
 _MARKED: dict[str, frozenset[str]] = {
@@ -74,22 +75,9 @@ def parse_tokens(checked: Checked, tokens: list[Token], sql: str) -> exp.Expr:
     tokens = plain_tokens(tokens, sql, checked.rules.name)
     if checked.rules.name == "postgres":
         tokens = as_casts(cut_operators(tokens))
-    marked = _MARKED.get(checked.rules.name, frozenset())
     if checked.rules.name == "duckdb":
         tokens = arrows_told_apart(tokens)
-    previous: Token | None = None
-    spread = spread_columns(tokens) if checked.rules.name == "duckdb" else frozenset()
-    for place, token in enumerate(tokens):
-        if token.token_type is TokenType.R_PAREN and place not in spread:
-            token.comments.append("sqlglot.anonymous")
-        elif token.token_type is TokenType.L_PAREN and previous is not None:
-            name = previous.text.lower()
-            if name in marked and not (name == "json_object" and _has_pairs(tokens, place)):
-                previous.text = f"{_MARK}{previous.text}"
-            if previous.token_type is TokenType.SOME:
-                # Another word for ANY, and written so.
-                previous.text, previous.token_type = "ANY", TokenType.ANY
-        previous = token
+    _mark_calls(tokens, checked.rules.name)
     try:
         found = [tree for tree in checked.dialect.parser(error_level=ErrorLevel.RAISE).parse(tokens, sql) if tree]
     except ParseError as error:
@@ -108,6 +96,27 @@ def parse_tokens(checked: Checked, tokens: list[Token], sql: str) -> exp.Expr:
         if isinstance(call.this, str) and call.this.startswith(_MARK):
             call.set("this", call.this[len(_MARK) :])
     return tree
+
+
+def _mark_calls(tokens: list[Token], dialect: str) -> None:
+    """Give each call the comment or the mark that keeps its name, and words that sqlglot misreads their meaning."""
+    marked = _MARKED.get(dialect, frozenset())
+    previous: Token | None = None
+    spread = spread_columns(tokens) if dialect == "duckdb" else frozenset()
+    for place, token in enumerate(tokens):
+        if previous is not None and previous.token_type is TokenType.INTRODUCER and token.token_type not in _INTRODUCED:
+            # MySQL's ``_latin1 'text'``. Without the text it is a name, which has to be looked up as one.
+            previous.token_type = TokenType.VAR
+        if token.token_type is TokenType.R_PAREN and place not in spread:
+            token.comments.append("sqlglot.anonymous")
+        elif token.token_type is TokenType.L_PAREN and previous is not None:
+            name = previous.text.lower()
+            if name in marked and not (name == "json_object" and _has_pairs(tokens, place)):
+                previous.text = f"{_MARK}{previous.text}"
+            if previous.token_type is TokenType.SOME:
+                # Another word for ANY, and written so.
+                previous.text, previous.token_type = "ANY", TokenType.ANY
+        previous = token
 
 
 def _has_pairs(tokens: list[Token], start: int) -> bool:

@@ -16,6 +16,8 @@ from mcp_server.sql.scopes import Cte, Ctes, Names, Scope, Source, Unfollowed, i
 _EXCEPT = frozenset({"except_"})
 _NOT_COLUMNS: dict[type[exp.Expr], frozenset[str]] = {exp.Star: _EXCEPT, exp.Collate: frozenset({"expression"})}
 """Clauses in which what looks like a column is none."""
+_AHEAD = Cte(exp.CTE(), None, "")
+"""Stands for an entry of WITH RECURSIVE before it is reached."""
 
 
 class Resolver:
@@ -85,6 +87,7 @@ class Resolver:
     def _with(self, with_: exp.Expr, ctes: Ctes, parent: Scope | None) -> Ctes:
         ctes = dict(ctes)
         recursive = bool(with_.args.get("recursive")) or self._recursive_by_default
+        ctes.update(self._ahead(with_) if recursive else {})
         for node in with_.expressions:
             alias = node.args.get("alias")
             if alias is None or not isinstance(alias.this, exp.Identifier):
@@ -125,6 +128,14 @@ class Resolver:
                     cte.columns.setdefault(self._fold(name), name.name)
             ctes[key] = cte
         return ctes
+
+    def _ahead(self, with_: exp.Expr) -> Ctes:
+        """The entries of WITH RECURSIVE before they are reached.
+
+        Some databases let an entry read a later one, where others read the table of that name.
+        """
+        aliases = (entry.args.get("alias") for entry in with_.expressions)
+        return {self._fold(a.this): _AHEAD for a in aliases if a is not None and isinstance(a.this, exp.Identifier)}
 
     def _peek(self, operation: exp.Expr, ctes: Ctes) -> Names | None:
         first = innermost(operation)
@@ -272,6 +283,8 @@ class Resolver:
             return names, None
         if isinstance(this, exp.Identifier):
             cte = None if node.args.get("db") or node.args.get("catalog") else ctes.get(self._fold(this))
+            if cte is _AHEAD:
+                raise Unfollowed("a WITH entry that comes later")
             if cte is not None:
                 self.cte_tables.append((node, cte))
                 return cte.columns, None

@@ -17,12 +17,37 @@ _CLOSE = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.E
 
 def result_names(checked: Checked) -> None:
     """Give the root's unnamed columns the name they would have had. Refuses nothing."""
+    _name_root(checked)
+    if checked.rules.name in _NAMED_BY_TEXT:
+        _name_queries(checked)
+
+
+def _name_queries(checked: Checked) -> None:
+    """Name every column that is computed from a query, before the policy becomes part of that query's text.
+
+    A star around it would show the text as a name, and with it the policy's filters and masks.
+    """
+    for query in list(checked.tree.find_all(exp.Query)):
+        node: exp.Expr = query
+        while (above := node.parent) is not None:
+            if isinstance(above, exp.Select) and node.arg_key == "expressions" and not node.alias:
+                text = checked.dialect.generate(node, comments=False, normalize_functions=False)
+                alias = exp.Alias(alias=exp.to_identifier(text, quoted=True))
+                node.replace(alias)
+                alias.set("this", node)
+            node = above
+
+
+_NAMED_BY_TEXT = frozenset({"sqlite", "mysql", "duckdb", "snowflake"})
+
+
+def _name_root(checked: Checked) -> None:
     select = checked.tree
     while isinstance(select, exp.SetOperation | exp.Subquery):
         select = select.this
     if not isinstance(select, exp.Select):
         return
-    if checked.rules.name not in {"sqlite", "mysql"}:
+    if checked.rules.name not in {"sqlite", "mysql", "duckdb"}:
         return
     texts = _item_texts(checked.sql, checked.tokens)
     if len(texts) != len(select.expressions):
@@ -33,7 +58,12 @@ def result_names(checked: Checked) -> None:
         if checked.rules.name == "mysql" and _is_named_by_value(item):
             continue
         text = written.lstrip("+ ") if checked.rules.name == "mysql" else written
-        if checked.dialect.generate(item, comments=False, identify=True, normalize_functions=False) != text:
+        if checked.rules.name == "duckdb":
+            # It names a column by its own reading of the text, which only what is put into a query changes.
+            differs = item.find(exp.Query) is not None
+        else:
+            differs = checked.dialect.generate(item, comments=False, identify=True, normalize_functions=False) != text
+        if differs:
             select.expressions[place].replace(exp.alias_(item.copy(), text, quoted=True))
 
 

@@ -63,7 +63,7 @@ def second_opinion(checked: Checked) -> None:
     if checked.rules.name != "postgres":
         return
     start = checked.tokens[0].start
-    theirs = _read(checked.sql[start:], start)
+    theirs = _read_theirs(checked, start)
     _hold_root(theirs, explain=False)
     fold_identifiers(checked)
     _hold_names(checked, theirs)
@@ -94,16 +94,36 @@ def hold_text(checked: Checked, text: str, ctes: set[str]) -> None:
         raise _differs()
 
 
-def _read(sql: str, start: int) -> PgTree:
+def _read_theirs(checked: Checked, start: int) -> PgTree:
+    sql = checked.sql[start:]
     try:
         return read(sql)
     except Unread as error:
+        plain = _without_comments(checked, start)
+        if plain != sql:
+            # libpg_query stumbles over a comment between two words that belong together (NULLS LAST, NOT IN, WITH TIME)
+            try:
+                return read(plain)
+            except Unread:
+                pass
         raise StatementRefused(
             RefusalCode.UNPARSEABLE,
             f"PostgreSQL cannot parse the SQL: {error.message}.",
             hint="Correct the syntax.",
             position=None if error.position is None else start + error.position,
         ) from error
+
+
+def _without_comments(checked: Checked, start: int) -> str:
+    """The text from `start` on with spaces for whatever stands between two tokens, so that places stay."""
+    sql, end = checked.sql, start
+    parts: list[str] = []
+    for token in checked.tokens:
+        gap = sql[end : token.start]
+        parts.append(gap if gap.isspace() else " " * len(gap))
+        parts.append(sql[max(end, token.start) : token.end + 1])
+        end = max(end, token.end + 1)
+    return "".join(parts)
 
 
 def _hold_root(tree: PgTree, *, explain: bool) -> None:

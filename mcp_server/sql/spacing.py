@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from sqlglot import Token
 from sqlglot.tokenizer_core import TokenType
 
 from mcp_server.sql.checked import Checked
@@ -38,9 +39,11 @@ def spacing(checked: Checked) -> None:
     sql = checked.sql
     suspicious = _ODD.search(sql) is not None
     end = checked.start
+    commented = False
     for token in checked.tokens:
         if token.start > end:
             _look_at_gap(sql, end, token.start, dialect=checked.rules.name)
+            commented = commented or not sql[end : token.start].isspace()
         if token.token_type in _QUOTED:
             # PostgreSQL's U&"…" holds letters as numbers; sqlglot may read it as the column U and an ampersand.
             if (
@@ -61,6 +64,21 @@ def spacing(checked: Checked) -> None:
                 raise _odd_character(odd.start())
         end = max(end, token.end + 1)
     _look_at_gap(sql, end, len(sql), dialect=checked.rules.name)
+    if commented:
+        checked.tokens = _without_comments(checked)
+
+
+def _without_comments(checked: Checked) -> list[Token]:
+    """The tokens of the text with blanks for comments: sqlglot takes ``ORDER /* so */ BY`` for two words, not for one.
+
+    Every place stays as it was, and what a comment says is no part of any token.
+    """
+    parts: list[str] = []
+    end = 0
+    for token in checked.tokens:
+        parts += [" " * (token.start - end), checked.sql[token.start : token.end + 1]]
+        end = max(end, token.end + 1)
+    return checked.dialect.tokenize("".join(parts))
 
 
 def _look_at_gap(sql: str, start: int, end: int, *, dialect: str) -> None:

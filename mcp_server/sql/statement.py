@@ -65,8 +65,7 @@ def refuse_verb(first: Token) -> None:
             hint="Call describe_tables() for tables and columns, and SELECT for everything else.",
             position=first.start + 1,
         )
-    words = verb.split()
-    if words and words[0] in _WRITES.split():
+    if verb.partition(" ")[0] in _WRITES.split():
         raise not_read_only(first)
 
 

@@ -78,6 +78,32 @@ def test_a_refusal_points_into_the_callers_own_text() -> None:
     assert sql[position - 1 :].startswith("totl")
 
 
+def test_a_refusal_points_nowhere_but_into_the_callers_own_text() -> None:
+    for sql in (
+        "SELECT",
+        "SELECT payload ->> 'a' <=> payload #>> '{a}' FROM events",
+        "SELECT '/tmp/x'(load_extension)",
+    ):
+        position = refusal(sql, "sqlite").position
+        assert position is None or position <= len(sql)
+
+
+def test_half_a_character_is_no_text() -> None:
+    assert refusal("SELECT '\ud800'").code is RefusalCode.UNPARSEABLE
+
+
+def test_no_name_of_a_column_shows_the_policy(sqlite: sqlite3.Connection, duck: duckdb.DuckDBPyConnection) -> None:
+    for dialect, run in (("sqlite", sqlite.execute), ("duckdb", duck.execute)):
+        for sql in (
+            "SELECT (SELECT max(note) FROM orders)",
+            "SELECT (SELECT max(`note`) FROM `orders`)" if dialect == "sqlite" else "SELECT 1 + (SELECT 1 FROM orders)",
+            "SELECT * FROM (SELECT 1 + (SELECT max(id) FROM orders), EXISTS (SELECT 1 FROM orders)) q",
+            "WITH a AS (SELECT coalesce((SELECT max(id) FROM orders), 0) UNION SELECT 1) SELECT * FROM a",
+        ):
+            names = [d[0] for d in run(guarded(sql, dialect, "tenant").sql).description]
+            assert "tenant_id" not in repr(names), (dialect, sql)
+
+
 def test_a_misspelt_table_is_met_with_the_right_one() -> None:
     assert "customers" in refusal("SELECT * FROM custmers").hint
 
