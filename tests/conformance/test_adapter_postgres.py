@@ -261,6 +261,9 @@ def test_inspect_shows_only_what_the_role_may_read(postgres_database: Database, 
     adapter = make_adapter("shop", PostgresSource(url=url, schemas=(s,)))
     (table,) = adapter.inspect().tables
     assert [c.name for c in table.columns] == ["id"]
+    (finding,) = adapter.probe()
+    assert "statement_timeout" in finding.fix
+    postgres_database.as_owner(finding.fix)
     assert [f.level for f in adapter.probe()] == ["ok"]
     failed = failure_of(adapter, lambda: rows_of(adapter, f"SELECT name FROM {s}.customers"))
     assert failed.code is ErrorCode.STATEMENT_FAILED
