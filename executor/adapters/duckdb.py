@@ -20,6 +20,7 @@ import pyarrow as pa
 from executor.adapters.base import BATCH_ROWS, Adapter, Estimate, Finding, Rows, Session
 from executor.adapters.duckdb_columns import DuckDBColumns
 from executor.adapters.duckdb_instance import DuckDBInstance
+from executor.adapters.duckdb_memory import PROCESS
 from executor.adapters.duckdb_schema import read_schema
 from executor.adapters.interrupt import Interrupter
 from executor.adapters.plans import PlanNode, estimate
@@ -148,7 +149,7 @@ class DuckDBAdapter(Adapter):
     @contextmanager
     def session(self, *, timeout_s: float) -> Generator[Session]:
         """See `Adapter.session`. DuckDB has no timeout of its own: a thread of the session interrupts it."""
-        with self._lent() as instance:
+        with self._lent() as instance, PROCESS.grown_by(self._config.memory_limit_mb):
             session = DuckDBSession(instance.cursor(), self._timers, timeout_s=timeout_s)
             try:
                 yield session
@@ -169,7 +170,7 @@ class DuckDBAdapter(Adapter):
         if isinstance(error, ExecutorError):
             return error
         message = self._scrubbed(str(error))
-        if isinstance(error, duckdb.OutOfMemoryException):
+        if isinstance(error, (duckdb.OutOfMemoryException, MemoryError)):  # MemoryError: Python's and Arrow's
             return StatementFailed(
                 ErrorCode.STATEMENT_FAILED,
                 f"The statement needs more than the {self._config.memory_limit_mb} MB this source may use.",

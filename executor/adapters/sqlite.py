@@ -31,7 +31,7 @@ BUSY_S = 5.0
 """Seconds to wait for a lock of another program, or for a free connection."""
 _FIRST_ROWS = 256
 _GROWTH = 16
-_MAX_CELL_BYTES = 20_000_000  # a function that makes a cell cannot be stopped in its middle: printf takes a second
+_MAX_CELL_BYTES = 10_000_000  # what makes a cell cannot be stopped in its middle, and printf makes 10 MB a second
 _HEAP_BYTES = 256_000_000
 """What SQLite itself may hold in memory in this process, over all sources: it has no bound for one connection."""
 _LIMITS = {
