@@ -8,9 +8,11 @@ from __future__ import annotations
 import functools
 import os
 import sqlite3
+import stat
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote as quoted
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -259,11 +261,26 @@ class SQLiteAdapter(Adapter):
         except (sqlite3.Error, ExecutorError) as error:
             failed = self.classify(error)
             return [Finding("error", failed.message, failed.hint)]
-        return [Finding("ok", f"{self._path.name} opens read-only.")]
+        return [Finding("ok", f"{self._path.name} opens read-only."), *self._about_the_file()]
 
     def close(self) -> None:
         """See `Adapter.close`."""
         self._pool.dispose()
+
+    def _about_the_file(self) -> list[Finding]:
+        """What the file system would let us do; statements cannot, whatever it says."""
+        name, folder = self._path.name, self._path.absolute().parent
+        found: list[Finding] = []
+        if os.access(self._path, os.W_OK):
+            told = f"This user may write {name}; statements may not: it is opened read-only, behind an authorizer."
+            found.append(Finding("ok", told))
+        if folder.stat().st_mode & 0o002 and not folder.stat().st_mode & stat.S_ISVTX:
+            told = f"Every user of this machine may replace {name}: its folder is writable for all."
+            found.append(Finding("warning", told, f"chmod o-w {quoted(str(folder))}"))
+        if _is_in_wal_mode(self._path):
+            told = f"{name} is in WAL mode: whoever reads it needs its -shm file, or a folder to make it in."
+            found.append(Finding("ok", told))
+        return found
 
     def _lend(self) -> PoolProxiedConnection:
         lent = self._pool.connect()
@@ -331,11 +348,16 @@ class SQLiteAdapter(Adapter):
         return message.replace(str(self._path.absolute()), self._path.name).replace(str(self._path), self._path.name)
 
 
-def _wal_without_index(path: Path) -> bool:
-    """Whether the file's header says WAL (read version 2) and no -shm file is there to share."""
+def _is_in_wal_mode(path: Path) -> bool:
+    """Whether the file's header says WAL (read version 2)."""
     try:
         with path.open("rb") as file:
             header = file.read(20)
     except OSError:
         return False
-    return len(header) == 20 and header[19] == 2 and not Path(f"{path}-shm").exists()
+    return len(header) == 20 and header[19] == 2
+
+
+def _wal_without_index(path: Path) -> bool:
+    """Whether the file is in WAL mode and no -shm file is there to share."""
+    return _is_in_wal_mode(path) and not Path(f"{path}-shm").exists()
