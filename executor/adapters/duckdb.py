@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
+import stat
 import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import duckdb
@@ -20,6 +24,7 @@ import pyarrow as pa
 from executor.adapters.base import BATCH_ROWS, Adapter, Estimate, Finding, Rows, Session
 from executor.adapters.duckdb_columns import DuckDBColumns
 from executor.adapters.duckdb_instance import DuckDBInstance
+from executor.adapters.duckdb_memory import PROCESS
 from executor.adapters.duckdb_schema import read_schema
 from executor.adapters.interrupt import Interrupter
 from executor.adapters.plans import PlanNode, estimate
@@ -126,6 +131,19 @@ def _step(told: dict[str, Any]) -> PlanNode:
     )
 
 
+def _about(path: Path) -> list[Finding]:
+    """What the file system would let us and others do with a file or folder; statements cannot write in any case."""
+    found: list[Finding] = []
+    if os.access(path, os.W_OK):
+        found.append(Finding("ok", f"This user may write {path.name}; statements may not: it is opened read-only."))
+    folder = path.absolute() if path.is_dir() else path.absolute().parent
+    mode = folder.stat().st_mode
+    if mode & 0o002 and not mode & stat.S_ISVTX:
+        told = f"Every user of this machine may replace {path.name}: its folder is writable for all."
+        found.append(Finding("warning", told, f"chmod o-w {quote(str(folder))}"))
+    return found
+
+
 class DuckDBAdapter(Adapter):
     """One DuckDB source in one worker process: one instance while it is in use, a cursor for each session."""
 
@@ -148,7 +166,7 @@ class DuckDBAdapter(Adapter):
     @contextmanager
     def session(self, *, timeout_s: float) -> Generator[Session]:
         """See `Adapter.session`. DuckDB has no timeout of its own: a thread of the session interrupts it."""
-        with self._lent() as instance:
+        with self._lent() as instance, PROCESS.grown_by(self._config.memory_limit_mb):
             session = DuckDBSession(instance.cursor(), self._timers, timeout_s=timeout_s)
             try:
                 yield session
@@ -169,7 +187,7 @@ class DuckDBAdapter(Adapter):
         if isinstance(error, ExecutorError):
             return error
         message = self._scrubbed(str(error))
-        if isinstance(error, duckdb.OutOfMemoryException):
+        if isinstance(error, (duckdb.OutOfMemoryException, MemoryError)):  # MemoryError: Python's and Arrow's
             return StatementFailed(
                 ErrorCode.STATEMENT_FAILED,
                 f"The statement needs more than the {self._config.memory_limit_mb} MB this source may use.",
@@ -192,10 +210,11 @@ class DuckDBAdapter(Adapter):
         """See `Adapter.probe`."""
         try:
             with self._lent():
-                return [Finding("ok", f"Source {self._name} opens read-only.")]
+                found = [Finding("ok", f"Source {self._name} opens read-only.")]
         except (duckdb.Error, ExecutorError) as error:
             failed = self.classify(error)
             return [Finding("error", failed.message, failed.hint)]
+        return found + [finding for path in self._paths() for finding in _about(path)]
 
     def close(self) -> None:
         """See `Adapter.close`."""
@@ -240,10 +259,12 @@ class DuckDBAdapter(Adapter):
         with self._lock:
             self._instance = None
 
+    def _paths(self) -> tuple[Path, ...]:
+        return self._config.files if self._config.path is None else (self._config.path,)
+
     def _scrubbed(self, message: str) -> str:
         # What follows the first line shows SQL as it ran, with the policy's parts, and names of other tables.
         message = message.split("\n", 1)[0]
-        for path in (self._config.path, *self._config.files):
-            if path is not None:
-                message = message.replace(str(path.absolute()), path.name).replace(str(path), path.name)
+        for path in self._paths():
+            message = message.replace(str(path.absolute()), path.name).replace(str(path), path.name)
         return message

@@ -52,6 +52,11 @@ class DuckDBInstance:
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "allow_community_extensions": False,
+            "allow_unsigned_extensions": False,
+            "allow_persistent_secrets": False,
+            "secret_directory": str(spill / "secrets"),  # current_setting tells it: not where the worker's home is
+            "enable_external_file_cache": False,  # files may change, and what they hold is read once a statement
+            "pivot_limit": 1000,
             "python_enable_replacements": False,
         }
         try:

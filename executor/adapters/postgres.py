@@ -104,6 +104,7 @@ class PostgresSession(Session):
             self._end_stream()
             self._interrupter.close()
             self._roll_back()
+            self.is_clean = not self._link.keeps_something()
         except (adbc.Error, OSError, RuntimeError):
             self.is_clean = False
         finally:
@@ -127,11 +128,13 @@ class PostgresSession(Session):
             "IntervalStyle": "postgres",
             "bytea_output": "hex",
             "application_name": f"{APPLICATION} {self._token}",
+            **self._link.pinned,
         }
         if self._link.checks_clients:
             limits["client_connection_check_interval"] = "1000"
-        told = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in limits.items())
-        self._link.row(f"SELECT pg_advisory_unlock_all(), {told}")  # such locks outlive their transaction
+        told = ", ".join(f"set_config('{name}', {_quoted(value)}, true)" for name, value in limits.items())
+        # what one statement gave random() as its seed would tell the next one's values
+        self._link.row(f"SELECT setseed({secrets.randbelow(10**9) / 10**9}), {told}")
 
     def _begin_again(self) -> None:
         self._end_stream()
@@ -170,6 +173,10 @@ class PostgresSession(Session):
             raise
         if self._interrupter.was_cancelled:
             self._interrupter.check()
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _step(told: dict[str, Any]) -> PlanNode:

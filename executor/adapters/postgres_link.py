@@ -29,6 +29,30 @@ CANCELLED = "57014"
 _BATCH_BYTES = "adbc.postgresql.batch_size_hint_bytes"
 _USE_COPY = "adbc.postgresql.use_copy"
 
+_TEMP_FILES = "10GB"
+"""What one statement may spill to the server's disk. Only a superuser may set it, for himself or for a role."""
+
+_MEANING = {
+    "standard_conforming_strings": "on",  # else a backslash before a quote ends no string where the guard sees an end
+    "transform_null_equals": "off",  # else x = NULL is x IS NULL
+    "array_nulls": "on",
+    "xmloption": "content",
+    "extra_float_digits": "1",
+    "row_security": "on",  # off turns a policy into an error, which is another answer than the one that was granted
+}
+"""Settings that decide what a statement means, as the guard understands it, whatever the role or database says."""
+
+_PINNED = """
+    SELECT
+        -- temporary objects come last: they are searched first where the path does not name them
+        coalesce((SELECT string_agg(quote_ident(name), ', ' ORDER BY place)
+                  FROM unnest(current_schemas(false)) WITH ORDINALITY AS path (name, place)
+                  WHERE name <> 'pg_catalog' AND name NOT LIKE 'pg\\_t%') || ', ', '') || 'pg_temp',
+        -- per sort or hash, and a statement may hold many
+        least(pg_size_bytes(current_setting('work_mem')) / 1024, 65536)::text || 'kB',
+        least(current_setting('max_parallel_workers_per_gather')::int4, 2)::text
+"""
+
 _BUSY = frozenset({"53300", "55P03", "40P01", "57P03", "40001"})
 _AUTH = frozenset({"28000", "28P01"})
 _CONNECTION_STATUS = frozenset({AdbcStatusCode.IO, AdbcStatusCode.TIMEOUT, AdbcStatusCode.UNAUTHENTICATED})
@@ -69,6 +93,7 @@ class PostgresLink:
         identity: ``pid:backend_start`` (microseconds), which no later backend has.
         checks_clients: whether the server can look for a client that is gone (14 and newer, Linux and some others).
         repairs_text: whether the database lets text through that is not UTF-8.
+        pinned: settings as they were or should have been when we came, by name: each session starts with them.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -81,6 +106,8 @@ class PostgresLink:
             self.identity = f"{pid}:{started}"
             self.repairs_text = encoding == "SQL_ASCII"
             self.checks_clients = int(str(version)) >= 140_000 and self._may_check_clients()
+            self.pinned = self._pinned()
+            self._may_set("temp_file_limit", _TEMP_FILES)
             self.do("SET default_transaction_read_only = on")
         except BaseException:
             self._connection.close()
@@ -127,12 +154,29 @@ class PostgresLink:
         with contextlib.suppress(adbc.Error):  # a broken connection is as good as closed
             self._connection.close()
 
+    def keeps_something(self) -> bool:
+        """Lets go of advisory locks, which outlive their transaction; True when prepared statements are left, too."""
+        _, prepared = self.row("SELECT pg_advisory_unlock_all(), count(*) FROM pg_prepared_statements")
+        return bool(prepared)
+
     def _may_check_clients(self) -> bool:
+        return self._may_set("client_connection_check_interval", "1s")
+
+    def _may_set(self, name: str, value: str) -> bool:
         try:
-            self.row("SELECT set_config('client_connection_check_interval', '1s', false)")
+            self.row(f"SELECT set_config('{name}', '{value}', false)")
         except adbc.Error:
             return False
         return True
+
+    def _pinned(self) -> dict[str, str]:
+        path, work_mem, workers = self.row(_PINNED)
+        return {
+            **_MEANING,
+            "search_path": str(path),
+            "work_mem": str(work_mem),
+            "max_parallel_workers_per_gather": str(workers),
+        }
 
     @contextmanager
     def _statement(self) -> Generator[adbc.Cursor]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import functools
 import os
 import sqlite3
+import stat
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote as quoted
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -19,7 +21,7 @@ from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from executor.adapters.base import BATCH_BYTES, BATCH_ROWS, Adapter, Estimate, Finding, Rows, Session
 from executor.adapters.interrupt import Interrupter
-from executor.adapters.sqlite_authorizer import guarded, tables_read
+from executor.adapters.sqlite_authorizer import Rule, guarded, tables_read
 from executor.adapters.sqlite_functions import add_functions
 from executor.adapters.sqlite_plan import estimate_of
 from executor.adapters.sqlite_schema import read_schema
@@ -32,7 +34,20 @@ BUSY_S = 5.0
 """Seconds to wait for a lock of another program, or for a free connection."""
 _FIRST_ROWS = 256
 _GROWTH = 16
-_MAX_CELL_BYTES = 100_000_000
+_MAX_CELL_BYTES = 10_000_000  # what makes a cell cannot be stopped in its middle, and printf makes 10 MB a second
+_HEAP_BYTES = 256_000_000
+"""What SQLite itself may hold in memory in this process, over all sources: it has no bound for one connection."""
+_LIMITS = {
+    sqlite3.SQLITE_LIMIT_LENGTH: _MAX_CELL_BYTES,
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 1_000_000,
+    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+    sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
+    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 1,
+    sqlite3.SQLITE_LIMIT_VDBE_OP: 1_000_000,  # views in views in views: each one is compiled into its reader
+    # text times pattern is the time that LIKE and GLOB can take, and they, too, cannot be stopped in their middle
+    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 1_000,
+}
+"""https://sqlite.org/limits.html; what is not here (depth, columns, compounds, arguments) is low enough by default."""
 _PROGRESS_STEPS = 20_000  # virtual machine steps between two looks at the deadline: about a millisecond
 
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
@@ -53,8 +68,9 @@ _NEEDS_OWNER = frozenset(
 class SQLiteSession(Session):
     """One connection to the file, lent to one statement."""
 
-    def __init__(self, connection: sqlite3.Connection, timers: Timers, *, timeout_s: float) -> None:
+    def __init__(self, connection: sqlite3.Connection, only_reads: Rule, timers: Timers, *, timeout_s: float) -> None:
         self._connection = connection
+        self._only_reads = only_reads
         self._interrupter = Interrupter(connection.interrupt, timeout_s=timeout_s, timers=timers)
         self._cursor: sqlite3.Cursor | None = None
         connection.set_progress_handler(self._has_to_stop, _PROGRESS_STEPS)
@@ -85,7 +101,7 @@ class SQLiteSession(Session):
     def explain(self, sql: str) -> Estimate:
         """See `Session.explain`. The plan has no numbers: they are made of the sizes of the tables in it."""
         self._interrupter.start()
-        with self._stop_explained(), tables_read(self._connection) as tables:
+        with self._stop_explained(), tables_read(self._connection, self._only_reads) as tables:
             told = self._connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
         sizes = {name.lower(): self._size(name) for name in tables}
         largest = max(sizes.values(), default=1.0)
@@ -175,8 +191,8 @@ class SQLiteAdapter(Adapter):
         lent = self._lend()
         session: SQLiteSession | None = None
         try:
-            connection = guarded(lent)
-            session = SQLiteSession(connection, self._timers, timeout_s=timeout_s)
+            connection, only_reads = guarded(lent)
+            session = SQLiteSession(connection, only_reads, self._timers, timeout_s=timeout_s)
             yield session
         finally:
             if session is not None:
@@ -202,6 +218,12 @@ class SQLiteAdapter(Adapter):
                 ErrorCode.SOURCE_BUSY,
                 f"All connections of this worker to source {self._name} are in use.",
                 hint="Try again in a moment.",
+            )
+        if isinstance(error, MemoryError):
+            return StatementFailed(
+                ErrorCode.STATEMENT_FAILED,
+                f"The statement needs more than the {_HEAP_BYTES // 10**6} MB that SQLite may use here.",
+                hint="Read fewer or shorter columns, or aggregate earlier.",
             )
         code = getattr(error, "sqlite_errorcode", None)
         if not isinstance(code, int):
@@ -240,11 +262,26 @@ class SQLiteAdapter(Adapter):
         except (sqlite3.Error, ExecutorError) as error:
             failed = self.classify(error)
             return [Finding("error", failed.message, failed.hint)]
-        return [Finding("ok", f"{self._path.name} opens read-only.")]
+        return [Finding("ok", f"{self._path.name} opens read-only."), *self._about_the_file()]
 
     def close(self) -> None:
         """See `Adapter.close`."""
         self._pool.dispose()
+
+    def _about_the_file(self) -> list[Finding]:
+        """What the file system would let us do; statements cannot, whatever it says."""
+        name, folder = self._path.name, self._path.absolute().parent
+        found: list[Finding] = []
+        if os.access(self._path, os.W_OK):
+            told = f"This user may write {name}; statements may not: it is opened read-only, behind an authorizer."
+            found.append(Finding("ok", told))
+        if folder.stat().st_mode & 0o002 and not folder.stat().st_mode & stat.S_ISVTX:
+            told = f"Every user of this machine may replace {name}: its folder is writable for all."
+            found.append(Finding("warning", told, f"chmod o-w {quoted(str(folder))}"))
+        if _is_in_wal_mode(self._path):
+            told = f"{name} is in WAL mode: whoever reads it needs its -shm file, or a folder to make it in."
+            found.append(Finding("ok", told))
+        return found
 
     def _lend(self) -> PoolProxiedConnection:
         lent = self._pool.connect()
@@ -265,8 +302,8 @@ class SQLiteAdapter(Adapter):
     def _connect(self) -> sqlite3.Connection:
         connection = self._open()
         add_functions(connection)
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_CELL_BYTES)
-        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        for limit, value in _LIMITS.items():
+            connection.setlimit(limit, value)
         return connection
 
     def _open(self) -> sqlite3.Connection:
@@ -285,6 +322,9 @@ class SQLiteAdapter(Adapter):
             connection.execute("PRAGMA query_only=ON")
             connection.execute("PRAGMA trusted_schema=OFF")
             connection.execute("PRAGMA cell_size_check=ON")
+            connection.execute("PRAGMA mmap_size=0")  # a file that its writer cuts short would kill the process
+            connection.execute("PRAGMA temp_store=FILE")
+            connection.execute(f"PRAGMA hard_heap_limit={_HEAP_BYTES}").fetchall()
             connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
         except BaseException:
             connection.close()
@@ -310,11 +350,16 @@ class SQLiteAdapter(Adapter):
         return message.replace(str(self._path.absolute()), self._path.name).replace(str(self._path), self._path.name)
 
 
-def _wal_without_index(path: Path) -> bool:
-    """Whether the file's header says WAL (read version 2) and no -shm file is there to share."""
+def _is_in_wal_mode(path: Path) -> bool:
+    """Whether the file's header says WAL (read version 2)."""
     try:
         with path.open("rb") as file:
             header = file.read(20)
     except OSError:
         return False
-    return len(header) == 20 and header[19] == 2 and not Path(f"{path}-shm").exists()
+    return len(header) == 20 and header[19] == 2
+
+
+def _wal_without_index(path: Path) -> bool:
+    """Whether the file is in WAL mode and no -shm file is there to share."""
+    return _is_in_wal_mode(path) and not Path(f"{path}-shm").exists()

@@ -176,3 +176,18 @@ def test_inspect_finds_macros_and_reads_views_by_their_text(adapter: Adapter, du
     assert tables["other", "named AS x"].reads == (("main", "spent"),)
     assert tables["main", "orders"].comment == "what was bought"
     assert tables["main", "orders"].row_estimate == 3
+
+
+def test_a_list_beyond_duckdbs_own_count_of_memory_is_refused_at_once(adapter: Adapter) -> None:
+    for sql in ("SELECT range(1000000000)", "SELECT repeat(repeat('x', 50000), 50000)"):
+        failed = failure_of(adapter, lambda sql=sql: rows_of(adapter, sql))
+        assert failed.code is ErrorCode.STATEMENT_FAILED
+    assert rows_of(adapter, "SELECT 1") == [(1,)]
+
+
+def test_probe_warns_of_a_folder_where_everybody_may_replace_the_file(adapter: Adapter, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    assert {f.level for f in adapter.probe()} == {"ok"}
+    tmp_path.chmod(0o777)
+    (finding,) = (f for f in adapter.probe() if f.level == "warning")
+    assert finding.fix.startswith("chmod o-w ")

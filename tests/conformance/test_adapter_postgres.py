@@ -261,6 +261,9 @@ def test_inspect_shows_only_what_the_role_may_read(postgres_database: Database, 
     adapter = make_adapter("shop", PostgresSource(url=url, schemas=(s,)))
     (table,) = adapter.inspect().tables
     assert [c.name for c in table.columns] == ["id"]
+    (finding,) = adapter.probe()
+    assert "statement_timeout" in finding.fix
+    postgres_database.as_owner(finding.fix)
     assert [f.level for f in adapter.probe()] == ["ok"]
     failed = failure_of(adapter, lambda: rows_of(adapter, f"SELECT name FROM {s}.customers"))
     assert failed.code is ErrorCode.STATEMENT_FAILED
@@ -273,3 +276,55 @@ def test_inspect_shows_only_what_the_role_may_read(postgres_database: Database, 
 
 def test_a_superuser_is_warned_of(adapter: Adapter) -> None:
     assert [f.level for f in adapter.probe()] == ["warning"]
+
+
+def test_probe_names_what_a_role_could_do_beyond_reading(postgres_database: Database, postgres_url: str) -> None:
+    s = postgres_database.schema
+    postgres_database.as_owner(
+        "CREATE ROLE does_more LOGIN",
+        "GRANT pg_read_all_data TO does_more",
+        f"GRANT USAGE, CREATE ON SCHEMA {s} TO does_more",
+        f"CREATE TABLE {s}.theirs (a int)",
+        f"ALTER TABLE {s}.theirs OWNER TO does_more",
+        f"CREATE FUNCTION {s}.as_owner() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT DELETE ON TABLES TO does_more",
+    )
+    adapter = make_adapter("shop", PostgresSource(url=postgres_url.replace("postgres@", "does_more@"), schemas=(s,)))
+    try:
+        told = "\n".join(f.message for f in adapter.probe())
+        for words in (
+            "read every table",
+            f"owns {s}.theirs",
+            f"in the schema {s}",
+            f"may call {s}.as_owner",
+            f"later (in schema {s})",
+            "statement_timeout",
+        ):
+            assert words in told
+    finally:
+        adapter.close()
+        postgres_database.as_owner("DROP OWNED BY does_more CASCADE", "DROP ROLE does_more")
+
+
+def test_no_lock_of_a_statement_is_held_by_a_connection_that_nobody_uses(adapter: Adapter, postgres_url: str) -> None:
+    rows_of(adapter, "SELECT pg_advisory_lock(4712)")
+    with psycopg.connect(postgres_url) as other:
+        assert other.execute("SELECT pg_try_advisory_lock(4712)").fetchone() == (True,)
+
+
+def test_settings_of_the_role_do_not_change_what_a_statement_means(
+    postgres_database: Database, postgres_url: str
+) -> None:
+    postgres_database.as_owner(
+        "CREATE ROLE reads_oddly LOGIN",
+        "ALTER ROLE reads_oddly SET standard_conforming_strings = off",
+        "ALTER ROLE reads_oddly SET transform_null_equals = on",
+        "ALTER ROLE reads_oddly SET work_mem = '1GB'",
+    )
+    adapter = make_adapter("shop", PostgresSource(url=postgres_url.replace("postgres@", "reads_oddly@")))
+    try:
+        found = rows_of(adapter, r"SELECT length('\'), NULL = NULL, current_setting('work_mem')")
+        assert found == [(1, None, "64MB")]
+    finally:
+        adapter.close()
+        postgres_database.as_owner("DROP ROLE reads_oddly")

@@ -147,3 +147,19 @@ def test_a_view_over_a_view_reads_all_below_it(adapter: Adapter, sqlite_database
     reads = {t.name: t.reads for t in adapter.inspect().tables}
     assert ("main", "spent") in reads["top"]
     assert ("main", "customers") in reads["top"]
+
+
+def test_probe_warns_of_a_folder_where_everybody_may_replace_the_file(adapter: Adapter, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    assert {f.level for f in adapter.probe()} == {"ok"}
+    tmp_path.chmod(0o777)
+    (finding,) = (f for f in adapter.probe() if f.level == "warning")
+    assert finding.fix.startswith("chmod o-w ")
+
+
+def test_a_row_of_many_large_cells_is_more_memory_than_sqlite_gets(adapter: Adapter) -> None:
+    row = ", ".join(["randomblob(9000000)"] * 50)
+    failed = failure_of(adapter, lambda: rows_of(adapter, f"SELECT {row}"))
+    assert failed.code is ErrorCode.STATEMENT_FAILED
+    assert failed.hint
+    assert rows_of(adapter, "SELECT 1") == [(1,)]
