@@ -11,6 +11,8 @@ from collections.abc import Callable, Generator
 
 from sqlalchemy.pool import PoolProxiedConnection
 
+from executor.adapters.sqlite_functions import ADDED
+
 _HARMLESS_PRAGMAS = frozenset({"data_version", "page_size"})
 """Full-text search tables read these inside the engine, without an argument."""
 
@@ -48,7 +50,7 @@ jsonb_patch jsonb_remove jsonb_replace jsonb_set
 # are in some builds; they are matched without backtracking (ext/misc/regexp.c).
 _SEARCH = "bm25 highlight matchinfo offsets snippet regexp regexpi"
 
-FUNCTIONS = frozenset(" ".join((_CORE, _MATH, _AGGREGATE, _DATE, _JSON, _SEARCH)).split())
+FUNCTIONS = frozenset(" ".join((_CORE, _MATH, _AGGREGATE, _DATE, _JSON, _SEARCH)).split()) | ADDED
 """The functions that a statement may call."""
 
 _TABLE_FUNCTIONS = frozenset({"json_each", "json_tree", "jsonb_each", "jsonb_tree", "generate_series"})

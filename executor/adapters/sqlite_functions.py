@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 
+ADDED = frozenset({"sha256"})
+"""The names of the functions that are added."""
+
 
 def add_functions(connection: sqlite3.Connection) -> None:
     """Makes ``sha256(x)`` known on `connection`: the digest of a text or blob in 64 hex digits, NULL of NULL."""

@@ -18,10 +18,10 @@ sha256 is not SQLite's: the adapter adds it (executor/adapters/sqlite_functions.
 
 from __future__ import annotations
 
-# subtype, unistr_quote, likely and likelihood exist for the library's own use and have no effect.
+# , unistr_quote, likely and likelihood exist for the library's own use and have no effect.
 SCALAR = """
 abs char coalesce concat concat_ws format glob hex if ifnull iif instr length like likelihood likely lower ltrim max
-min nullif octet_length printf quote random randomblob replace round rtrim sign soundex substr substring subtype trim
+min nullif octet_length printf quote random randomblob replace round rtrim sign soundex substr substring trim
 typeof unhex unicode unistr unistr_quote unlikely upper zeroblob
 
 acos acosh asin asinh atan atan2 atanh ceil ceiling cos cosh degrees exp floor ln log log10 log2 mod pi pow power
