@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 
 from sqlglot import exp
@@ -14,10 +15,14 @@ MAX_REPEAT = 10_000_000
 
 _MAKES_LONG = frozenset(
     {
-        "generate_series", "leftpad", "lpad", "numbers", "randomblob", "range", "repeat", "replicate", "rightpad",
-        "rpad", "sequence", "space", "zeroblob",
+        "array_generate_range", "generate_array", "generate_series", "leftpad", "lpad", "numbers", "randomblob",
+        "range", "repeat", "replicate", "rightpad", "rpad", "sequence", "space", "zeroblob",
     }
 )  # fmt: skip
+
+_FORMATS = frozenset({"format", "printf"})
+_WIDE = re.compile(r"%[-+ #0,(']*[0-9]*\.?[0-9]{6}|\{[^{}]*[0-9]{6}[^{}]*\}")
+"""A width or a precision of six digits or more, as C or as DuckDB's ``format`` writes it."""
 
 _INSTEAD: dict[str, str] = {
     "sleep": "Nothing can wait here; leave it out.",
@@ -51,18 +56,28 @@ def allow_calls(checked: Checked, tree: exp.Expr) -> None:
         quoted = isinstance(spelled, exp.Identifier)
         name = spelled.name if quoted else str(spelled)
         key = name.lower()
-        table = isinstance(node.parent, exp.Table | exp.Lateral)
+        # Snowflake's ``TABLE(f(…))`` wraps a table function.
+        wrapped = isinstance(node.parent, exp.Anonymous) and str(node.parent.this).lower() == "table"
+        table = wrapped or isinstance(node.parent, exp.Table | exp.Lateral)
         allowed = functions.table if table else functions.scalar
         if key not in allowed or key in own or (quoted and key != name):
             raise _refuse(checked, node, key, allowed, own=key in own)
+        if key == "table" and (wrapped or not _wraps_call(node)):
+            raise _refuse(checked, node, key, allowed, own=False)
         if key in _MAKES_LONG:
             _refuse_long(node, key)
+        elif key in _FORMATS:
+            _refuse_wide(node, key)
         if quoted:
             node.set("this", name)
     for node in tree.find_all(exp.Func):
         key = node.sql_name().lower()
         if key in own:
             raise _refuse(checked, node, key, functions.scalar, own=True)
+
+
+def _wraps_call(node: exp.Expr) -> bool:
+    return len(node.expressions) == 1 and isinstance(node.expressions[0], exp.Anonymous)
 
 
 def _refuse(checked: Checked, node: exp.Expr, name: str, allowed: frozenset[str], *, own: bool) -> StatementRefused:
@@ -93,3 +108,19 @@ def _refuse_long(node: exp.Expr, name: str) -> None:
                     hint="Use a smaller number.",
                     position=position_of(node),
                 )
+
+
+def _refuse_wide(node: exp.Expr, name: str) -> None:
+    for argument in node.expressions:
+        if not isinstance(argument, exp.Literal) or not argument.is_string:
+            continue
+        if "*" in argument.name:
+            # The width is one of the other arguments.
+            _refuse_long(node, name)
+        if _WIDE.search(argument.name):
+            raise StatementRefused(
+                RefusalCode.TOO_COMPLEX,
+                f"{name} with such a width would fill the memory.",
+                hint="Use a width of at most five digits.",
+                position=position_of(node),
+            )

@@ -24,7 +24,7 @@ Cast TryCast Case If In Between Is Like ILike Glob SimilarTo RegexpLike RegexpIL
 And Or Xor Not Neg Add Sub Mul Div IntDiv Mod Pow DPipe SafeDPipe EQ NEQ GT GTE LT LTE NullSafeEQ NullSafeNEQ
 Any All Exists BitwiseAnd BitwiseOr BitwiseXor BitwiseNot BitwiseLeftShift BitwiseRightShift Collate AtTimeZone
 AtIndex Bracket Slice Array List Map ToMap VarMap Struct PropertyEQ Kwarg Lambda Comprehension Placeholder Parameter
-PositionalColumn
+PositionalColumn PivotAny PivotAlias ParseJSON OverflowTruncateBehavior
 Overlaps Distance ArrayContainsAll ArrayContainedBy ArrayOverlaps RangeN JSONExtract JSONExtractScalar JSONBExtract
 JSONBExtractScalar JSONBContains JSONBContainsTopKey JSONBContainsAnyTopKeys JSONBContainsAllTopKeys
 JSONBPathExists JSONBDeleteAtPath JSONBDelete JSONArrayContains JSONPath JSONPathRoot JSONPathKey JSONPathSubscript
@@ -71,7 +71,7 @@ _CLAUSES: dict[type[exp.Expr], frozenset[str]] = {
     exp.LimitOptions: _words("rows with_ties"),
     exp.Pivot: _words(
         "this alias expressions fields unpivot using group columns include_nulls default_on_null into_none "
-        "identify_pivot_strings prefixed_pivot_columns pivot_column_naming value_columns_alias"
+        "identify_pivot_strings prefixed_pivot_columns pivot_column_naming value_columns_alias value_columns_first"
     ),
     exp.Column: _words("this table db catalog join_mark"),
 }
@@ -239,7 +239,8 @@ def _check_final(node: exp.Expr, dialect: str) -> None:
 
 
 def _check_assignment(node: exp.Expr, dialect: str) -> None:
-    if dialect not in {"duckdb", "snowflake"}:
+    struct = isinstance(node.parent, exp.Struct)
+    if not (dialect == "duckdb" or (struct and dialect in {"snowflake", "bigquery"})):
         raise _construct("Nothing can be assigned in a query.", node, "Leave := out.")
 
 

@@ -16,6 +16,7 @@ from mcp_server.sql.scopes import Cte, Ctes, Names, Scope, Source, Unfollowed, i
 _EXCEPT = frozenset({"except_"})
 _NOT_COLUMNS: dict[type[exp.Expr], frozenset[str]] = {exp.Star: _EXCEPT, exp.Collate: frozenset({"expression"})}
 """Clauses in which what looks like a column is none."""
+_LATERAL_FUNCTIONS = (exp.Anonymous, exp.Unnest, exp.Explode, exp.Posexplode, exp.Inline, exp.OpenJSON)
 
 
 class Resolver:
@@ -203,7 +204,7 @@ class Resolver:
             if isinstance(inner, exp.Subquery):
                 columns = self._query(inner, ctes, scope)
                 self._add(scope, node, columns)
-            elif isinstance(inner, exp.Anonymous | exp.Unnest | exp.Explode | exp.Posexplode | exp.Inline):
+            elif isinstance(inner, _LATERAL_FUNCTIONS):
                 self._expressions(node, scope, ctes, skip={"alias"})
                 self._add(scope, node, self._function_columns(inner, node.args.get("alias")))
             else:
@@ -251,7 +252,7 @@ class Resolver:
                 return cte.columns, None
             base, columns = self._find(node)
             return columns, base
-        if isinstance(this, exp.Anonymous) and not node.args.get("db"):
+        if isinstance(this, exp.Anonymous | exp.OpenJSON) and not node.args.get("db"):
             self._expressions(this, scope, ctes)
             return self._function_columns(this, alias), None
         raise Unfollowed("table")
