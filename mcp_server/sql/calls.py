@@ -48,11 +48,15 @@ def allow_calls(checked: Checked, tree: exp.Expr) -> None:
         quoted = isinstance(spelled, exp.Identifier)
         name = spelled.name if quoted else str(spelled)
         key = name.lower()
-        table = isinstance(node.parent, exp.Table | exp.Lateral)
+        # Snowflake's ``TABLE(f(…))`` wraps a table function.
+        wrapped = isinstance(node.parent, exp.Anonymous) and str(node.parent.this).lower() == "table"
+        table = wrapped or isinstance(node.parent, exp.Table | exp.Lateral)
         allowed = functions.table if table else functions.scalar
         known = key in allowed if table else functions.allows(key)
         if not known or key in own or (quoted and key != name):
             raise _refuse(checked, node, key, allowed, own=key in own)
+        if key == "table" and (wrapped or not _wraps_call(node)):
+            raise _refuse(checked, node, key, allowed, own=False)
         refuse_large(node, key)
         if quoted:
             node.set("this", name)
@@ -60,6 +64,10 @@ def allow_calls(checked: Checked, tree: exp.Expr) -> None:
         key = node.sql_name().lower()
         if key in own:
             raise _refuse(checked, node, key, functions.scalar, own=True)
+
+
+def _wraps_call(node: exp.Expr) -> bool:
+    return len(node.expressions) == 1 and isinstance(node.expressions[0], exp.Anonymous)
 
 
 def _refuse(checked: Checked, node: exp.Expr, name: str, allowed: frozenset[str], *, own: bool) -> StatementRefused:

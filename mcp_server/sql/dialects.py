@@ -15,6 +15,7 @@ class DialectRules:
     Attributes:
         name: sqlglot's name for it.
         folds: what an unquoted name means: ``lower`` (quoted ones keep their case), ``exact``, or ``any`` case.
+        unquoted: the case in which unquoted names are written, where quoting a name makes its case count.
         functions: what may be called.
         fence: what ends a policy's sub-query so that no outer predicate is tried on hidden rows.
         row_ids: column names that every plain table has without declaring them.
@@ -27,6 +28,7 @@ class DialectRules:
     name: str
     folds: Literal["lower", "exact", "any"]
     functions: Functions
+    unquoted: Literal["", "lower", "upper"] = ""
     fence: Literal["offset", "limit_offset", "limit"] = "offset"
     row_ids: frozenset[str] = frozenset()
     double_quoted_strings: bool = False
@@ -53,6 +55,9 @@ _FENCES: dict[str, Literal["offset", "limit_offset", "limit"]] = {
     "clickhouse": "limit",
 }
 _ROW_IDS = {"sqlite": frozenset({"rowid", "_rowid_", "oid"}), "duckdb": frozenset({"rowid"})}
+# Pseudo-columns of BigQuery's partitioned tables: when a row was loaded.
+_ROW_IDS["bigquery"] = frozenset({"_partitiontime", "_partitiondate"})
+_UNQUOTED: dict[str, Literal["lower", "upper"]] = {"postgres": "lower", "snowflake": "upper"}
 
 
 def dialect_names() -> tuple[str, ...]:
@@ -69,6 +74,7 @@ def dialect_rules(name: str) -> DialectRules | None:
         name=name,
         folds=folds,
         functions=functions_of(name),
+        unquoted=_UNQUOTED.get(name, ""),
         fence=_FENCES.get(name, "offset"),
         row_ids=_ROW_IDS.get(name, frozenset()),
         double_quoted_strings=name == "sqlite",

@@ -28,6 +28,13 @@ def limit(checked: Checked) -> None:
             RefusalCode.CONSTRUCT_NOT_ALLOWED, f"VALUES has more than {cap - 1:,} rows.", hint="Write fewer rows."
         )
     node = root.args.get("limit")
+    if node is None and checked.rules.name == "tsql" and isinstance(root, exp.SetOperation):
+        # TOP would need a derived table, whose columns must all have names that differ.
+        if not root.args.get("order"):
+            root.set("order", exp.Order(expressions=[exp.Ordered(this=exp.Literal.number(1), nulls_first=True)]))
+        root.set("offset", root.args.get("offset") or exp.Offset(expression=exp.Literal.number(0)))
+        root.set("limit", exp.Fetch(direction="FIRST", count=exp.Literal.number(cap)))
+        return
     if node is None:
         root.set("limit", exp.Limit(expression=exp.Literal.number(cap)))
         return

@@ -77,12 +77,15 @@ def _refuse_capture(checked: Checked, resolver: Resolver) -> None:
 
 def fold_identifiers(checked: Checked) -> None:
     """Give every unquoted name the case that the database would, so that quoting it changes nothing."""
-    if checked.rules.folds != "lower":
+    case = checked.rules.unquoted
+    if not case:
         return
     for identifier in checked.tree.find_all(exp.Identifier):
         if not identifier.args.get("quoted"):
             name = identifier.this
-            if not name.islower():
+            if case == "upper":
+                identifier.set("this", name.upper())
+            elif not name.islower():
                 # PostgreSQL folds ASCII letters only in a multi-byte encoding.
                 identifier.set("this", "".join(c.lower() if c.isascii() else c for c in name))
             identifier.set("quoted", True)

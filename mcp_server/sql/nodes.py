@@ -20,13 +20,13 @@ MAX_NODES = 8_000
 _NODES = """
 Select Union Intersect Except SetOperation Subquery Values With CTE RecursiveWithSearch From Join Lateral Unnest Table
 TableAlias Where Group Having Qualify Order Ordered Limit Offset Fetch Distinct WindowSpec Window Filter WithinGroup
-IgnoreNulls RespectNulls HavingMax Rollup Cube GroupingSets TableSample Pivot PivotAlias Tuple Final PreWhere WithFill
+IgnoreNulls RespectNulls HavingMax Rollup Cube GroupingSets TableSample Pivot Tuple Final PreWhere WithFill
 LimitOptions Star Column Identifier Dot Alias Aliases Paren Literal Boolean Null Interval IntervalSpan Var
 Cast TryCast CastToStrType Case If In Between Is Like ILike Glob SimilarTo RegexpLike RegexpILike Match MatchAgainst
 Escape And Or Xor Not Neg Add Sub Mul Div IntDiv Mod Pow DPipe SafeDPipe EQ NEQ GT GTE LT LTE NullSafeEQ NullSafeNEQ
 Any All Exists BitwiseAnd BitwiseOr BitwiseXor BitwiseNot BitwiseLeftShift BitwiseRightShift Collate AtTimeZone
 AtIndex Bracket Slice Array List Map ToMap VarMap Struct PropertyEQ Kwarg Lambda Comprehension Placeholder Parameter
-PositionalColumn
+PositionalColumn PivotAny PivotAlias ParseJSON OverflowTruncateBehavior
 Overlaps Distance ArrayContainsAll ArrayContainedBy ArrayOverlaps RangeN JSONExtract JSONExtractScalar JSONBExtract
 JSONBExtractScalar JSONBContains JSONBContainsTopKey JSONBContainsAnyTopKeys JSONBContainsAllTopKeys
 JSONBPathExists JSONBDeleteAtPath JSONBDelete JSONArrayContains JSONPath JSONPathRoot JSONPathKey JSONPathSubscript
@@ -77,7 +77,7 @@ _CLAUSES: dict[type[exp.Expr], frozenset[str]] = {
     exp.LimitOptions: _words("rows with_ties percent"),
     exp.Pivot: _words(
         "this alias expressions fields unpivot using group columns include_nulls default_on_null into_none "
-        "identify_pivot_strings prefixed_pivot_columns pivot_column_naming value_columns_alias"
+        "identify_pivot_strings prefixed_pivot_columns pivot_column_naming value_columns_alias value_columns_first"
     ),
     exp.Column: _words("this table db catalog join_mark"),
     exp.IndexTableHint: _words("this expressions target"),
@@ -306,7 +306,8 @@ def _check_final(node: exp.Expr, dialect: str) -> None:
 
 def _check_assignment(node: exp.Expr, dialect: str) -> None:
     named_argument = dialect == "postgres" and isinstance(node.parent, exp.Anonymous)
-    if dialect not in {"duckdb", "snowflake"} and not named_argument:
+    struct = isinstance(node.parent, exp.Struct) and dialect in {"snowflake", "bigquery"}
+    if dialect != "duckdb" and not struct and not named_argument:
         raise _construct("Nothing can be assigned in a query.", node, "Leave := out.")
 
 

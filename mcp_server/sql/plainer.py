@@ -30,7 +30,7 @@ def plainer(checked: Checked) -> None:
 def make_plainer(tree: exp.Expr, dialect: str) -> None:
     """The same for any tree; the last rule uses it on what was generated."""
     if dialect in {"mysql", "snowflake", "bigquery", "tsql", "clickhouse"}:
-        _units(tree)
+        _units(tree, _TAKES_UNIT | {"date_bucket"} if dialect == "tsql" else _TAKES_UNIT)
     rewrite = _BY_DIALECT.get(dialect)
     if rewrite is not None:
         rewrite(tree)
@@ -334,10 +334,22 @@ _MYSQL: dict[type[exp.Expr], Callable[[exp.Expr], None]] = {
 _MYSQL_CLOCKS = frozenset({"UTC_DATE", "UTC_TIME", "UTC_TIMESTAMP"})
 
 
-def _units(tree: exp.Expr) -> None:
+def _bigquery(tree: exp.Expr) -> None:
+    # ``week(monday)`` is a unit: weeks that begin on that day.
+    for call in list(tree.find_all(exp.Anonymous)):
+        if str(call.this).lower() == "week" and len(call.expressions) == 1:
+            (day,) = call.expressions
+            if isinstance(day, exp.Column) and not day.args.get("table") and day.name.upper() in _WEEKDAYS:
+                call.replace(exp.WeekStart(this=exp.Var(this=day.name.upper())))
+
+
+_WEEKDAYS = frozenset({"MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"})
+
+
+def _units(tree: exp.Expr, takes_unit: frozenset[str]) -> None:
     # The unit in ``timestampdiff(day, a, b)`` is a word, and must be written without quotes.
     for call in tree.find_all(exp.Anonymous):
-        if str(call.this).lower() in _TAKES_UNIT:
+        if str(call.this).lower() in takes_unit:
             for argument in list(call.expressions):
                 if isinstance(argument, exp.Column) and not argument.args.get("table"):
                     word = argument.name.upper().removeprefix("SQL_TSI_")
@@ -360,4 +372,11 @@ _UNIT_WORDS = frozenset(
     }
 )  # fmt: skip
 
-_BY_DIALECT = {"sqlite": _sqlite, "duckdb": _duckdb, "mysql": _mysql, "clickhouse": _clickhouse, "postgres": _postgres}
+_BY_DIALECT = {
+    "bigquery": _bigquery,
+    "clickhouse": _clickhouse,
+    "duckdb": _duckdb,
+    "mysql": _mysql,
+    "postgres": _postgres,
+    "sqlite": _sqlite,
+}

@@ -18,6 +18,7 @@ _NOT_COLUMNS: dict[type[exp.Expr], frozenset[str]] = {exp.Star: _EXCEPT, exp.Col
 """Clauses in which what looks like a column is none."""
 _AHEAD = Cte(exp.CTE(), None, "")
 """Stands for an entry of WITH RECURSIVE before it is reached."""
+_LATERAL_FUNCTIONS = (exp.Anonymous, exp.Unnest, exp.Explode, exp.Posexplode, exp.Inline, exp.OpenJSON)
 
 
 class Resolver:
@@ -225,7 +226,7 @@ class Resolver:
             if isinstance(inner, exp.Subquery):
                 columns = self._query(inner, ctes, scope)
                 self._add(scope, node, columns)
-            elif isinstance(inner, exp.Anonymous | exp.Unnest | exp.Explode | exp.Posexplode | exp.Inline):
+            elif isinstance(inner, _LATERAL_FUNCTIONS):
                 self._expressions(node, scope, ctes, skip={"alias"})
                 columns = self._function_columns(inner, node.args.get("alias"))
                 self._add(scope, node, self._with_count(inner, columns, scope))
@@ -293,7 +294,7 @@ class Resolver:
         if isinstance(this, exp.JSONTable):
             self._expressions(this, scope, ctes, skip={"path", "schema"})
             return self._json_columns(this.args.get("schema")), None
-        if isinstance(this, exp.Anonymous) and not node.args.get("db"):
+        if isinstance(this, exp.Anonymous | exp.OpenJSON) and not node.args.get("db"):
             self._expressions(this, scope, ctes)
             return self._function_columns(this, alias), None
         raise Unfollowed("table")

@@ -24,7 +24,9 @@ _LENGTH_AT: dict[str, int] = {
     "rightpadutf8": 1, "rpad": 1, "space": 0, "tofixedstring": 1, "zeroblob": 0, "zeros": 0,
 }  # fmt: skip
 _REPEATS = frozenset({"repeat", "replicate"})
-_SERIES = frozenset({"generate_series", "generateseries", "range", "sequence"})
+_SERIES = frozenset(
+    {"array_generate_range", "generate_array", "generate_series", "generateseries", "range", "sequence"}
+)
 _FORMATS = frozenset({"format", "printf"})
 _BRACES = re.compile(r"\{[^{}]*:[^{}]*?(\d+)(?:\.(\d+))?[^{}]*\}|\{[^{}]*:[^{}]*?\.(\d+)[^{}]*\}")
 _PERCENT = re.compile(r"%(?:\d+\$)?[-+ #0,']*(\d+)?(?:\.(\d+))?")

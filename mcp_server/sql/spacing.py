@@ -29,6 +29,9 @@ _QUOTED = frozenset(
     }
 )
 
+_BYTES_NOT_NUMBERS = frozenset({"postgres", "snowflake", "trino"})
+"""Where 0xFF is a number, or was none once, and sqlglot writes X'FF', which is a string of bits or bytes."""
+
 
 def spacing(checked: Checked) -> None:
     """Look at every gap between two tokens, and at the letters of those that are no strings.
@@ -40,10 +43,13 @@ def spacing(checked: Checked) -> None:
     suspicious = _ODD.search(sql) is not None
     end = checked.start
     commented = False
+    previous: Token | None = None
     for token in checked.tokens:
         if token.start > end:
             _look_at_gap(sql, end, token.start, dialect=checked.rules.name)
             commented = commented or not sql[end : token.start].isspace()
+        _look_at_number(checked, previous, token)
+        previous = token
         if token.token_type in _QUOTED:
             # PostgreSQL's U&"…" holds letters as numbers; sqlglot may read it as the column U and an ampersand.
             if (
@@ -79,6 +85,26 @@ def _without_comments(checked: Checked) -> list[Token]:
         parts += [" " * (token.start - end), checked.sql[token.start : token.end + 1]]
         end = max(end, token.end + 1)
     return checked.dialect.tokenize("".join(parts))
+
+
+def _look_at_number(checked: Checked, previous: Token | None, token: Token) -> None:
+    """A number is one to us and to the database: no ``1_000`` that is 1 called _000, no 0xFF that is a byte."""
+    if (
+        previous is not None
+        and previous.token_type is TokenType.NUMBER
+        and previous.end + 1 == token.start
+        and token.token_type not in _QUOTED
+        and (token.text[:1].isalnum() or token.text[:1] == "_")
+    ):
+        raise _construct(
+            "A word stands directly behind a number.", token.start, "Write plain numbers, and a space behind them."
+        )
+    if (
+        token.token_type in (TokenType.HEX_STRING, TokenType.BIT_STRING)
+        and checked.sql[token.start] == "0"
+        and checked.rules.name in _BYTES_NOT_NUMBERS
+    ):
+        raise _construct("Numbers such as 0xFF are not available.", token.start, "Write the number in decimal.")
 
 
 def _look_at_gap(sql: str, start: int, end: int, *, dialect: str) -> None:

@@ -1,8 +1,9 @@
-"""Rule 1b: one statement, and one whose first word begins a query."""
+"""Rule 1b: one statement, one whose first word begins a query, and no second one behind it without a semicolon."""
 
 from __future__ import annotations
 
 from sqlglot import Token
+from sqlglot.parser import Parser
 from sqlglot.tokenizer_core import TokenType
 
 from mcp_server.sql.checked import Checked
@@ -17,6 +18,30 @@ alter analyze attach begin call checkpoint cluster comment commit copy create de
 _SHOWS = frozenset({"desc", "describe", "pragma", "show", "summarize"})
 _STARTS = frozenset({"from", "pivot", "select", "table", "unpivot", "values", "with"})
 
+# sqlglot reads ``SELECT 1 DELETE FROM t`` as a column of t called DELETE. In most dialects that is an odd name; in
+# T-SQL, whose statements need no semicolon between them, it is a second statement, and each of these words is one
+# that cannot be a name without brackets (learn.microsoft.com, "Reserved Keywords"; GO ends a batch; THROW, GET, SEND
+# and RECEIVE are no reserved words, but begin statements).
+_SECOND = frozenset(
+    """
+    alter call create delete drop exec execute grant insert merge revoke truncate update
+    """.split()
+)
+_SECOND_TSQL = _SECOND | frozenset(
+    """
+    add backup begin break browse bulk checkpoint close commit compute continue dbcc deallocate declare deny disk dump
+    enable disable errlvl goto go if kill lineno load move open print proc procedure raiserror readtext receive
+    reconfigure restore return revert rollback save send set setuser shutdown throw tran transaction updatetext use
+    waitfor while writetext
+    """.split()
+)
+# A word can be a name without AS only after what ends an expression or a table; other words ask for an operand.
+_ENDS_OPERAND = (
+    frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.STAR, TokenType.NUMBER, TokenType.STRING})
+    | frozenset({TokenType.IDENTIFIER, TokenType.NATIONAL_STRING, TokenType.HEX_STRING, TokenType.PARAMETER})
+    | Parser.ID_VAR_TOKENS
+) - {TokenType.ALL, TokenType.ANY, TokenType.SOME, TokenType.IN, TokenType.IS, TokenType.EXISTS, TokenType.CASE}
+
 
 def statement(checked: Checked) -> None:
     """Keep the tokens of the one statement, without semicolons.
@@ -27,6 +52,7 @@ def statement(checked: Checked) -> None:
     checked.tokens = _one_statement(checked.tokens)
     if not checked.explain:
         refuse_verb(checked.tokens[0])
+    _refuse_second(checked)
 
 
 def _one_statement(tokens: list[Token]) -> list[Token]:
@@ -47,6 +73,28 @@ def _one_statement(tokens: list[Token]) -> list[Token]:
             position=full[1][0].start + 1,
         )
     return full[0]
+
+
+def _refuse_second(checked: Checked) -> None:
+    """Refuse what could be a second statement without a semicolon, and pipes, which turn a query into another."""
+    tsql = checked.rules.name == "tsql"
+    verbs = _SECOND_TSQL if tsql else _SECOND
+    ends = _ENDS_OPERAND | {TokenType.ALIAS} if tsql else _ENDS_OPERAND
+    previous: Token | None = None
+    for token in checked.tokens:
+        kind = token.token_type
+        if kind is TokenType.PIPE_GT:
+            # sqlglot writes them as a SELECT, and mistakes the order of LIMIT, ORDER BY and WHERE.
+            raise _construct(token, "Pipe syntax (|>) is not available here.", "Write the query with SELECT … FROM.")
+        if tsql and kind is TokenType.L_BRACE:
+            raise _construct(token, "ODBC's braces are not available here.", "Write the call or the date itself.")
+        if previous is not None and kind is not TokenType.IDENTIFIER and previous.token_type in ends:
+            word = token.text.lower()
+            second = word in verbs or (tsql and word.startswith(("sp_", "xp_")))
+            # ``listagg(x ON OVERFLOW TRUNCATE)`` is no statement.
+            if second and kind is not TokenType.STRING and previous.text.lower() != "overflow":
+                raise not_read_only(token)
+        previous = token
 
 
 def refuse_verb(first: Token) -> None:
@@ -74,6 +122,10 @@ def not_read_only(first: Token) -> StatementRefused:
     return StatementRefused(
         RefusalCode.NOT_READ_ONLY,
         f"{first.text.upper()[:30]} is not a query; only reading is possible here.",
-        hint="Send a SELECT.",
+        hint="Send one SELECT; a column with such a name must be quoted.",
         position=first.start + 1,
     )
+
+
+def _construct(token: Token, message: str, hint: str) -> StatementRefused:
+    return StatementRefused(RefusalCode.CONSTRUCT_NOT_ALLOWED, message, hint=hint, position=token.start + 1)

@@ -29,7 +29,7 @@ array_prepend array_remove array_size array_slice array_sort array_to_string arr
 as_array as_char as_date as_integer as_object check_json get get_path is_array is_boolean is_date is_integer
 is_null_value is_object is_varchar json_extract_path_text object_agg object_construct object_construct_keep_null
 object_delete object_insert object_keys object_pick parse_json strip_null_value to_array to_json to_object to_variant
-try_parse_json typeof
+try_parse_json typeof filter transform reduce
 
 approx_count_distinct approx_percentile approx_top_k array_union_agg booland_agg boolor_agg booland boolor boolnot
 bitand_agg count_if hll kurtosis max_by min_by ratio_to_report skew conditional_change_event
@@ -40,6 +40,7 @@ to_varchar to_binary try_to_boolean try_to_decimal try_to_double try_to_number t
 """
 )
 
-TABLE = "flatten split_to_table"
+TABLE = "flatten split_to_table table"
+"""`table` is the word of ``TABLE(f(…))``, where f is held to this list, too."""
 
 OUTPUTS: dict[str, tuple[str, ...]] = {}
