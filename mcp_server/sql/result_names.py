@@ -60,6 +60,9 @@ def _name_root(checked: Checked) -> None:
     for place, (item, text) in enumerate(zip(list(select.expressions), texts, strict=True)):
         if isinstance(item, exp.Alias | exp.Column | exp.Star):
             continue
+        if checked.rules.name == "mysql" and isinstance(item, exp.Literal) and item.is_string:
+            # MySQL names a text by what it says, however it is written.
+            continue
         if checked.rules.name == "duckdb":
             # It names a column by its own reading of the text, which only what is put into a query changes.
             differs = item.find(exp.Query) is not None
