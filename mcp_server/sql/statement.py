@@ -22,19 +22,17 @@ _STARTS = frozenset({"from", "pivot", "select", "table", "unpivot", "values", "w
 # T-SQL, whose statements need no semicolon between them, it is a second statement, and each of these words is one
 # that cannot be a name without brackets (learn.microsoft.com, "Reserved Keywords"; GO ends a batch; THROW, GET, SEND
 # and RECEIVE are no reserved words, but begin statements).
-_SECOND = frozenset(
-    """
+_SECOND_WORDS = """
     alter call create delete drop exec execute grant insert merge revoke truncate update
-    """.split()
-)
-_SECOND_TSQL = _SECOND | frozenset(
-    """
+"""
+_SECOND = frozenset(_SECOND_WORDS.split())
+_TSQL_WORDS = """
     add backup begin break browse bulk checkpoint close commit compute continue dbcc deallocate declare deny disk dump
     enable disable errlvl goto go if kill lineno load move open print proc procedure raiserror readtext receive
     reconfigure restore return revert rollback save send set setuser shutdown throw tran transaction updatetext use
     waitfor while writetext
-    """.split()
-)
+"""
+_SECOND_TSQL = _SECOND | frozenset(_TSQL_WORDS.split())
 # A word can be a name without AS only after what ends an expression or a table; other words ask for an operand.
 _ENDS_OPERAND = (
     frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.STAR, TokenType.NUMBER, TokenType.STRING})

@@ -308,8 +308,11 @@ class Expressions:
             text += f" FILTER (WHERE {self.predicate(inner, 0)})"
         return text
 
-    def window(self, scope: Scope, kind: str) -> str:
-        """A window function that gives the same to rows which its order does not tell apart."""
+    def window(self, scope: Scope, kind: str, *, alone: bool) -> str:
+        """A window function that gives the same to rows which its order does not tell apart.
+
+        `alone` is whether there is no other column: then it does not matter which of such rows has which value.
+        """
         inner = Scope(scope.sources, (), scope.ctes, 9)
         # PostgreSQL takes no literal without a type here.
         columns = self.references(inner, kind)
@@ -318,21 +321,22 @@ class Expressions:
         part = f"PARTITION BY {self._leaf(inner, 'text')} " if self.chance(50) else ""
         frame = self.pick(("", "", " RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW", " RANGE UNBOUNDED PRECEDING"))
         if kind == "text":
-            return self.pick(
-                (
-                    f"max({value}) OVER ({part}ORDER BY {order} {self.pick(('ASC', 'DESC'))}{frame})",
-                    f"lag({value}) OVER ({part}ORDER BY {value})",
-                    f"first_value({value}) OVER ({part}ORDER BY {value} DESC)",
-                    f"min({value}) OVER ({part.strip()})",
-                )
-            )
-        return self.pick(
-            (
+            forms = [
+                f"max({value}) OVER ({part}ORDER BY {order} {self.pick(('ASC', 'DESC'))}{frame})",
+                f"first_value({value}) OVER ({part}ORDER BY {value} DESC)",
+                f"min({value}) OVER ({part.strip()})",
+            ]
+            rows = [f"lag({value}) OVER ({part}ORDER BY {value})"]
+        else:
+            forms = [
                 f"sum({value}) OVER ({part}ORDER BY {order}{frame})",
                 f"rank() OVER ({part}ORDER BY {order} DESC)",
                 f"dense_rank() OVER ({part}ORDER BY {order}, {value})",
-                f"lead({value}, 1) OVER ({part}ORDER BY {value})",
                 f"count(*) OVER ({part.strip()})",
+            ]
+            rows = [
+                f"lead({value}, 1) OVER ({part}ORDER BY {value})",
                 f"sum({value}) OVER ({part}ORDER BY {value} ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)",
-            )
-        )
+                f"row_number() OVER ({part}ORDER BY {value})",
+            ]
+        return self.pick(forms + rows if alone else forms)

@@ -190,7 +190,7 @@ class _Writer(Expressions):
         if mode == "grouped":
             items, tail = self._grouped(scope, wanted)
         elif mode == "window":
-            items = [Col(self.window(scope, kind), kind) for kind in wanted]
+            items = [Col(self.window(scope, kind, alone=len(wanted) == 1), kind) for kind in wanted]
         else:
             items = [self._item(scope, kind) for kind in wanted]
         names = self.some(_OUTPUTS, len(items), len(items))
