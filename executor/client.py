@@ -53,16 +53,24 @@ class Executor:
         settings: the ``[executor]`` table.
         broker_url: where jobs are kept.
         signing_key: at least 32 bytes, the same for all servers and workers of the configuration.
-        policy_version: names the policies that statements are checked under. From entering on it is the one that holds
-            for all workers: what was checked under another fails with ``policy_changed``.
+        policy_version: names the policies that statements are checked under.
+        submits: whether statements will be. Then, from entering on, `policy_version` is the one that holds for all
+            workers: what was checked under another fails with ``policy_changed``.
     """
 
     def __init__(
-        self, settings: ExecutorSettings, broker_url: str, signing_key: bytes, *, policy_version: str = ""
+        self,
+        settings: ExecutorSettings,
+        broker_url: str,
+        signing_key: bytes,
+        *,
+        policy_version: str = "",
+        submits: bool = True,
     ) -> None:
         self.settings = settings
         self._signer = Signer(signing_key)
         self._policy_version = policy_version
+        self._submits = submits
         self._redis = connect_async(broker_url)
         self._broker_url = broker_url
         self._store = ClientStore(settings, self._redis, self._signer)
@@ -81,7 +89,8 @@ class Executor:
         reaper_store = WorkerStore(self.settings, connect_sync(self._broker_url))
         try:
             await asyncio.to_thread(reaper_store.check_key, self._signer)
-            await asyncio.to_thread(reaper_store.publish_policy, self._signer, self._policy_version)
+            if self._submits:
+                await asyncio.to_thread(reaper_store.publish_policy, self._signer, self._policy_version)
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
         self._stack.push_async_callback(self._redis.aclose)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import struct
 from typing import Any
 
@@ -56,6 +57,13 @@ def confirmed_cost(signer: Signer, token: str, *, owner: str, fingerprint: str, 
     if until < now:
         raise _invalid("This confirmation is too old: it is good for ten minutes.")
     return cost
+
+
+def confirmable(cost: float, *, is_filtered: bool) -> float:
+    """`cost` as a confirmation may hold it, which its reader can take apart: under a row filter the end of its band."""
+    if not is_filtered:
+        return cost
+    return next((most for most, _ in _BANDS if cost < most), 1000.0 ** math.ceil(math.log(cost, 1000)))
 
 
 def hold(gate: CostGate, cost: float, *, confirmed: float | None, is_filtered: bool) -> str:

@@ -14,7 +14,7 @@ from dataclasses import asdict
 
 from executor.adapters import make_adapter
 from executor.adapters.base import Adapter, Session
-from executor.costs import confirmation, hold, in_words
+from executor.costs import confirmable, confirmation, hold, in_words
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.jobs import CostGate, JobKind, JobState
 from executor.orders import Order
@@ -206,8 +206,9 @@ class Runner:
                 return
             if error.code is ErrorCode.NEEDS_CONFIRMATION:
                 job.notes["confirm_by"] = gate.confirm_by
+                cost = confirmable(found.cost, is_filtered=order.is_filtered)
                 job.notes["confirmation"] = confirmation(
-                    self._signer, owner=order.owner, fingerprint=order.fingerprint, cost=found.cost, now=time.time()
+                    self._signer, owner=order.owner, fingerprint=order.fingerprint, cost=cost, now=time.time()
                 )
             raise
         if expensive:

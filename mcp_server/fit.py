@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from executor import SourceSchema, Table
 from mcp_server.binding import Unbound, bound
@@ -24,19 +24,35 @@ class Problem:
     place: str
     message: str
 
+    @property
+    def line(self) -> str:
+        """The file and line of `place` alone: what else it says may name what a caller may not know of."""
+        return self.place.partition(": ")[0]
+
 
 def named_table(name: str, schema: SourceSchema) -> Table | None:
     """The table that a rule calls `name`: its own name in the default schema, or ``schema.name``."""
-    for table in schema.tables:
-        if any(_same(name, spelled, schema) for spelled in _names(table, schema)):
-            return table
-    return None
+    exact = [table for table in schema.tables if name in _names(table, schema)]
+    if exact or schema.dialect not in _ANY_CASE:
+        return exact[0] if exact else None
+    # where letters' case is free, a name that could be two tables' is nobody's
+    folded = [t for t in schema.tables if name.lower() in [spelled.lower() for spelled in _names(t, schema)]]
+    return folded[0] if len(folded) == 1 else None
 
 
 def table_matches(pattern: str, table: Table, schema: SourceSchema) -> bool:
     """Whether `pattern`, a name or ``schema.name``, with ``*`` for any letters, names the table."""
-    fold = str.lower if schema.dialect in _ANY_CASE else str
-    return any(fnmatchcase(fold(spelled), fold(pattern)) for spelled in _names(table, schema))
+    if "*" not in pattern:
+        return named_table(pattern, schema) is table
+    of_schema, dot, of_table = pattern.rpartition(".")
+    if not dot:
+        return table.schema == schema.default_schema and _matches(of_table, table.name)
+    return _matches(of_schema, table.schema) and _matches(of_table, table.name)
+
+
+def _matches(pattern: str, name: str) -> bool:
+    """Letter for letter, but for ``*``, which stands for any of them."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name, re.DOTALL) is not None
 
 
 def problems_of(rule: Rule, schema: SourceSchema) -> Iterator[Problem]:
@@ -51,9 +67,16 @@ def problems_of(rule: Rule, schema: SourceSchema) -> Iterator[Problem]:
             yield Problem(rule.place, f"No table is named {pattern}.{_closest(pattern, _all_names(schema))}")
     for name in settings.views:
         view = named_table(name, schema)
-        if view is None or view.kind != "view":
+        if view is None or not (view.kind == "view" or view.reads):
             yield Problem(rule.place, f"There is no view {name}.{_closest(name, _all_names(schema))}")
+    seen: dict[tuple[str, str], str] = {}
     for protection in rule.protections:
+        table = named_table(protection.table, schema)
+        if table is not None and (table.schema, table.name) in seen:
+            first = seen[table.schema, table.name]
+            yield Problem(protection.place, f"{protection.table} and {first} are one table: write one entry for it.")
+        if table is not None:
+            seen[table.schema, table.name] = protection.table
         yield from _of_protection(protection, schema)
 
 
@@ -97,10 +120,6 @@ def _of_mask(mask: Mask, type_: str, dialect: str) -> str:
 def _names(table: Table, schema: SourceSchema) -> tuple[str, ...]:
     whole = f"{table.schema}.{table.name}"
     return (table.name, whole) if table.schema == schema.default_schema else (whole,)
-
-
-def _same(name: str, spelled: str, schema: SourceSchema) -> bool:
-    return name.lower() == spelled.lower() if schema.dialect in _ANY_CASE else name == spelled
 
 
 def _all_names(schema: SourceSchema) -> list[str]:

@@ -73,6 +73,10 @@ class Policies:
         """Names all rules together. Statements that were checked under another version are not run."""
         return self._version
 
+    def without_salt(self, text: str) -> str:
+        """`text`, as SQL that a person is shown, without the secret of hash masks."""
+        return text.replace(self._salt, "…") if self._salt else text
+
     def covers(self, source: str) -> bool:
         """Whether the source has rules at all."""
         return source in self._rules
@@ -112,7 +116,7 @@ class Policies:
         if wrong:
             raise SourceFailed(
                 ErrorCode.SOURCE_NOT_READY,
-                f"The policy of source {source} does not fit its tables; nothing of it can be read: {wrong[0].place}.",
+                f"The policy of source {source} does not fit its tables; nothing of it can be read: {wrong[0].line}.",
                 hint="Tell whoever runs the server to look at that place; awaitsql doctor says what is wrong there.",
             )
         known = self._grants.get((source, principal))

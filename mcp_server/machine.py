@@ -39,8 +39,12 @@ def policies_of(settings: Settings, key: bytes) -> Policies:
 
 
 @asynccontextmanager
-async def running_machine(settings: Settings, *, workers: int, log_level: str = "INFO") -> AsyncGenerator[Machine]:
+async def running_machine(
+    settings: Settings, *, workers: int, log_level: str = "INFO", submits: bool = False
+) -> AsyncGenerator[Machine]:
     """The executor's front door, with `workers` worker processes behind it that end with this process.
+
+    With `submits` statements may be submitted, and the policies of these `settings` are the ones that hold from now on.
 
     Raises:
         SettingsInvalid: the configuration cannot be run as it is.
@@ -54,5 +58,7 @@ async def running_machine(settings: Settings, *, workers: int, log_level: str = 
         open_broker(settings.executor) as broker_url,
         WorkerFleet(settings.executor, broker_url, key, workers, log_level=log_level),
     ):
-        async with Executor(settings.executor, broker_url, key, policy_version=policies.version) as executor:
+        async with Executor(
+            settings.executor, broker_url, key, policy_version=policies.version, submits=submits
+        ) as executor:
             yield Machine(executor, policies)

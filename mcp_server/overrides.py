@@ -116,6 +116,8 @@ def read_overrides(
         if annotation is None:
             meant = closest(name, _variables(root, sources))
             problems.append(f"Environment variable {name} names no setting.{meant}")
+        elif any(key.isdigit() for key in path):
+            problems.append(f"Environment variable {name} is of a list of tables, which only the file can hold.")
         elif is_table(annotation):
             such = next(_variables(annotation, sources, path), "")
             such = f" Name a setting in it, such as {such}." if such else ""
@@ -126,7 +128,7 @@ def read_overrides(
 
 
 def _value(text: str, annotation: Annotation) -> Any:
-    if not any(get_origin(member) is tuple for member in members(annotation)):
+    if not all(get_origin(member) is tuple for member in members(annotation)):
         return text
     if text.startswith("["):
         try:

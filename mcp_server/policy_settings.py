@@ -26,9 +26,22 @@ class CostSettings(_Table):
     refuse: float | None = Field(default=None, gt=0, description="Above it the job fails.")
     confirm_by: Literal["client", "human"] = Field(default="client", description="Who may say yes.")
 
-    def gate(self) -> CostGate | None:
-        """The same as the noun; None when nothing is limited."""
-        gate = CostGate(self.warn, self.confirm, self.refuse, self.confirm_by)
+    @model_validator(mode="after")
+    def _rises(self) -> CostSettings:
+        given = [limit for limit in (self.warn, self.confirm, self.refuse) if limit is not None]
+        if given != sorted(given):
+            raise ValueError("warn may not be above confirm, nor confirm above refuse")
+        return self
+
+    def gate(self, default: CostGate | None = None) -> CostGate | None:
+        """The same as the noun, what is not said taken from `default`; None when nothing is limited."""
+        other = default or CostGate()
+        gate = CostGate(
+            warn=other.warn if self.warn is None else self.warn,
+            confirm=other.confirm if self.confirm is None else self.confirm,
+            refuse=other.refuse if self.refuse is None else self.refuse,
+            confirm_by=self.confirm_by if "confirm_by" in self.model_fields_set else other.confirm_by,
+        )
         return None if gate.is_open else gate
 
 

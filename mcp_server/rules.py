@@ -95,7 +95,7 @@ def read_rule(source: str, index: int, settings: RuleSettings, places: Places, *
         place=places.of(path),
         settings=settings,
         protections=protections,
-        cost=cost if settings.cost is None else settings.cost.gate(),
+        cost=cost if settings.cost is None else settings.cost.gate(cost),
     )
 
 

@@ -52,7 +52,8 @@ def _as_granted(granted: GrantedTable, found: Mapping[tuple[str, str], GrantedTa
 
 
 def _told_masked(column: Column) -> Column:
-    return replace(column, comment=f"masked by the policy. {column.comment}".strip())
+    # an enum's type lists its values
+    return replace(column, type=column.type.partition("(")[0], comment="masked by the policy.")
 
 
 def _may_name(granted: GrantedTable | None, columns: Sequence[str]) -> bool:

@@ -59,6 +59,11 @@ def read_schema(source: str, cursor: duckdb.DuckDBPyConnection, *, views_are_tab
     ]
     found += views
     every = {name for name, *_ in found}
+    functions = rows(
+        "SELECT DISTINCT function_name FROM duckdb_functions()"
+        " WHERE database_name = current_database() AND NOT internal"
+    )
+    macros = {str(name).lower() for (name,) in functions}
     tables = tuple(
         Table(
             schema=name[0],
@@ -69,20 +74,16 @@ def read_schema(source: str, cursor: duckdb.DuckDBPyConnection, *, views_are_tab
             foreign_keys=tuple(foreign.get(name, ())),
             row_estimate=estimate,
             comment=comment,
-            reads=_reads(cursor, name, sql, every) if kind == "view" else (),
+            reads=_reads(cursor, name, sql, every, macros) if kind == "view" else (),
         )
         for name, kind, estimate, comment, sql in sorted(found, key=lambda f: f[0])
-    )
-    functions = rows(
-        "SELECT DISTINCT function_name FROM duckdb_functions()"
-        " WHERE database_name = current_database() AND NOT internal"
     )
     return SourceSchema(
         source=source,
         dialect="duckdb",
         default_schema=_MAIN,
         tables=tables,
-        functions=tuple(sorted({name.lower() for (name,) in functions})),
+        functions=tuple(sorted(macros)),
         server_version=duckdb.__version__,
         inspected_at=time.time(),
     )
@@ -92,7 +93,9 @@ def _lowered(kind: str) -> str:
     return kind if "'" in kind or '"' in kind or kind.startswith(("STRUCT", "UNION", "MAP")) else kind.lower()
 
 
-def _reads(cursor: duckdb.DuckDBPyConnection, view: _Name, sql: str, every: set[_Name]) -> tuple[_Name, ...]:
+def _reads(
+    cursor: duckdb.DuckDBPyConnection, view: _Name, sql: str, every: set[_Name], macros: set[str]
+) -> tuple[_Name, ...]:
     """The tables and views that a view's text names, by DuckDB's own parser.
 
     A name without a schema counts for the view's schema and for ``main``; a CTE of a table's name counts as the table.
@@ -108,7 +111,16 @@ def _reads(cursor: duckdb.DuckDBPyConnection, view: _Name, sql: str, every: set[
         for schema in ((told,) if told else (view[0], _MAIN))
         if (schema.lower(), table.lower()) in folded
     }
+    # a macro of the database's own may read anything: it stands for a table that nobody knows
+    named |= {("", f"{name}()") for name in _functions(tree) if name in macros}
     return tuple(sorted(named - {view}))
+
+
+def _functions(node: Any) -> Iterator[str]:
+    """The lower-case names of the functions that a tree calls, as values and as tables."""
+    for here in _nodes(node):
+        if here.get("function_name"):
+            yield str(here["function_name"]).lower()
 
 
 def _parsed(cursor: duckdb.DuckDBPyConnection, sql: str) -> Any:
@@ -125,12 +137,17 @@ def _parsed(cursor: duckdb.DuckDBPyConnection, sql: str) -> Any:
 
 
 def _tables(node: Any) -> Iterator[tuple[str, str]]:
+    for here in _nodes(node):
+        if here.get("type") == "BASE_TABLE":
+            yield str(here.get("schema_name") or ""), str(here.get("table_name"))
+
+
+def _nodes(node: Any) -> Iterator[dict[str, Any]]:
     pending: list[Any] = [node]
     while pending:
         here = pending.pop()
         if isinstance(here, dict):
-            if here.get("type") == "BASE_TABLE":
-                yield str(here.get("schema_name") or ""), str(here.get("table_name"))
+            yield here
             pending.extend(here.values())
         elif isinstance(here, list):
             pending.extend(here)

@@ -45,10 +45,14 @@ _KEYS = """
     ORDER BY k.conrelid, k.conname
 """
 _INHERITS = """
-    SELECT i.inhrelid, n.nspname, p.relname
-    FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace n ON n.oid = p.relnamespace
-    WHERE i.inhrelid = ANY (%(oids)s)
-    ORDER BY i.inhrelid, i.inhseqno
+    WITH RECURSIVE above AS (
+        SELECT inhrelid, inhparent FROM pg_inherits WHERE inhrelid = ANY (%(oids)s)
+        UNION
+        SELECT a.inhrelid, i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.inhparent
+    )
+    SELECT a.inhrelid, n.nspname, p.relname
+    FROM above a JOIN pg_class p ON p.oid = a.inhparent JOIN pg_namespace n ON n.oid = p.relnamespace
+    ORDER BY 1, 2, 3
 """
 _READS = """
     SELECT DISTINCT r.ev_class, n.nspname, c.relname
@@ -57,6 +61,13 @@ _READS = """
                     AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
     JOIN pg_class c ON c.oid = d.refobjid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
     JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE r.ev_class = ANY (%(oids)s)
+    UNION
+    SELECT r.ev_class, n.nspname, p.proname || '()'
+    FROM pg_rewrite r
+    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_proc'::regclass
+    JOIN pg_proc p ON p.oid = d.refobjid
+    JOIN pg_namespace n ON n.oid = p.pronamespace AND n.nspname NOT IN ('pg_catalog', 'information_schema')
     WHERE r.ev_class = ANY (%(oids)s)
     ORDER BY 1, 2, 3
 """

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sqlite3
@@ -33,6 +34,7 @@ from executor.timers import Timers
 BUSY_S = 5.0
 """Seconds to wait for a lock of another program, or for a free connection."""
 _FIRST_ROWS = 256
+_COUNTED_ROWS = 1_000_000
 _GROWTH = 16
 _MAX_CELL_BYTES = 10_000_000  # what makes a cell cannot be stopped in its middle, and printf makes 10 MB a second
 _HEAP_BYTES = 256_000_000
@@ -116,8 +118,11 @@ class SQLiteSession(Session):
         quoted = table.replace('"', '""')
         try:
             row = self._connection.execute(f'SELECT max(rowid) FROM main."{quoted}"').fetchone()  # noqa: S608 # quoted
-        except sqlite3.Error:
-            return 1.0
+        except sqlite3.Error:  # WITHOUT ROWID, or a view: counted, up to a bound
+            told = f'SELECT count(*) FROM (SELECT 1 FROM main."{quoted}" LIMIT {_COUNTED_ROWS})'  # noqa: S608 # quoted
+            with contextlib.suppress(sqlite3.Error):
+                return float(self._connection.execute(told).fetchone()[0])
+            return float(_COUNTED_ROWS)
         return float(row[0]) if row is not None and isinstance(row[0], int) else 1.0
 
     def cancel(self) -> None:

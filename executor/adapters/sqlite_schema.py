@@ -31,7 +31,8 @@ def read_schema(source: str, connection: sqlite3.Connection) -> SourceSchema:
                 primary_key=tuple(str(c[1]) for c in sorted((c for c in shown if c[5]), key=lambda c: c[5])),
                 foreign_keys=_foreign_keys(connection, name),
                 row_estimate=estimates.get(name),
-                reads=_reads(connection, name) if kind == "view" else (),
+                # what a module of a virtual table reads is nothing that SQLite tells
+                reads=_reads(connection, name) if kind == "view" else ((_MAIN, f"{name}()"),) * (kind == "virtual"),
             )
         )
     return SourceSchema(

@@ -45,16 +45,17 @@ async def _check(settings: Settings, source: str, sql: str, dialect: str | None,
         except StatementRefused as refused:
             say_error(Console(stderr=True, highlight=False), refused, sql=sql, as_json=as_json)
             return Exit.REFUSED
+    sql_shown = machine.policies.without_salt(statement.sql)
     if as_json:
         told = {
-            "sql": statement.sql,
+            "sql": sql_shown,
             "source": source,
             "tables": list(statement.tables),
             "proof": [asdict(touch) for touch in statement.proof],
         }
         sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
     else:
-        sys.stdout.write(statement.sql + "\n")
+        sys.stdout.write(sql_shown + "\n")
         for line in proof_lines(statement.proof):
             Console(stderr=True, highlight=False).print(line, markup=False, soft_wrap=True)
     return Exit.DONE

@@ -78,7 +78,7 @@ async def _query(
     limits = settings.executor.limits.limits()
     if max_rows is not None:
         limits = replace(limits, max_rows=min(max_rows, limits.max_rows))
-    async with running_machine(settings, workers=1) as machine:
+    async with running_machine(settings, workers=1, submits=True) as machine:
         executor = machine.executor
         try:
             statement = await checked_statement(
@@ -113,7 +113,7 @@ async def _query(
             console.print("  awaitsql jobs show HANDLE --wait 60, with the same --db or --config, goes on with it.")
             return Exit.UNFINISHED
         if is_dry and not as_json:
-            _show_plan(job, statement.sql, Console(highlight=False))
+            _show_plan(job, machine.policies.without_salt(statement.sql), Console(highlight=False))
         elif not as_json:
             told = await write_result(executor, job, owner=LOCAL.owner, format=format, output=output)
             seconds = (job.finished_at or 0) - job.submitted_at

@@ -57,7 +57,7 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running_machine(settings, workers=workers, log_level=level) as machine:
+    async with running_machine(settings, workers=workers, log_level=level, submits=True) as machine:
         # the protocol's library takes a second to load; the workers start meanwhile
         from mcp_server.app import serve_http, serve_stdio  # noqa: PLC0415
 

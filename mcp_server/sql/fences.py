@@ -32,14 +32,14 @@ def fences(checked: Checked) -> None:
         for key, source in scope.sources.items()
         if isinstance(source.base, GrantedTable) and not source.base.plain
     ]
-    if not protected:
-        return
-    if checked.explain:
+    if checked.explain and any(table.hides for table in checked.tables.values()):
         raise StatementRefused(
             RefusalCode.CONSTRUCT_NOT_ALLOWED,
             "A plan over a table that you may read only in part cannot be shown.",
             hint="Run the query itself.",
         )
+    if not protected:
+        return
     checked.shown = checked.generate(checked.tree)
     # Every condition is copied before any table is replaced: the copies are of what the caller wrote.
     new = [(node, _fenced(checked, scope, key, node, granted)) for scope, key, node, granted in protected]

@@ -7,7 +7,8 @@ not exist unless the grant names it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -20,7 +21,8 @@ from mcp_server.sql.dialects import DialectRules, dialect_rules
 class GrantedTable:
     """One table as the principal sees it: its columns without those denied, masks by column, filters to AND.
 
-    `plain` is True when nothing of it is hidden; `denied` names the columns that are.
+    `plain` is True when nothing of it is hidden; `denied` names the columns that are. `reaches` is True
+    of a view that may be read although something below it is protected.
     """
 
     table: Table
@@ -29,11 +31,40 @@ class GrantedTable:
     filters: tuple[Predicate, ...]
     plain: bool
     denied: tuple[str, ...] = ()
+    reaches: bool = False
+
+    @property
+    def hides(self) -> bool:
+        """Whether a plan over the table, or its numbers, would tell of what is hidden, here or below a view."""
+        return self.reaches or not self.plain
 
     @property
     def key(self) -> tuple[str, str]:
         """Schema and name as the database spells them."""
         return (self.table.schema, self.table.name)
+
+
+_STRICTNESS = {"null": 0, "constant": 1, "hash": 2, "date": 3, "partial": 4}
+"""Where two rules mask one column, the one that tells less counts."""
+
+_Children = Mapping[tuple[str, str], Sequence[Table]]
+_KNOWN: OrderedDict[int, tuple[SourceSchema, _Children]] = OrderedDict()
+_SCHEMAS_KNOWN = 32
+
+
+def children_of(schema: SourceSchema) -> _Children:
+    """The tables that inherit from each table, by its schema and name. Worked out once for a schema."""
+    known = _KNOWN.get(id(schema))
+    if known is not None and known[0] is schema:
+        return known[1]
+    found: dict[tuple[str, str], list[Table]] = {}
+    for table in schema.tables:
+        for parent in table.inherits:
+            found.setdefault(parent, []).append(table)
+    _KNOWN[id(schema)] = (schema, found)
+    while len(_KNOWN) > _SCHEMAS_KNOWN:
+        _KNOWN.popitem(last=False)
+    return found
 
 
 def granted_tables(schema: SourceSchema, grant: Grant) -> list[GrantedTable]:
@@ -79,23 +110,24 @@ class Granted:
 
     def _grant_of(self, table: Table) -> GrantedTable | None:
         rules = self._rules_of(table)
-        if rules is None:
+        if rules is None or any(self._hides_more(child, rules) for child in self._children(table)):
             return None
-        if table.kind == "view" and (table.schema, table.name) not in self._grant.views:
-            for reached in self._reached(table):
-                below = self._rules_of(reached)
-                if below is None or any(rule.protects for rule in below):
-                    return None
-        if any(self._hides_more(child, rules) for child in self._children(table)):
+        reaches = bool(table.reads) and self._reaches_protected(table)
+        if reaches and (table.schema, table.name) not in self._grant.views:
+            return None
+        columns = tuple(c for c in table.columns if all(r.gives(c.name) for r in rules))
+        if table.columns and not columns:
             return None
         if not any(rule.protects for rule in rules):
-            return GrantedTable(table, table.columns, {}, (), plain=True)
-        columns = tuple(c for c in table.columns if all(r.gives(c.name) for r in rules))
-        masks = {name: mask for rule in rules for name, mask in rule.masks}
+            return GrantedTable(table, table.columns, {}, (), plain=True, reaches=reaches)
+        masks: dict[str, Mask] = {}
+        for name, mask in (pair for rule in rules for pair in rule.masks):
+            if name not in masks or _STRICTNESS[mask.kind] < _STRICTNESS[masks[name].kind]:
+                masks[name] = mask
         filters = tuple(rule.rows for rule in rules if rule.rows is not None)
         plain = len(columns) == len(table.columns) and not filters and not any(c.name in masks for c in columns)
         denied = tuple(c.name for c in table.columns if c not in columns)
-        return GrantedTable(table, columns, masks, filters, plain, denied)
+        return GrantedTable(table, columns, masks, filters, plain, denied, reaches)
 
     def all(self) -> list[GrantedTable]:
         """Every table that exists for the principal, in the schema's order."""
@@ -121,23 +153,26 @@ class Granted:
 
     def _children(self, table: Table) -> Iterable[Table]:
         """Every table whose rows are this one's too, at any depth."""
+        children = children_of(self._schema)
         waiting, seen = [(table.schema, table.name)], set[tuple[str, str]]()
         while waiting:
             parent = waiting.pop()
-            if parent in seen:
-                continue
-            seen.add(parent)
-            for child in self._schema.tables:
-                if parent in child.inherits:
+            if parent not in seen:
+                seen.add(parent)
+                for child in children.get(parent, ()):
                     yield child
                     waiting.append((child.schema, child.name))
 
     def _hides_more(self, child: Table, of_parent: Sequence[TableGrant]) -> bool:
+        """Whether rows of `child` would be seen through a parent that may not be seen in it."""
+        own = self._tables.get((child.schema, child.name))
+        if own is not None and not own.exists:
+            return True
         rule = self._rule(child.schema, child.name)
         return rule is not None and rule.protects and rule not in of_parent
 
-    def _reached(self, view: Table) -> Iterable[Table]:
-        """Every table below `view`, through other views."""
+    def _reaches_protected(self, view: Table) -> bool:
+        """Whether anything below `view` is protected, or may be: what introspection could not see counts as that."""
         seen: set[tuple[str, str]] = set()
         waiting = list(view.reads)
         while waiting:
@@ -146,11 +181,22 @@ class Granted:
                 continue
             seen.add(name)
             table = self._named(*name)
-            # What a view reads and introspection did not show is outside the source schema: it can have no rule.
             if table is None:
+                if self._protects_anything:
+                    return True
                 continue
-            yield table
+            below = self._rules_of(table)
+            if below is None or any(rule.protects for rule in below):
+                return True
+            if any(self._hides_more(child, below) for child in self._children(table)):
+                return True
             waiting.extend(table.reads)
+        return False
+
+    @property
+    def _protects_anything(self) -> bool:
+        rules = [*self._tables.values(), *([self._grant.others] if self._grant.others is not None else [])]
+        return self._grant.others is None or any(rule.protects or not rule.exists for rule in rules)
 
     def suggestion(self, name: str) -> str:
         """The granted table whose name is most like `name`, written as a caller would write it, or ""."""

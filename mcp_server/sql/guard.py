@@ -120,7 +120,7 @@ def _touch(granted: GrantedTable, grant: Grant) -> Touch:
     return Touch(
         table=f"{granted.table.schema}.{granted.table.name}",
         rule=grant.label,
-        filtered=bool(granted.filters),
+        filtered=bool(granted.filters) or granted.reaches,
         masked=tuple(column.name for column in granted.columns if column.name in granted.masks),
         denied=granted.denied,
     )

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from sqlglot import exp
 
+from mcp_server.column_kinds import ColumnKind, column_kind
 from mcp_server.policy import AllOf, AnyOf, Attribute, Compare, IsNull, Predicate, Value
 
 _OPS: dict[str, type[exp.Binary]] = {
@@ -44,8 +45,10 @@ def condition(predicate: Predicate, columns: Mapping[str, str], dialect: str) ->
     if isinstance(predicate, Compare):
         right = literal(predicate.value)
         test = _OPS[predicate.op](this=column, expression=right)
-        exact = predicate.op in ("=", "<>") and _is_text(right)
-        return _exactly(test, predicate.column, dialect) if exact else test
+        if predicate.op not in ("=", "<>"):
+            return _of_its_type(test, predicate.column, right) if dialect == "sqlite" else test
+        type_ = columns[predicate.column]
+        return _exactly(test, predicate.column, type_, dialect) if _is_text(right) else test
     if not predicate.values:
         if not predicate.negated:
             return _constant(value=False)
@@ -53,7 +56,8 @@ def condition(predicate: Predicate, columns: Mapping[str, str], dialect: str) ->
     values = [literal(value) for value in predicate.values]
     among = exp.In(this=column, expressions=values)
     test = exp.Not(this=among) if predicate.negated else among
-    return _exactly(test, predicate.column, dialect) if any(map(_is_text, values)) else test
+    type_ = columns[predicate.column]
+    return _exactly(test, predicate.column, type_, dialect) if any(map(_is_text, values)) else test
 
 
 def _constant(*, value: bool) -> exp.Expr:
@@ -64,25 +68,45 @@ def _is_text(node: exp.Expr) -> bool:
     return isinstance(node, exp.Literal) and bool(node.is_string)
 
 
-def _exactly(test: exp.Expr, column: str, dialect: str) -> exp.Expr:
-    """`test`, held to the letters: under a collation that takes A for a, another tenant's rows would pass.
+def _exactly(test: exp.Expr, column: str, type_: str, dialect: str) -> exp.Expr:
+    """`test`, and the same held to the letters: under a collation that takes A for a, another tenant's rows would pass.
 
-    The plain test stays beside the exact one where it is that which an index serves.
+    Both have to pass, also where the test is negative; the plain one is that which an index serves.
     """
-    if dialect == "sqlite":
-        for text in list(test.find_all(exp.Literal)):
-            if text.is_string:
-                text.replace(exp.Collate(this=text.copy(), expression=exp.Var(this="BINARY")))
+    letters = _letters(column, type_, dialect)
+    if letters is None:
         return test
-    if dialect != "mysql":
-        return test
-    bytes_ = exp.Cast(this=named(column), to=exp.DataType.build("binary", dialect="mysql"))
     exact = test.copy()
     for found in list(exact.find_all(exp.Column)):
-        found.replace(bytes_.copy())
-    if isinstance(test, exp.NEQ | exp.Not):
-        return exact
+        found.replace(letters.copy())
+    if dialect == "duckdb":
+        for text in list(exact.find_all(exp.Literal)):
+            text.replace(exp.Anonymous(this="encode", expressions=[text.copy()]))
     return exp.Paren(this=exp.And(this=test, expression=exact))
+
+
+def _letters(column: str, type_: str, dialect: str) -> exp.Expr | None:
+    """`column` as something that is equal only to the same letters; None where it is that already."""
+    if dialect == "sqlite":
+        return exp.Collate(this=named(column), expression=exp.Var(this="BINARY"))
+    if dialect == "mysql":
+        text = exp.Cast(this=named(column), to=exp.DataType.build("char"))  # in the connection's character set
+        return exp.Cast(this=text, to=exp.DataType.build("binary", dialect="mysql"))
+    if dialect == "postgres" and type_.lower() == "citext":
+        return exp.Cast(this=named(column), to=exp.DataType.build("text"))
+    if dialect == "duckdb" and column_kind(type_) is ColumnKind.TEXT:
+        return exp.Anonymous(this="encode", expressions=[named(column)])
+    return None
+
+
+def _of_its_type(test: exp.Expr, column: str, right: exp.Expr) -> exp.Expr:
+    """SQLite orders every number before every text, whatever a column is declared as: like is compared with like."""
+    kinds = ("text",) if _is_text(right) else ("integer", "real")
+    types = exp.In(
+        this=exp.Anonymous(this="typeof", expressions=[named(column)]),
+        expressions=[exp.Literal.string(kind) for kind in kinds],
+    )
+    return exp.Paren(this=exp.And(this=test, expression=types))
 
 
 def named(column: str) -> exp.Column:

@@ -78,10 +78,13 @@ def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]:
         )
 
     async def cancel_job(arguments: CancelJobArguments, context: ToolContext) -> CallToolResult:
-        owner = access.principal_of(context).owner
+        principal = access.principal_of(context)
+        owner = principal.owner
         job = await access.executor.cancel(arguments.job_id, owner=owner)
         if not job.is_finished:
             job = await access.executor.wait(job.id, owner=owner, timeout_s=_STOPPED_WITHIN_S)
+        if job.summary is not None:
+            access.hold_to_policy(principal, job)
         view = job_view(job, now=time.time(), max_chars=0)
         return answer(view.content(), is_error=False)
 

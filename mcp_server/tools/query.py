@@ -58,9 +58,7 @@ def query_tool(access: Access) -> CheckedTool:
         if arguments.dry_run:
             statement = dry(statement)
         _refuse_anothers_yes(statement, arguments.confirm)
-        job = await _submitted(
-            access, statement, owner=principal.owner, key=arguments.idempotency_key, confirm=arguments.confirm
-        )
+        job = await _submitted(access, statement, owner=principal.owner, key=_key(arguments), confirm=arguments.confirm)
         try:
             job = await _await_rows(access, job, owner=principal.owner, wait_s=wait_s, context=context)
         except ExecutorError as failed:
@@ -94,6 +92,13 @@ def _limits(access: Access, max_rows: int | None) -> tuple[Limits, list[str]]:
     if max_rows > limits.max_rows:
         return limits, [f"max_rows was cut from {max_rows:,} to {limits.max_rows:,}, the most this server keeps."]
     return replace(limits, max_rows=max_rows), []
+
+
+def _key(arguments: QueryArguments) -> str | None:
+    """The idempotency key. What was confirmed is another job than the one that asked for it."""
+    if arguments.idempotency_key is None or arguments.confirm is None:
+        return arguments.idempotency_key
+    return f"{arguments.idempotency_key} confirmed"
 
 
 def _refuse_anothers_yes(statement: Statement, confirm: str | None) -> None:

@@ -258,3 +258,47 @@ def test_a_partition_and_a_table_that_inherits_have_their_parents_rule(
         with pytest.raises(StatementRefused):
             policed.check(f"SELECT secret FROM {s}.{table}")
     adapter.close()
+
+
+def test_a_view_over_a_function_of_the_databases_own_is_not_there_where_anything_is_protected(
+    postgres_database: Database, duckdb_database: Database
+) -> None:
+    s = postgres_database.schema
+    postgres_database.as_owner(
+        f"CREATE FUNCTION {s}.told() RETURNS TABLE (id int) LANGUAGE plpgsql AS "
+        f"$$ BEGIN RETURN QUERY SELECT c.id FROM {s}.customers c; END $$",
+        f"CREATE VIEW {s}.through AS SELECT * FROM {s}.told()",
+    )
+    duckdb_database.as_owner(
+        "CREATE MACRO told() AS TABLE SELECT id FROM customers", "CREATE VIEW through AS SELECT * FROM told()"
+    )
+    for database in (postgres_database, duckdb_database):
+        adapter = database.adapter()
+        rule = f'[mcp_server.policies.shop.protect."{database.table("customers")}"]\nrows = "id = 1"'
+        policed = Policed(policies_of(f"[[mcp_server.policies.shop]]\n{rule}"), adapter.inspect())
+        with pytest.raises(StatementRefused):
+            policed.check(f"SELECT id FROM {database.table('through')}")
+        whole = Policed(policies_of("[[mcp_server.policies.shop]]\nmax_rows = 10"), adapter.inspect())
+        assert rows_of(adapter, whole.check(f"SELECT count(*) FROM {database.table('through')}").sql) == [(3,)]
+        adapter.close()
+
+
+def test_texts_are_compared_to_the_letter_whatever_the_columns_collation(
+    sqlite_database: Database, duckdb_database: Database
+) -> None:
+    for database, collation in ((sqlite_database, "NOCASE"), (duckdb_database, "NOCASE")):
+        database.as_owner(
+            f"CREATE TABLE teams (id INTEGER, tenant VARCHAR COLLATE {collation})",
+            "INSERT INTO teams VALUES (1, 'acme'), (2, 'ACME'), (3, 'other')",
+        )
+        adapter = database.adapter()
+        for rows, found in (
+            ("tenant = :principal.t", [(1,)]),
+            ("tenant IN (:principal.t, 'x')", [(1,)]),
+            ("tenant <> :principal.t", [(3,)]),
+            ("tenant NOT IN (:principal.t, 'x')", [(3,)]),
+        ):
+            rule = f'[mcp_server.policies.shop.protect.teams]\nrows = "{rows}"'
+            policed = Policed(policies_of(f"[[mcp_server.policies.shop]]\n{rule}"), adapter.inspect())
+            assert rows_of(adapter, policed.check("SELECT id FROM teams ORDER BY id", t="acme").sql) == found, rows
+        adapter.close()

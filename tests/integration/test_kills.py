@@ -102,7 +102,7 @@ async def test_the_only_worker_frozen_past_its_lease_runs_the_job_again_itself_o
 
 async def test_what_the_database_cannot_stop_ends_at_its_deadline(tmp_path, shop):
     # one opcode of SQLite's, which looks at no interrupt before it is done
-    stubborn = "SELECT instr(hex(zeroblob(6000000)), hex(zeroblob(3000000)) || '1') AS n"
+    stubborn = "SELECT instr(hex(zeroblob(4000000)), hex(zeroblob(2000000)) || '1') AS n"
     async with running(settings_for(tmp_path, shop, cancel_grace_s=1)) as machine:
         job = await machine.submit(stubborn, timeout_s=1.0)
         job = await machine.until(job, JobState.FAILED, JobState.SUCCEEDED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from policies import caller_with, policies_of
 
-from executor import Column, ErrorCode, SettingsInvalid, SourceFailed, SourceSchema, Table
+from executor import Column, CostGate, ErrorCode, SettingsInvalid, SourceFailed, SourceSchema, Table
 from mcp_server.grants import Policies
 from mcp_server.principal import AttributeValue
 from mcp_server.sql import granted_tables
@@ -130,3 +130,43 @@ def test_a_parent_of_a_table_that_hides_more_is_not_there_for_it_would_show_the_
     assert seen("log_2") == ["log_2", "other"]
     assert seen("log") == ["log", "log_1", "log_2", "other"]
     assert seen("log", "log_2") == ["log", "log_1", "log_2", "other"]
+
+
+def test_a_pattern_does_not_reach_over_the_dot_and_two_entries_for_one_table_are_a_mistake() -> None:
+    schema = SourceSchema(
+        "shop",
+        "mysql",
+        "app",
+        (
+            Table("app", "Users", columns=(Column("id", "int"),)),
+            Table("app", "users", columns=(Column("id", "int"),)),
+            Table("app", "Orders", columns=(Column("id", "int"),)),
+            Table("admin", "pw", columns=(Column("id", "int"),)),
+        ),
+    )
+
+    def seen(rule: str) -> list[str]:
+        policies = policies_of(f"[[mcp_server.policies.shop]]\n{rule}")
+        assert policies.problems(schema) == ()
+        grant = policies.grant(caller_with(), schema)
+        return [f"{t.table.schema}.{t.table.name}" for t in granted_tables(schema, grant)]
+
+    assert seen('tables = ["*"]') == ["app.Users", "app.users", "app.Orders"]
+    assert seen('tables = ["users", "orders"]') == ["app.users", "app.Orders"]
+    assert seen('tables = ["ad*.p*"]') == ["admin.pw"]
+    twice = policies_of(
+        "[[mcp_server.policies.shop]]\n[mcp_server.policies.shop.protect.Orders]\nrows = 'id = 1'\n"
+        '[mcp_server.policies.shop.protect."app.orders"]\ndeny = ["id"]'
+    )
+    assert [p.message for p in twice.problems(schema)] == [
+        "app.orders and Orders are one table: write one entry for it."
+    ]
+
+
+def test_what_a_rule_does_not_say_of_costs_the_servers_own_limits_say() -> None:
+    policies = policies_of(
+        "[mcp_server.cost]\nwarn = 10\nrefuse = 1000\n[[mcp_server.policies.shop]]\n"
+        'cost = { confirm = 100, confirm_by = "human" }'
+    )
+    gate = policies.grant(caller_with(), SHOP).cost
+    assert gate == CostGate(10, 100, 1000, "human")
