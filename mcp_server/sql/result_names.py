@@ -58,18 +58,19 @@ def _name_root(checked: Checked) -> None:
     if len(texts) != len(select.expressions):
         return
     for place, (item, text) in enumerate(zip(list(select.expressions), texts, strict=True)):
-        if isinstance(item, exp.Alias | exp.Column | exp.Star):
-            continue
-        if checked.rules.name == "mysql" and isinstance(item, exp.Literal) and item.is_string:
-            # MySQL names a text by what it says, however it is written.
-            continue
-        if checked.rules.name == "duckdb":
-            # It names a column by its own reading of the text, which only what is put into a query changes.
-            differs = item.find(exp.Query) is not None
-        else:
-            differs = checked.dialect.generate(item, comments=False, identify=True, normalize_functions=False) != text
-        if differs:
+        if not isinstance(item, exp.Alias | exp.Column | exp.Star) and _would_be_renamed(checked, item, text):
             select.expressions[place].replace(exp.alias_(item.copy(), text, quoted=True))
+
+
+def _would_be_renamed(checked: Checked, item: exp.Expr, text: str) -> bool:
+    """Whether a column without alias would be called something else if `text` were written anew."""
+    if checked.rules.name == "duckdb":
+        # It names a column by its own reading of the text, which only what is put into a query changes.
+        return item.find(exp.Query) is not None
+    if checked.rules.name == "mysql" and isinstance(item, exp.Literal) and item.is_string:
+        # MySQL names a text by what it says, however it is written.
+        return False
+    return checked.dialect.generate(item, comments=False, identify=True, normalize_functions=False) != text
 
 
 def _item_texts(sql: str, tokens: list[Token]) -> list[str]:
