@@ -217,7 +217,7 @@ def main() -> None:
     for name, manager in opened:
         with manager as (schema, run):
             main_schema = schema.default_schema
-            rule = TableGrant(rows=Compare("tenant_id", "=", 1), masks=(("email", Mask("literal", "***")),))
+            rule = TableGrant(rows=Compare("tenant_id", "=", 1), masks=(("email", Mask("constant", "***")),))
             grant = Grant(tables=(((main_schema, "orders"), rule), ((main_schema, "customers"), rule)))
             for lookup, shape in LOOKUPS.items():
                 (plain, filtered, without), text = compared(run, shape, schema, grant)

@@ -79,10 +79,10 @@ def test_a_raw_attack_does_what_its_line_expects_and_no_more(
     playgrounds: Callable[[str], Playground], name: str, attack: Attack
 ) -> None:
     playground = playgrounds(name)
-    if playground.lacks and re.search(playground.lacks, attack.sql):
-        pytest.skip("the server has no such extension")
     effects = playground.effects(attack)
-    why = attack.why_it_runs(playground.role)
+    # what an extension would open is closed where the server has not got it
+    lacks = playground.lacks and re.search(playground.lacks, attack.sql)
+    why = "" if lacks else attack.why_it_runs(playground.role)
     assert bool(effects) == bool(why), effects or f"it is stopped, although it was left open: {why}"
 
 
