@@ -60,6 +60,12 @@ class WorkerFleet:
         with self._lock:
             return [c.pid for c in self._children.values() if c.poll() is None]
 
+    def pid_of(self, worker: str) -> int | None:
+        """The process id of the worker that holds leases under that name, while it is alive."""
+        with self._lock:
+            child = self._children.get(worker)
+        return child.pid if child is not None and child.poll() is None else None
+
     def __enter__(self) -> WorkerFleet:
         if self._count:
             self._settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)

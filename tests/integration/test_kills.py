@@ -63,7 +63,7 @@ async def holder(machine, job):
     """The process id of the worker that holds the job's lease."""
     async with redis.asyncio.Redis.from_url(machine.broker_url, decode_responses=True) as connection:
         worker = await connection.hget(f"{machine.settings.namespace}:job:{job.id}", "lease_owner")
-    return int(worker.split(":")[1])
+    return machine.fleet.pid_of(worker)
 
 
 async def test_a_frozen_worker_loses_its_lease_and_its_late_word_does_not_count(tmp_path, shop):
