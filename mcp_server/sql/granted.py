@@ -8,13 +8,13 @@ not exist unless the grant names it.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from executor import Column, SourceSchema, Table
 from mcp_server.policy import Grant, Mask, Predicate, TableGrant
 from mcp_server.sql.dialects import DialectRules, dialect_rules
+from mcp_server.sql.schema_index import Names, index_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +47,8 @@ class GrantedTable:
 _STRICTNESS = {"null": 0, "constant": 1, "hash": 2, "date": 3, "partial": 4}
 """Where two rules mask one column, the one that tells less counts."""
 
-_Children = Mapping[tuple[str, str], Sequence[Table]]
-_KNOWN: OrderedDict[int, tuple[SourceSchema, _Children]] = OrderedDict()
-_SCHEMAS_KNOWN = 32
-
-
-def children_of(schema: SourceSchema) -> _Children:
-    """The tables that inherit from each table, by its schema and name. Worked out once for a schema."""
-    known = _KNOWN.get(id(schema))
-    if known is not None and known[0] is schema:
-        return known[1]
-    found: dict[tuple[str, str], list[Table]] = {}
-    for table in schema.tables:
-        for parent in table.inherits:
-            found.setdefault(parent, []).append(table)
-    _KNOWN[id(schema)] = (schema, found)
-    while len(_KNOWN) > _SCHEMAS_KNOWN:
-        _KNOWN.popitem(last=False)
-    return found
+_NAMES: OrderedDict[tuple[int, int], tuple[SourceSchema, Grant, Names]] = OrderedDict()
+_GRANTS_KNOWN = 64
 
 
 def granted_tables(schema: SourceSchema, grant: Grant) -> list[GrantedTable]:
@@ -86,6 +70,7 @@ class Granted:
         self._schema = schema
         self._grant = grant
         self._rules = rules
+        self._index = index_of(schema)
         self._tables = dict(grant.tables)
 
     def _rule(self, schema: str, name: str) -> TableGrant | None:
@@ -96,16 +81,14 @@ class Granted:
         return rule if rule is not None and rule.exists else None
 
     def _named(self, schema: str, name: str) -> Table | None:
-        # A search, not an index: a statement names a few tables, and a source may have thousands.
-        return next((t for t in self._schema.tables if t.name == name and t.schema == schema), None)
+        return self._index.exact.get((schema, name))
 
     def find(self, schema: str, name: str) -> GrantedTable | None:
         """The table that `schema` and `name`, folded by the dialect's rules, stand for; schema "" is the default."""
         schema = schema or self._schema.default_schema
         table = self._named(schema, name)
         if table is None and self._rules.folds == "any":
-            key = (schema.lower(), name.lower())
-            table = next((t for t in self._schema.tables if (t.schema.lower(), t.name.lower()) == key), None)
+            table = self._index.folded.get((schema.lower(), name.lower()))
         return None if table is None else self._grant_of(table)
 
     def _grant_of(self, table: Table) -> GrantedTable | None:
@@ -153,7 +136,7 @@ class Granted:
 
     def _children(self, table: Table) -> Iterable[Table]:
         """Every table whose rows are this one's too, at any depth."""
-        children = children_of(self._schema)
+        children = self._index.children
         waiting, seen = [(table.schema, table.name)], set[tuple[str, str]]()
         while waiting:
             parent = waiting.pop()
@@ -200,10 +183,20 @@ class Granted:
 
     def suggestion(self, name: str) -> str:
         """The granted table whose name is most like `name`, written as a caller would write it, or ""."""
-        names: dict[str, str] = {}
-        for table in self._schema.tables:
-            if self._grant_of(table) is not None:
-                shown = table.name if table.schema == self._schema.default_schema else f"{table.schema}.{table.name}"
-                names.setdefault(table.name.lower(), shown)
-        close = get_close_matches(name.lower(), names, n=1, cutoff=0.6)
-        return names[close[0]] if close else ""
+        return self._names().nearest(name)
+
+    def _names(self) -> Names:
+        """The granted names, remembered for a schema and a grant."""
+        key = (id(self._schema), id(self._grant))
+        known = _NAMES.get(key)
+        if known is not None and known[0] is self._schema and known[1] is self._grant:
+            return known[2]
+        shown: dict[str, str] = {}
+        for table in (granted.table for granted in self.all()):
+            is_default = table.schema == self._schema.default_schema
+            shown.setdefault(table.name.lower(), table.name if is_default else f"{table.schema}.{table.name}")
+        names = Names(shown)
+        _NAMES[key] = (self._schema, self._grant, names)
+        while len(_NAMES) > _GRANTS_KNOWN:
+            _NAMES.popitem(last=False)
+        return names
