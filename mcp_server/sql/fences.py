@@ -2,7 +2,7 @@
 
 ``(SELECT columns, masks FROM schema.table WHERE filter <fence>) AS alias``: stars, whole rows, USING, natural joins
 and blind probes then have nothing to reach. The fence keeps the database from trying the caller's own predicates on
-hidden rows, which would tell of them by failing.
+hidden rows, which would tell of them by failing; where none can fail, there is none (`mcp_server.sql.harmless`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from mcp_server.sql.checked import Checked, position_of
 from mcp_server.sql.granted import GrantedTable
+from mcp_server.sql.harmless import is_harmless
 from mcp_server.sql.masks import masked
 from mcp_server.sql.predicates import condition, named
 from mcp_server.sql.pushdown import copied
@@ -41,14 +42,19 @@ def fences(checked: Checked) -> None:
     if not protected:
         return
     checked.shown = checked.generate(checked.tree)
+    is_open = is_harmless(checked)
     # Every condition is copied before any table is replaced: the copies are of what the caller wrote.
-    new = [(node, _fenced(checked, scope, key, node, granted)) for scope, key, node, granted in protected]
+    new = [
+        (node, _fenced(checked, scope, key, node, granted, is_open=is_open)) for scope, key, node, granted in protected
+    ]
     for node, fenced in new:
         node.replace(fenced)
     checked.fenced = len(new)
 
 
-def _fenced(checked: Checked, scope: Scope, key: str, node: exp.Expr, granted: GrantedTable) -> exp.Subquery:
+def _fenced(
+    checked: Checked, scope: Scope, key: str, node: exp.Expr, granted: GrantedTable, *, is_open: bool
+) -> exp.Subquery:
     rules = checked.rules
     # DuckDB samples any source: what is sampled then are the rows that the policy gives
     moved = {"this", "db", "alias", "joins", "laterals", "pivots", *(("sample",) if rules.name == "duckdb" else ())}
@@ -85,14 +91,17 @@ def _fenced(checked: Checked, scope: Scope, key: str, node: exp.Expr, granted: G
             f"The policy's rule for the table {granted.table.name} cannot be applied, so it cannot be read.",
             hint="Tell the user that the server's policy needs attention.",
         ) from error
-    conditions += copied(checked, scope, key, granted)
+    if not is_open:
+        conditions += copied(checked, scope, key, granted)
     select = exp.Select(expressions=items, from_=exp.From(this=inner))
     if conditions:
         joined = conditions[0]
         for part in conditions[1:]:
             joined = exp.And(this=joined, expression=part)
         select.set("where", exp.Where(this=joined))
-    if rules.fence == "offset":
+    if is_open:
+        pass
+    elif rules.fence == "offset":
         select.set("offset", exp.Offset(expression=exp.Literal.number(0)))
     elif rules.fence == "limit_offset":
         select.set("limit", exp.Limit(expression=exp.Neg(this=exp.Literal.number(1))))

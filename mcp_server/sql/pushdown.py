@@ -99,8 +99,14 @@ def _own_column(checked: Checked, scope: Scope, key: str, granted: GrantedTable,
 
 
 def _same_kind(type_: str, constant: exp.Expr) -> bool:
-    if isinstance(constant, exp.Neg):
+    if isinstance(constant, exp.Neg | exp.Paren):
         constant = constant.this
+    if isinstance(constant, exp.Add | exp.Sub | exp.Mul):
+        # of numbers written out: whether it fails does not depend on a row
+        return all(
+            isinstance(part, exp.Literal) and _same_kind(type_, part) and not part.is_string
+            for part in (constant.this, constant.expression)
+        )
     if not isinstance(constant, exp.Literal):
         return False
     return column_kind(type_) is (ColumnKind.TEXT if constant.is_string else ColumnKind.NUMBER)

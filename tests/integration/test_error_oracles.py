@@ -53,6 +53,24 @@ CLAUSES = {
     "scalar sub-query": "SELECT (SELECT max(p.id) FROM people p WHERE p.id = q.id AND {x}) FROM people q",
     "UNION": "SELECT p.id FROM people p WHERE {x} UNION ALL SELECT p.id FROM people p WHERE {x}",
     "window": "SELECT sum(CASE WHEN {x} THEN 1 ELSE 0 END) OVER (ORDER BY p.id) FROM people p",
+    "SELECT list by key": "SELECT CASE WHEN {x} THEN 1 ELSE 0 END FROM people p WHERE p.id = 3",
+    "SELECT list by range": "SELECT CASE WHEN {x} THEN 1 ELSE 0 END FROM people p WHERE p.id >= 3 AND p.id < 9",
+    "SELECT list of a join by key": (
+        "SELECT CASE WHEN {x} THEN 1 ELSE 0 END FROM people q JOIN people p ON p.id = q.id WHERE q.id = 3"
+    ),
+    "aggregate by key": "SELECT max(CASE WHEN {x} THEN 1 ELSE 0 END) FROM people p WHERE p.id IN (3, 4)",
+    "ORDER BY by key": "SELECT p.id FROM people p WHERE p.id > 2 ORDER BY CASE WHEN {x} THEN 1 ELSE 0 END",
+    "GROUP BY by key": "SELECT count(*) FROM people p WHERE p.id = 3 GROUP BY CASE WHEN {x} THEN 1 ELSE 0 END",
+    "DISTINCT by key": "SELECT DISTINCT CASE WHEN {x} THEN 1 ELSE 0 END FROM people p WHERE p.id = 3",
+    "semi-join": (
+        "SELECT q.id FROM people q WHERE q.id = 3 AND q.id IN (SELECT CASE WHEN {x} THEN 30 ELSE 0 END FROM people p)"
+    ),
+    "derived by key": (
+        "SELECT d.y FROM (SELECT p.id, CASE WHEN {x} THEN 1 ELSE 0 END AS y FROM people p) AS d WHERE d.id = 3"
+    ),
+    "join with a derived table": (
+        "SELECT q.id FROM people q JOIN (SELECT CASE WHEN {x} THEN 3 ELSE 0 END AS y FROM people p) AS d ON d.y = q.id"
+    ),
     "PARTITION BY": "SELECT count(*) OVER (PARTITION BY CASE WHEN {x} THEN 1 ELSE 0 END) FROM people p",
 }
 
@@ -236,7 +254,7 @@ def test_it_is_the_fence_that_keeps_predicates_from_hidden_rows(databases: Calla
         for template in CLAUSES.values():
             fenced = people.checked(template.format(x=f"({predicate})"), people.tenant)
             bare = fenced.replace(FENCES[people.kind], "")
-            assert bare != fenced
-            if people.fails(bare):
+            # where the guard sees that nothing can fail there is no fence
+            if bare != fenced and people.fails(bare):
                 leaks.add(name)
     assert leaks
