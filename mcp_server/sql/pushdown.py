@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from mcp_server.column_kinds import ColumnKind, column_kind
 from mcp_server.sql.checked import Checked
 from mcp_server.sql.granted import GrantedTable
 from mcp_server.sql.scopes import Scope
+from mcp_server.sql.sorts import sorts_of_constant, sorts_of_type
 
 _MOST_CONSTANTS = 200
 _PLAIN_JOINS = (None, "", "INNER", "OUTER", "CROSS")
@@ -66,7 +66,8 @@ def _copy(checked: Checked, scope: Scope, key: str, granted: GrantedTable, part:
     if name is None:
         return None
     declared = next(c for c in granted.columns if c.name == name)
-    if declared.name in granted.masks or not all(_same_kind(declared.type, constant) for constant in constants):
+    sorts = sorts_of_type(declared.type, checked.rules.name)
+    if declared.name in granted.masks or not all(sorts_of_constant(constant) & sorts for constant in constants):
         return None
     copy = part.copy()
     for inner in copy.find_all(exp.Column):
@@ -96,17 +97,3 @@ def _own_column(checked: Checked, scope: Scope, key: str, granted: GrantedTable,
     if isinstance(alias, exp.TableAlias) and alias.args.get("columns"):
         return None
     return next((c.name for c in granted.columns if fold(c.name) == wanted), None)
-
-
-def _same_kind(type_: str, constant: exp.Expr) -> bool:
-    if isinstance(constant, exp.Neg | exp.Paren):
-        constant = constant.this
-    if isinstance(constant, exp.Add | exp.Sub | exp.Mul):
-        # of numbers written out: whether it fails does not depend on a row
-        return all(
-            isinstance(part, exp.Literal) and _same_kind(type_, part) and not part.is_string
-            for part in (constant.this, constant.expression)
-        )
-    if not isinstance(constant, exp.Literal):
-        return False
-    return column_kind(type_) is (ColumnKind.TEXT if constant.is_string else ColumnKind.NUMBER)
