@@ -60,6 +60,11 @@ class Order:
         )
 
     @property
+    def is_rewritten(self) -> bool:
+        """Whether the policy stands in the text that runs, so that places in it count its characters."""
+        return any(touch.filtered or touch.masked or touch.denied for touch in self.proof)
+
+    @property
     def is_filtered(self) -> bool:
         """As `Statement.is_filtered`."""
         return any(touch.filtered for touch in self.proof)

@@ -128,7 +128,7 @@ class Runner:
                 self._end_stopped(job)
             else:
                 failed = self._as_ours(error, order)
-                if order is not None and order.is_filtered:
+                if order is not None and order.is_rewritten:
                     failed.position = None  # it counts the policy's own characters
                 self._end_failed(job, failed)
         else:

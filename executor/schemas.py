@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 _REFRESH_EVERY_S = 10.0
 _RETRY_EVERY_S = 2.0
+_STALE_AFTER_S = 300.0
+"""Seconds after which a schema that is asked for is read again, meanwhile still serving."""
 
 Introspect = Callable[[str], Awaitable[Job]]
 """Submits the internal job for a source and waits for its end."""
@@ -53,6 +55,8 @@ class SchemaCache:
         known = self._known.get(source)
         since = time.monotonic() - self._asked_at.get(source, float("-inf"))
         if known is not None and not (refresh and since > _REFRESH_EVERY_S):
+            if since > _STALE_AFTER_S:
+                self.ask(source)  # a view may read other tables by now
             return known
         if source not in self._tasks and (known is not None or since > _RETRY_EVERY_S or source not in self._failed):
             self.ask(source)

@@ -219,11 +219,12 @@ class SourceSchema:
     fingerprint: str = field(default="")
 
     def hash(self) -> str:
-        """Changes when a table, a column or a type changes; not with row estimates or time."""
+        """Changes with what the guard goes by (tables, columns, types, what views read); not with estimates or time."""
         told = [
-            [t.schema, t.name, t.kind, [[c.name, c.type] for c in t.columns], list(t.primary_key)] for t in self.tables
+            [t.schema, t.name, t.kind, [[c.name, c.type] for c in t.columns], t.primary_key, t.inherits, t.reads]
+            for t in self.tables
         ]
-        return hashlib.blake2b(json.dumps(told).encode(), digest_size=8).hexdigest()
+        return hashlib.blake2b(json.dumps([told, self.functions]).encode(), digest_size=8).hexdigest()
 
     def to_json(self) -> str:
         """Compact JSON; `from_json` reads it back to an equal value."""

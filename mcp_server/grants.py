@@ -13,7 +13,7 @@ import logging
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
-from executor import ErrorCode, SettingsInvalid, SourceFailed, SourceSchema
+from executor import ErrorCode, Job, SettingsInvalid, SourceFailed, SourceSchema, StatementFailed
 from mcp_server.binding import Unbound, bound
 from mcp_server.fit import Problem, named_table, problems_of, table_matches
 from mcp_server.policy import Grant, Mask, TableGrant
@@ -91,6 +91,20 @@ class Policies:
             return self._default.hash()
         rule = self._rule(principal, source)
         return None if rule is None else Grant(version=rule.version(principal, self._salt)).hash()
+
+    def hold(self, principal: Principal, job: Job) -> None:
+        """Looks whether the caller may still read what `job` read.
+
+        Raises:
+            StatementFailed: ``policy_changed`` where they are given something else of its source now.
+        """
+        if job.policy_hash != self.hash_of(principal, job.source):
+            raise StatementFailed(
+                ErrorCode.POLICY_CHANGED,
+                f"What you may read of source {job.source} has changed since job {job.id} was submitted; its rows "
+                "are not shown.",
+                hint="Run the query again.",
+            )
 
     def problems(self, schema: SourceSchema) -> tuple[Problem, ...]:
         """What the source's rules name and `schema` has not, or cannot do."""

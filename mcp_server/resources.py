@@ -41,7 +41,7 @@ def add_resources(server: MCPServer[Any], access: Access) -> None:
         try:
             principal = access.principal_of(context)
             found = await access.executor.get(id, owner=principal.owner)
-            access.hold_to_policy(principal, found)
+            access.policies.hold(principal, found)
         except ANSWERED as failed:
             raise _failure(failed) from failed
         view = job_view(found, now=time.time(), max_chars=access.settings.preview_chars, sql_chars=_WHOLE_SQL_CHARS)

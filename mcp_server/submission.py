@@ -74,7 +74,7 @@ async def checked_statement(
     try:
         return await verdict(schema)
     except StatementRefused as refused:
-        if refused.code is not RefusalCode.UNKNOWN_TABLE:
+        if refused.code not in (RefusalCode.UNKNOWN_TABLE, RefusalCode.UNKNOWN_COLUMN):
             raise
         known = schema.hash()
         schema = await executor.source_schema(source, refresh=True)

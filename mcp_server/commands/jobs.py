@@ -19,7 +19,7 @@ from mcp_server.commands.exits import Exit, exit_of, say_error
 from mcp_server.commands.follow import follow, run_until_interrupted, words
 from mcp_server.commands.options import Where
 from mcp_server.commands.rows import RowFormat, print_table, refuse_binary_terminal, write_result
-from mcp_server.machine import running_machine
+from mcp_server.machine import Machine, running_machine
 from mcp_server.principal import LOCAL
 from mcp_server.settings import Settings
 
@@ -32,8 +32,8 @@ _SQL_LEAST = 5
 def run_list(where: Where, *, limit: int, as_json: bool) -> int:
     """The newest jobs, a line each."""
 
-    async def show(executor: Executor, _settings: Settings) -> int:
-        jobs = await executor.list_jobs(owner=LOCAL.owner, limit=limit)
+    async def show(machine: Machine, _settings: Settings) -> int:
+        jobs = await machine.executor.list_jobs(owner=LOCAL.owner, limit=limit)
         if as_json:
             _say({"jobs": [_line(job) for job in jobs]})
             return Exit.DONE
@@ -64,11 +64,13 @@ def run_list(where: Where, *, limit: int, as_json: bool) -> int:
 def run_show(job_id: str, where: Where, *, wait_s: float, as_json: bool) -> int:
     """One job, after waiting for its end up to `wait_s` seconds."""
 
-    async def show(executor: Executor, settings: Settings) -> int:
+    async def show(machine: Machine, settings: Settings) -> int:
+        executor = machine.executor
         job = await executor.get(job_id, owner=LOCAL.owner)
         console = Console(stderr=True, highlight=False)
         if wait_s > 0 and not job.is_finished:
             job = await follow(executor, job, owner=LOCAL.owner, wait_s=wait_s, console=console)
+        machine.policies.hold(settings.principal, job)
         if as_json:
             # the view is a shape of the MCP face, whose library takes a second to load
             from mcp_server.wire import job_view  # noqa: PLC0415
@@ -94,10 +96,12 @@ def run_rows(
     """A page of rows as a table or JSON, or the whole result in another format."""
     refuse_binary_terminal(format, output)
 
-    async def show(executor: Executor, _settings: Settings) -> int:
+    async def show(machine: Machine, settings: Settings) -> int:
+        executor = machine.executor
         console = Console(stderr=True, highlight=False)
+        job = await executor.get(job_id, owner=LOCAL.owner)
+        machine.policies.hold(settings.principal, job)
         if format != "table" and not as_json:
-            job = await executor.get(job_id, owner=LOCAL.owner)
             told = await write_result(executor, job, owner=LOCAL.owner, format=format, output=output)
             console.print(told, markup=False)
             return Exit.DONE
@@ -116,7 +120,8 @@ def run_rows(
 def run_cancel(job_id: str, where: Where, *, as_json: bool) -> int:
     """Cancels the job and waits a little for its end."""
 
-    async def show(executor: Executor, _settings: Settings) -> int:
+    async def show(machine: Machine, _settings: Settings) -> int:
+        executor = machine.executor
         job = await executor.cancel(job_id, owner=LOCAL.owner)
         if not job.is_finished:
             job = await executor.wait(job.id, owner=LOCAL.owner, timeout_s=10)
@@ -129,12 +134,12 @@ def run_cancel(job_id: str, where: Where, *, as_json: bool) -> int:
     return _with_executor(where, show)
 
 
-def _with_executor(where: Where, show: Callable[[Executor, Settings], Awaitable[int]], *, workers: int = 0) -> int:
+def _with_executor(where: Where, show: Callable[[Machine, Settings], Awaitable[int]], *, workers: int = 0) -> int:
     settings = where.settings()
 
     async def main() -> int:
         async with running_machine(settings, workers=workers) as machine:
-            return await show(machine.executor, settings)
+            return await show(machine, settings)
 
     return run_until_interrupted(main)
 

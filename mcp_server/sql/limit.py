@@ -41,6 +41,8 @@ def limit(checked: Checked) -> None:
     if isinstance(node, exp.Fetch):
         _lower(node, "count", cap, checked.rules.name)
         return
+    if node.expressions and checked.rules.name != "clickhouse":
+        raise _refused(node)
     if node.expressions:
         # ClickHouse's LIMIT n BY is another thing, and leaves no place for the limit itself in the tree.
         rows, offset = kept_limit(root) or (cap, 0)
@@ -68,7 +70,7 @@ def _lower(node: exp.Expr, key: str, cap: int, dialect: str) -> None:
         raise _refused(node)
     if isinstance(given, exp.Null) or (isinstance(given, exp.Var) and given.name.lower() == "all"):
         node.set(key, exp.Literal.number(cap))
-    elif given is None and key == "count":
+    elif (given is None and key == "count") or _is_lowered(given, cap, dialect):
         return
     elif isinstance(given, exp.Literal) and not given.is_string and given.name.isdigit():
         if int(given.name) > cap:
@@ -90,6 +92,22 @@ def _lower(node: exp.Expr, key: str, cap: int, dialect: str) -> None:
         node.set(key, exp.Literal.number(cap))
     else:
         raise _refused(node)
+
+
+def _is_lowered(given: object, cap: int, dialect: str) -> bool:
+    """Whether it is what `_lower` makes of an expression, so that what runs is the end of rewriting."""
+    name = {"postgres": "least", "duckdb": "least", "sqlite": "min"}.get(dialect)
+    if not isinstance(given, exp.Anonymous) or str(given.this).lower() != name or len(given.expressions) != 2:
+        return False
+    what, most = given.expressions
+    if not isinstance(most, exp.Literal) or most.is_string or not most.name.isdigit() or int(most.name) > cap:
+        return False
+    # in SQLite a negative number would be no limit, and nothing one that fails
+    return name == "least" or (
+        isinstance(what, exp.BitwiseAnd)
+        and isinstance(what.this, exp.Parameter | exp.Placeholder)
+        and what.expression == exp.Literal.number(2**63 - 1)
+    )
 
 
 def _refused(node: exp.Expr) -> StatementRefused:

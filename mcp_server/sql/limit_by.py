@@ -24,7 +24,9 @@ def split_limit(tokens: list[Token]) -> tuple[list[Token], tuple[int, int] | Non
             seen.append(place)
         elif depth == 0 and kind in (TokenType.UNION, TokenType.EXCEPT, TokenType.INTERSECT):
             return tokens, None
-    if len(seen) != 2 or not any(token.text.upper() == "BY" for token in tokens[seen[0] : seen[1]]):
+    # BY with nothing after it says nothing, and would be lost from the tree
+    between = [token.text.upper() for token in tokens[seen[0] : seen[1]]] if len(seen) == 2 else []
+    if "BY" not in between[:-1]:
         return tokens, None
     words = [token.text.upper() for token in tokens[seen[1] + 1 :]]
     if len(words) == 1 and words[0].isdigit():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver import Context
 
-from executor import ErrorCode, Job, SourceInfo, SourceSchema, StatementFailed
+from executor import SourceInfo, SourceSchema
 from mcp_server.errors import CallCode, CallRefused
 from mcp_server.grants import Policies
 from mcp_server.principal import Principal
@@ -112,17 +112,3 @@ class Access:
         """
         schema = await self.executor.source_schema(source, wait_s=wait_s)
         return visible(schema, self.policies.grant(principal, schema))
-
-    def hold_to_policy(self, principal: Principal, job: Job) -> None:
-        """Looks whether the caller may still read what `job` read.
-
-        Raises:
-            StatementFailed: ``policy_changed`` where they are given something else of its source now.
-        """
-        if job.policy_hash != self.policies.hash_of(principal, job.source):
-            raise StatementFailed(
-                ErrorCode.POLICY_CHANGED,
-                f"What you may read of source {job.source} has changed since job {job.id} was submitted; its rows "
-                "are not shown.",
-                hint="Call query again.",
-            )

@@ -84,7 +84,7 @@ def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]:
         if not job.is_finished:
             job = await access.executor.wait(job.id, owner=owner, timeout_s=_STOPPED_WITHIN_S)
         if job.summary is not None:
-            access.hold_to_policy(principal, job)
+            access.policies.hold(principal, job)
         view = job_view(job, now=time.time(), max_chars=0)
         return answer(view.content(), is_error=False)
 
@@ -133,7 +133,7 @@ async def _view(
 ) -> JobView:
     job = await access.executor.get(job_id, owner=principal.owner)
     job = await wait_for(access.executor, job, owner=principal.owner, timeout_s=wait_s, context=context)
-    access.hold_to_policy(principal, job)
+    access.policies.hold(principal, job)
     return job_view(job, now=time.time(), max_chars=max_chars, warnings=warnings)
 
 

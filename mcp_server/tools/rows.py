@@ -76,7 +76,7 @@ async def read_page(
         ExecutorError: as `Executor.page`; ``policy_changed`` where the caller may no longer read what the job read.
     """
     owner = principal.owner
-    access.hold_to_policy(principal, await access.executor.get(job_id, owner=owner))
+    access.policies.hold(principal, await access.executor.get(job_id, owner=owner))
     warnings: list[str] = []
     if limit > MAX_PAGE_ROWS:
         warnings.append(f"limit was cut from {limit} to {MAX_PAGE_ROWS} rows a page.")

@@ -105,11 +105,11 @@ async def test_an_assistant_sees_what_its_caller_may_see_and_is_told_what_it_doe
 
 
 async def test_a_dear_statement_is_run_after_a_yes(home: Path) -> None:
-    cross = "select count(*) as n from orders a, orders b, numbers c"
+    cross = "select count(*) as n from orders a, numbers b, numbers c"
     async with Client(server(home), read_timeout_seconds=60) as client:
         dry = await call(client, "query", sql=cross, dry_run=True)
         assert dry["state"] == "succeeded"
-        assert dry["progress"]["estimate"]["cost"] == "1 million to 1 billion"
+        assert dry["progress"]["estimate"]["cost"] == "1 thousand to 1 million"
         assert "rows" not in dry
         assert "plan" in dry["next_step"] or "Nothing was run" in dry["next_step"]
         open_dry = await call(client, "query", sql="select count(*) from numbers a, numbers b", dry_run=True)
@@ -120,11 +120,11 @@ async def test_a_dear_statement_is_run_after_a_yes(home: Path) -> None:
         assert asked["error"]["code"] == "needs_confirmation"
         token = asked["next_step"].split('confirm="')[1].split('"')[0]
         done = await call(client, "query", sql=cross, confirm=token)
-        assert done["rows"] == [[50 * 50 * 200]]
-        assert any("1 million to 1 billion rows" in warning for warning in done["warnings"])
+        assert done["rows"] == [[50 * 200 * 200]]
+        assert any("1 thousand to 1 million rows" in warning for warning in done["warnings"])
         refused = await call(client, "query", sql=f"{cross}, numbers d", confirm=token)
         assert refused["error"]["code"] == "needs_confirmation"
-        dear = await call(client, "query", sql=f"{cross}, numbers d")
+        dear = await call(client, "query", sql=f"{cross}, numbers d, numbers e")
         assert dear["error"]["code"] == "too_expensive"
 
 
@@ -164,6 +164,10 @@ async def test_what_was_read_under_another_policy_is_not_shown_any_more(home: Pa
             assert (await call(client, tool, job_id=job_id))["error"]["code"] == "policy_changed"
         [line] = (await call(client, "list_jobs"))["jobs"]
         assert line["job_id"] == job_id
+    for command in (["show", job_id, "--json"], ["rows", job_id], ["rows", job_id, "--format", "csv"]):
+        told = awaitsql(home, "jobs", *command)
+        assert "policy_changed" in told.stderr + told.stdout
+        assert told.returncode != 0
 
 
 async def test_a_policy_that_does_not_fit_closes_its_source_and_doctor_says_why(home: Path) -> None:

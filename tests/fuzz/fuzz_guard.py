@@ -1,6 +1,6 @@
 """Feeds the guard statements that nobody would write, for a time, and ends with 1 at the first that breaks a promise.
 
-    python tests/fuzz/fuzz_guard.py --seconds 60 --seed 7
+    python tests/fuzz/fuzz_guard.py --seconds 60 --inputs 4000 --seed 7
 
 The promises are in `invariants`: no text makes the guard stumble, what it accepts is one statement that reads, and
 what runs is the end of rewriting. The same seed gives the same statements, in the same order, for as long as it runs.
@@ -58,6 +58,7 @@ def smaller(sql: str, dialect: str) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="how long")
+    parser.add_argument("--inputs", type=int, default=10**9, help="how many, at most")
     parser.add_argument("--seed", type=int, default=None, help="for the same statements again; without: others")
     told = parser.parse_args()
     seed = told.seed if told.seed is not None else random.SystemRandom().randrange(10**9)
@@ -67,7 +68,7 @@ def main() -> int:
     outcomes: Counter[str] = Counter()
     slowest = 0.0
     end = time.monotonic() + told.seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end and sum(outcomes.values()) < told.inputs:
         dialect = chance.choice(DIALECTS)
         sql = soup(chance, dialect) if chance.random() < 0.2 else mutated(chance, dialect)
         began = time.process_time()

@@ -154,12 +154,8 @@ def test_no_condition_without_a_fence_fails_on_any_value(
         assert len(table.columns) == len(columns) + 1
         open_, failed = 0, []
         for condition in conditions:
-            # nested, so that one kind of join suits every database and nothing is folded away
             sql = f"SELECT t.tenant_id FROM extremes t, extremes u WHERE {condition}"
-            try:
-                fenced = check(sql, source_schema=schema, grant=hidden, limits=Limits(max_rows=100)).sql
-            except ValueError:
-                continue
+            fenced = check(sql, source_schema=schema, grant=hidden, limits=Limits(max_rows=100)).sql
             if FENCE[kind] in fenced:
                 continue
             open_ += 1

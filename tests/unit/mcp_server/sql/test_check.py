@@ -285,3 +285,9 @@ def test_a_grant_can_lower_the_number_of_rows_but_not_raise_it() -> None:
         statement = check("SELECT id FROM orders", source_schema=shop(), grant=grant, limits=LIMITS)
         assert statement.sql.endswith(f"LIMIT {limit}")
         assert statement.limits.max_rows == limit - 1
+
+
+def test_nothing_of_the_sql_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(StatementRefused):
+        check("WITH x AS (SHOW secret) SELECT 1", source_schema=shop("mysql"), grant=Grant.everything(), limits=LIMITS)
+    assert not caplog.records
