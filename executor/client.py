@@ -288,7 +288,8 @@ class Executor:
         if job.state is JobState.QUEUED:
             return ResultPage((), [], 0, place.encode(), complete=False)
         end = place.offset + limit
-        if job.summary is not None and columns is None and end <= len(job.preview):
+        inline = len(job.preview)
+        if job.summary is not None and columns is None and (end <= inline or inline == job.summary.row_count):
             following = Cursor(job.id, job.attempt, end).encode() if end < job.summary.row_count else None
             return ResultPage(job.summary.columns, job.preview[place.offset : end], place.offset, following)
         stored = await asyncio.to_thread(
