@@ -17,6 +17,7 @@ from mcp_server.sql.parse import unparseable
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.spacing import spacing
 from mcp_server.sql.statement import statement
+from mcp_server.sql.work import bounded
 
 
 def translated(sql: str, read: str, write: str) -> str:
@@ -40,7 +41,8 @@ def translated(sql: str, read: str, write: str) -> str:
             RefusalCode.CONSTRUCT_NOT_ALLOWED, "EXPLAIN is not translated.", hint="Translate the query itself."
         )
     try:
-        trees = foreign.dialect.parser(error_level=ErrorLevel.RAISE).parse(foreign.tokens, sql)
+        with bounded(len(foreign.tokens)):
+            trees = foreign.dialect.parser(error_level=ErrorLevel.IMMEDIATE).parse(foreign.tokens, sql)
     except ParseError as error:
         raise unparseable(error, sql) from error
     if len(trees) != 1 or not isinstance(trees[0], exp.Query | exp.Values):
