@@ -19,6 +19,9 @@ from mcp_server.sql.spacing import spacing
 from mcp_server.sql.statement import statement
 from mcp_server.sql.work import bounded
 
+MAX_ARROWS = 6
+"""T-SQL has two calls for one ``->``, each with the operands in it, so that the text doubles with every one."""
+
 
 def translated(sql: str, read: str, write: str) -> str:
     """`sql`, one query in the dialect `read`, as the dialect `write` says it.
@@ -49,6 +52,12 @@ def translated(sql: str, read: str, write: str) -> str:
         raise StatementRefused(
             RefusalCode.CONSTRUCT_NOT_ALLOWED, "Only one query is translated.", hint="Send one SELECT."
         )
+    if write == "tsql" and _arrows_in_arrows(trees[0]) > MAX_ARROWS:
+        raise StatementRefused(
+            RefusalCode.TOO_COMPLEX,
+            f"More than {MAX_ARROWS} JSON operators are within each other.",
+            hint="Write one path, as in JSON_VALUE(a, '$.b.c').",
+        )
     try:
         return Dialect.get_or_raise(write).generate(trees[0], comments=False, unsupported_level=ErrorLevel.RAISE)
     except UnsupportedError as error:
@@ -57,3 +66,12 @@ def translated(sql: str, read: str, write: str) -> str:
             f"The SQL says something that {write} has no words for.",
             hint=f"Write it in {write}.",
         ) from error
+
+
+def _arrows_in_arrows(tree: exp.Expr) -> int:
+    """How many JSON operators the deepest one is in, itself included."""
+    within: dict[int, int] = {}
+    for node in tree.walk():
+        above = within.get(id(node.parent), 0) if node is not tree else 0
+        within[id(node)] = above + isinstance(node, exp.JSONExtract | exp.JSONExtractScalar | exp.IntDiv)
+    return max(within.values())

@@ -17,6 +17,7 @@ from mutated import DIALECTS
 
 from mcp_server.sql import StatementRefused, dialect_names
 from mcp_server.sql.intake import MAX_LINKS, MAX_NESTING
+from mcp_server.sql.translate import translated
 
 PROCESSOR_S = 2.0
 """What one text may take. The texts tried here take a tenth of it; what tries all readings takes minutes."""
@@ -75,6 +76,13 @@ def test_links_and_levels_are_counted_to_the_one_that_is_too_many() -> None:
     assert code(f"SELECT {'(' * (MAX_NESTING + 1)}id{')' * (MAX_NESTING + 1)} FROM orders") == "too_complex"
     # A name END closes no bracket.
     assert code("SELECT " + "( end " * 100 + " FROM orders") == "too_complex"
+
+
+def test_what_would_be_written_twice_over_and_over_is_refused_first() -> None:
+    hold(Extreme("->", 300, "SELECT coalesce(" + "x -> " * 300 + "id, 1) FROM orders"), "tsql")
+    hold(Extreme("DIV", 600, "SELECT id FROM orders WHERE id " + "DIV id " * 600), "tsql")
+    with pytest.raises(StatementRefused, match="JSON operators"):
+        translated("SELECT a " + "-> 'b' " * 30 + "FROM t", "postgres", "tsql")
 
 
 def test_threads_count_for_themselves() -> None:
