@@ -14,6 +14,7 @@ from mcp_server.sql.dialects import DialectRules, dialect_rules
 from mcp_server.sql.granted import Granted, GrantedTable
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.scopes import Scope
+from mcp_server.sql.work import count_work
 
 
 @dataclass(slots=True)
@@ -74,7 +75,7 @@ def _rules_and_dialect(name: str) -> tuple[DialectRules, Dialect] | None:
     rules = dialect_rules(name)
     if rules is None:
         return None
-    dialect = Dialect.get_or_raise(name)
+    dialect = count_work(Dialect.get_or_raise(name))
     if rules.double_quoted_strings:
         # SQLite reads "x" as a string where there is no column x; `x` can only be a name. The instance is our own.
         vars(dialect).update(IDENTIFIER_START="`", IDENTIFIER_END="`")

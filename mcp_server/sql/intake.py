@@ -13,11 +13,21 @@ from mcp_server.sql.refusal import RefusalCode, StatementRefused
 MAX_CHARS = 20_000
 MAX_TOKENS = 6_000
 MAX_NESTING = 60
+MAX_LINKS = 50
+"""How many fields, calls and places may follow one value, as in ``a.b.c()[1][2]``: sqlglot copies all for each."""
 
 _EXPLAIN = re.compile(r"(?:\s|--[^\n]*\n|/\*(?:(?!/\*).)*?\*/)*explain\b", re.IGNORECASE | re.DOTALL)
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
-_OPENERS = {TokenType.L_PAREN: 1, TokenType.L_BRACKET: 1, TokenType.L_BRACE: 1, TokenType.CASE: 1}
-_CLOSERS = {TokenType.R_PAREN: -1, TokenType.R_BRACKET: -1, TokenType.R_BRACE: -1, TokenType.END: -1}
+_CLOSERS = {
+    TokenType.L_PAREN: TokenType.R_PAREN,
+    TokenType.L_BRACKET: TokenType.R_BRACKET,
+    TokenType.L_BRACE: TokenType.R_BRACE,
+    TokenType.CASE: TokenType.END,
+}
+_LINKS = frozenset({TokenType.DOT, TokenType.L_BRACKET})
+_IN_LINKS = frozenset(
+    {TokenType.VAR, TokenType.IDENTIFIER, TokenType.NUMBER, TokenType.STRING, *_CLOSERS, *_CLOSERS.values()}
+)
 
 
 def intake(checked: Checked) -> None:
@@ -68,17 +78,34 @@ def _refuse_no_text(sql: str) -> None:
 
 
 def _measure_nesting(checked: Checked) -> None:
-    depth = 0
+    links = [0]
+    closers: list[TokenType] = []
+    follows_dot = False
     for token in checked.tokens:
         kind = token.token_type
-        if kind in _OPENERS:
-            depth += 1
-            if depth > MAX_NESTING:
+        if kind in _LINKS:
+            links[-1] += 1
+            if links[-1] > MAX_LINKS:
+                raise StatementRefused(
+                    RefusalCode.TOO_COMPLEX,
+                    f"More than {MAX_LINKS} fields, calls or places of a list follow each other.",
+                    hint="Use WITH to name the inner parts.",
+                    position=token.start + 1,
+                )
+        elif kind not in _IN_LINKS and not follows_dot:
+            links[-1] = 0
+        follows_dot = kind is TokenType.DOT
+        if kind in _CLOSERS:
+            closers.append(_CLOSERS[kind])
+            links.append(0)
+            if len(closers) > MAX_NESTING:
                 raise StatementRefused(
                     RefusalCode.TOO_COMPLEX,
                     f"The SQL is nested more than {MAX_NESTING} levels deep.",
                     hint="Use WITH to name the inner parts, or split the statement.",
                     position=token.start + 1,
                 )
-        elif kind in _CLOSERS:
-            depth -= 1
+        elif closers and kind is closers[-1]:
+            # What closes nothing, such as a name END, ends no level.
+            closers.pop()
+            links.pop()

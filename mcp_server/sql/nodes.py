@@ -333,6 +333,12 @@ def _check_operator(node: exp.Expr, dialect: str) -> None:
         raise _construct(f"The operator {written[:30]} is not available here.", node, "Use a built-in operator.")
 
 
+def _check_foreign(node: exp.Expr, dialect: str) -> None:
+    # T-SQL has no such operator; sqlglot would write its operands twice, so that a chain of them doubles each time.
+    if dialect == "tsql":
+        raise _construct("T-SQL has no -> and no DIV.", node, "Write JSON_VALUE(…) or JSON_QUERY(…), and / for DIV.")
+
+
 _CHECKS: dict[type[exp.Expr], Callable[[exp.Expr, str], None]] = {
     exp.In: _check_in,
     exp.DataType: _check_type,
@@ -352,4 +358,7 @@ _CHECKS: dict[type[exp.Expr], Callable[[exp.Expr, str], None]] = {
     exp.VarMap: _check_braces,
     exp.CastToStrType: _check_named_type,
     exp.Operator: _check_operator,
+    exp.JSONExtract: _check_foreign,
+    exp.JSONExtractScalar: _check_foreign,
+    exp.IntDiv: _check_foreign,
 }

@@ -16,6 +16,7 @@ from mcp_server.sql.plain_tokens import plain_tokens
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.statement import not_read_only, refuse_verb
 from mcp_server.sql.typed_literals import as_casts
+from mcp_server.sql.work import bounded
 
 
 def _words(text: str) -> frozenset[str]:
@@ -79,7 +80,10 @@ def parse_tokens(checked: Checked, tokens: list[Token], sql: str) -> exp.Expr:
         tokens = arrows_told_apart(tokens)
     _mark_calls(tokens, checked.rules.name)
     try:
-        found = [tree for tree in checked.dialect.parser(error_level=ErrorLevel.RAISE).parse(tokens, sql) if tree]
+        # At the first error: what is read after it says nothing more, and can be much.
+        parser = checked.dialect.parser(error_level=ErrorLevel.IMMEDIATE)
+        with bounded(len(tokens)):
+            found = [tree for tree in parser.parse(tokens, sql) if tree]
     except ParseError as error:
         raise unparseable(error, sql) from error
     except (AttributeError, IndexError, TypeError, ValueError) as error:

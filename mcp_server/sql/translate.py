@@ -17,6 +17,10 @@ from mcp_server.sql.parse import unparseable
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.spacing import spacing
 from mcp_server.sql.statement import statement
+from mcp_server.sql.work import bounded
+
+MAX_ARROWS = 6
+"""T-SQL has two calls for one ``->``, each with the operands in it, so that the text doubles with every one."""
 
 
 def translated(sql: str, read: str, write: str) -> str:
@@ -40,12 +44,19 @@ def translated(sql: str, read: str, write: str) -> str:
             RefusalCode.CONSTRUCT_NOT_ALLOWED, "EXPLAIN is not translated.", hint="Translate the query itself."
         )
     try:
-        trees = foreign.dialect.parser(error_level=ErrorLevel.RAISE).parse(foreign.tokens, sql)
+        with bounded(len(foreign.tokens)):
+            trees = foreign.dialect.parser(error_level=ErrorLevel.IMMEDIATE).parse(foreign.tokens, sql)
     except ParseError as error:
         raise unparseable(error, sql) from error
     if len(trees) != 1 or not isinstance(trees[0], exp.Query | exp.Values):
         raise StatementRefused(
             RefusalCode.CONSTRUCT_NOT_ALLOWED, "Only one query is translated.", hint="Send one SELECT."
+        )
+    if write == "tsql" and _arrows_in_arrows(trees[0]) > MAX_ARROWS:
+        raise StatementRefused(
+            RefusalCode.TOO_COMPLEX,
+            f"More than {MAX_ARROWS} JSON operators are within each other.",
+            hint="Write one path, as in JSON_VALUE(a, '$.b.c').",
         )
     try:
         return Dialect.get_or_raise(write).generate(trees[0], comments=False, unsupported_level=ErrorLevel.RAISE)
@@ -55,3 +66,12 @@ def translated(sql: str, read: str, write: str) -> str:
             f"The SQL says something that {write} has no words for.",
             hint=f"Write it in {write}.",
         ) from error
+
+
+def _arrows_in_arrows(tree: exp.Expr) -> int:
+    """How many JSON operators the deepest one is in, itself included."""
+    within: dict[int, int] = {}
+    for node in tree.walk():
+        above = within.get(id(node.parent), 0) if node is not tree else 0
+        within[id(node)] = above + isinstance(node, exp.JSONExtract | exp.JSONExtractScalar | exp.IntDiv)
+    return max(within.values())
