@@ -30,6 +30,7 @@ _BUSY = {
 _REFUSED = frozenset({1044, 1045, 1130, 1227, 1251, 1396, 1449, 1524, 1698, 1820, 1862, 2049, 2059, 3118, 3159, 4151})
 """Of a connection that is being made: user, password, host, database or plugin."""
 
+_NO_DATABASE = 1049
 _AWAY = frozenset({1053, 1077, 1079, 1129, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 3169, 4031})
 """The server shuts down, closed the connection, or lost bytes on the way."""
 
@@ -61,6 +62,12 @@ def connect_failed(source: str, error: BaseException) -> ExecutorError:
         )
     if number in _BUSY:
         return classified(source, error)
+    if number == _NO_DATABASE:
+        return SourceFailed(
+            ErrorCode.SOURCE_UNAVAILABLE,
+            f"The server of source {source} has no database of the name in its url.",
+            hint="Check the source's url where the workers run.",
+        )
     if isinstance(error, ssl.SSLError) or isinstance(getattr(error, "original_exception", None), ssl.SSLError):
         return SourceFailed(
             ErrorCode.SOURCE_UNAVAILABLE,
