@@ -21,7 +21,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from executor.adapters.base import BATCH_ROWS, Adapter, Estimate, Finding, Rows, Session
+from executor.adapters.base import BATCH_ROWS, MAY_HAVE_CHANGED, Adapter, Estimate, Finding, Rows, Session
 from executor.adapters.duckdb_columns import DuckDBColumns
 from executor.adapters.duckdb_instance import DuckDBInstance
 from executor.adapters.duckdb_memory import PROCESS
@@ -200,7 +200,8 @@ class DuckDBAdapter(Adapter):
             return SourceFailed(ErrorCode.SOURCE_UNAVAILABLE, f"DuckDB gave up on source {self._name}: {message}")
         if isinstance(error, (duckdb.IOException, duckdb.ConnectionException, duckdb.HTTPException)):
             return SourceFailed(ErrorCode.SOURCE_UNAVAILABLE, f"Source {self._name} cannot be read: {message}")
-        return StatementFailed(ErrorCode.STATEMENT_FAILED, message)
+        hint = MAY_HAVE_CHANGED if isinstance(error, duckdb.CatalogException) else ""
+        return StatementFailed(ErrorCode.STATEMENT_FAILED, message, hint=hint)
 
     def stop(self, query_id: str) -> bool:
         """False: a statement ends with its process."""

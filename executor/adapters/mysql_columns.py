@@ -234,7 +234,9 @@ def _moments(cells: _Cells, kind: pa.DataType, zone: str) -> pa.Array:
     try:
         told = [None if c is None else _day(c) * _DAY_US + _microseconds(c, 4) for c in cells]
     except ValueError:
-        texts = [None if c is None else f"{_written_date(c)}T{clock_text(_microseconds(c, 4), 'us')}{zone}" for c in cells]
+        texts = [
+            None if c is None else f"{_written_date(c)}T{clock_text(_microseconds(c, 4), 'us')}{zone}" for c in cells
+        ]
         return pa.array(texts, pa.string())
     return pa.array(told, pa.int64()).view(kind)
 
