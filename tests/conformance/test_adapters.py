@@ -312,7 +312,7 @@ def exported(store: LocalResults, to: str) -> str:
 
 
 def selecting(database: Database, values: list[Value]) -> str:
-    """One query of all the values, in order, under one name; where a kind has them in columns, they are stored first."""
+    """One query of all the values, in order, under one name; MariaDB's are stored in columns of their types first."""
     if database.kind != "mysql":
         return "SELECT " + ", ".join(f"{value.sql} AS v" for value in values)
     columns = [f"c{i} {v.declared}" for i, v in enumerate(values)]
