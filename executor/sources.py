@@ -50,7 +50,8 @@ class _Source(BaseModel):
 class DuckDBSource(_Source):
     """A DuckDB database file, opened read-only; or CSV, TSV, JSON-lines and Parquet files, one table each.
 
-    Exactly one of `path` (a ``.duckdb`` file) and `files`. A table made of a file has the name of the file's stem,
+    Exactly one of `path` (a ``.duckdb`` file) and `files`: files, folders, and patterns (``sales/2024-*.parquet``),
+    mixed as one likes. A table made of a file has the name of the file's stem,
     lower-cased, with every other character than letters, digits and ``_`` replaced by ``_``.
     """
 

@@ -9,19 +9,18 @@ from pathlib import Path
 
 import pytest
 from databases import (
+    KINDS,
+    SERVER_URLS,
     Database,
     duckdb_shop,
     embedded_postgres,
+    files_shop,
     has_mysql_server,
     mysql_shop,
     postgres_shop,
     private_mysql,
     sqlite_shop,
 )
-
-POSTGRES_URL = "TEST_POSTGRES_URL"
-MYSQL_URL = "TEST_MYSQL_URL"
-KINDS = ("duckdb", "sqlite", "postgres", "postgres at TEST_POSTGRES_URL", "mysql", "mysql at TEST_MYSQL_URL")
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +40,7 @@ def private_mysql_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def mysql_url(request: pytest.FixtureRequest) -> str:
     """A server of our own, else the one that is named."""
-    url = os.environ.get(MYSQL_URL)
+    url = os.environ.get(SERVER_URLS["mysql"])
     if url is not None and not has_mysql_server():
         return url
     return request.getfixturevalue("private_mysql_url")
@@ -51,10 +50,10 @@ def mysql_url(request: pytest.FixtureRequest) -> str:
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A shop of each kind in turn."""
     kind, _, variable = str(request.param).partition(" at ")
-    if variable and variable not in os.environ:
-        pytest.skip(f"{variable} is not set")
     if kind == "duckdb":
         yield duckdb_shop(tmp_path)
+    elif kind == "duckdb over files":
+        yield files_shop(tmp_path)
     elif kind == "sqlite":
         yield sqlite_shop(tmp_path)
     elif kind == "postgres":

@@ -13,7 +13,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -41,6 +41,10 @@ SHOP = (
 )
 
 
+RESTARTS: dict[str, Callable[[], None]] = {}
+"""How to stop and start a server of our own, by its url."""
+
+
 @dataclass(frozen=True)
 class Database:
     """One shop.
@@ -54,6 +58,7 @@ class Database:
         many: a query of 1,000,000 rows of three columns.
         writes: statements that would change something.
         as_owner: runs statements with the right to write.
+        restart: stops the server and starts it again; None where there is none, or it is not ours.
     """
 
     kind: str
@@ -64,6 +69,7 @@ class Database:
     many: str
     writes: tuple[str, ...]
     as_owner: Callable[..., None]
+    restart: Callable[[], None] | None = None
 
     def table(self, name: str) -> str:
         return f"{self.schema}.{name}"
@@ -114,6 +120,37 @@ def duckdb_shop(folder: Path) -> Database:
         endless="SELECT i, j FROM range(100000000000) a(i), range(1000) b(j)",
         silent="SELECT count(*) FROM range(100000000000) a(i), range(1000) b(j) WHERE (i * j) % 7 = 3",
         many="SELECT i, md5(i::VARCHAR) AS h, i * 0.5 AS d FROM range(1000000) r(i)",
+        writes=(*(w.format(s="main") for w in _WRITES), *more),
+        as_owner=as_owner,
+    )
+
+
+def files_shop(folder: Path) -> Database:
+    """The shop as Parquet and CSV files of one folder: without keys, and its view is a file like the others."""
+    files = folder / "files"
+    files.mkdir()
+
+    def as_owner(*statements: str) -> None:
+        with duckdb.connect() as connection:
+            for file in list(files.iterdir()):
+                connection.execute(f"CREATE TABLE main.{file.stem} AS SELECT * FROM '{file}'")
+                file.unlink()
+            for sql in statements:
+                connection.execute(sql).fetchall()
+            names = connection.execute("SELECT table_name FROM information_schema.tables").fetchall()
+            for (name,) in names:
+                connection.execute(f"COPY main.{name} TO '{files / name}.{'csv' if name == 'spent' else 'parquet'}'")
+
+    as_owner(*(sql.format(s="main", ref="") for sql in SHOP))
+    shop = duckdb_shop(folder)
+    more = (
+        f"COPY (SELECT 1) TO '{files / 'orders.parquet'}'",
+        f"COPY main.orders TO '{folder / 'leak.csv'}'",
+        f"SELECT * FROM '{folder / 'shop.duckdb'}'",
+    )
+    return replace(
+        shop,
+        config=DuckDBSource(files=(files,), memory_limit_mb=128),
         writes=(*(w.format(s="main") for w in _WRITES), *more),
         as_owner=as_owner,
     )
@@ -191,6 +228,7 @@ def postgres_shop(url: str) -> Iterator[Database]:
             many="SELECT generate_series(1, 1000000) AS i, md5(random()::text) AS h, 0.5::float8 AS d",
             writes=(*(w.format(s=schema) for w in _WRITES), *more),
             as_owner=as_owner,
+            restart=RESTARTS.get(url),
         )
     finally:
         as_owner(f"DROP SCHEMA {schema} CASCADE")
@@ -214,6 +252,12 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
             rules = Path(row[0])
             rules.write_text("local all needs_password scram-sha-256\n" + rules.read_text())
             connection.execute("SELECT pg_reload_conf()")
+
+        def restart() -> None:
+            server.stop()
+            server.start()
+
+        RESTARTS[url] = restart
         yield url
     finally:
         server.cleanup()
@@ -299,6 +343,7 @@ def mysql_shop(url: str) -> Iterator[Database]:
             many=f"{numbers}SELECT a.i * 1000 + b.i AS i, md5(concat(a.i, b.i)) AS h, 0.5e0 AS d FROM r a, r b",
             writes=(*(w.format(s=schema) for w in _WRITES), *more),
             as_owner=as_owner,
+            restart=RESTARTS.get(url),
         )
     finally:
         as_owner(f"DROP DATABASE {schema}")
@@ -332,17 +377,29 @@ def private_mysql(folder: Path) -> Iterator[str]:
     tls = [f"--ssl-ca={folder / 'ca.pem'}", f"--ssl-cert={folder / 'cert.pem'}", f"--ssl-key={folder / 'key.pem'}"]
     socket = folder / "s"
     quick = ["--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0", "--skip-networking", *tls]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [server, *common, f"--socket={socket}", f"--pid-file={folder / 'pid'}", *quick], stdout=log, stderr=log
-        )
+    url = f"mysql://root@localhost/?unix-socket={socket}"
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        with (folder / "log").open("ab") as log:
+            told = [server, *common, f"--socket={socket}", f"--pid-file={folder / 'pid'}", *quick]
+            processes.append(subprocess.Popen(told, stdout=log, stderr=log))
+        _wait_until_answers(url, socket, processes[-1])
+
+    def stop() -> None:
+        processes[-1].terminate()
+        processes[-1].wait(30)
+
+    def restart() -> None:
+        stop()
+        start()
+
+    RESTARTS[url] = restart
     try:
-        url = f"mysql://root@localhost/?unix-socket={socket}"
-        _wait_until_answers(url, socket, process)
+        start()
         yield url
     finally:
-        process.terminate()
-        process.wait(30)
+        stop()
 
 
 def certificates(folder: Path) -> None:
@@ -382,6 +439,33 @@ def _wait_until_answers(url: str, socket: Path, process: subprocess.Popen[bytes]
         if socket.exists():  # the driver leaves a socket open that could not connect
             mysql_connection(url).close()
             return
+        time.sleep(0.02)  # between two looks
+
+
+SERVER_URLS = {"postgres": "TEST_POSTGRES_URL", "mysql": "TEST_MYSQL_URL"}
+"""By kind, the variable that names a server which runs already."""
+
+KINDS = (
+    "duckdb",
+    "duckdb over files",
+    "sqlite",
+    "postgres",
+    *(["mysql"] if has_mysql_server() else []),
+    *(f"{kind} at {variable}" for kind, variable in SERVER_URLS.items() if variable in os.environ),
+)
+"""Every kind of database that runs here: what is not there makes no test, rather than one that is skipped."""
+
+WITH_KEYS = tuple(kind for kind in KINDS if kind != "duckdb over files")
+"""Those that know keys and views."""
+
+WITH_CODES = tuple(kind for kind in KINDS if kind != "sqlite")
+"""Those that tell what is missing by more than words."""
+
+RESTARTABLE = tuple(kind for kind in KINDS if kind in SERVER_URLS)
+"""Those with a server of our own."""
+
+WITH_ROUTINES = tuple(kind for kind in KINDS if kind.partition(" ")[0] in SERVER_URLS)
+"""Those in which an owner can write a function that fails as he wants."""
 
 
 @contextmanager

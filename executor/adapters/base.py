@@ -21,6 +21,9 @@ from executor.sources import SourceSchema
 BATCH_ROWS = 8192
 """The most rows a batch holds."""
 
+MAY_HAVE_CHANGED = "It may have changed or gone since the schema was read: read the schema again."
+"""The hint of an error about a table or column that the database does not know: what passed the guard was known."""
+
 BATCH_BYTES = 1_000_000
 """What a batch aims for, in bytes of Arrow memory, where the driver can be told."""
 

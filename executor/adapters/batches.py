@@ -45,8 +45,9 @@ def without_columns(num_rows: int) -> pa.RecordBatch:
 def readable_times(column: pa.Array, read: Callable[[int], Moment]) -> pa.Array:
     """The column itself if every cell is a time that Python knows, else the same cells as text, exactly.
 
-    Text looks as Arrow casts it (``2024-02-29``, ``2024-02-29 12:00:00.000000Z``, ``24:00:00.000000``) and goes beyond
-    it: ``infinity``, ``-infinity``, ``0044-03-15 BC``, ``12024-01-01``.
+    Text is what a cell of such a column shows (``2024-02-29``, ``2024-02-29T12:00:00.5Z``), so that a time reads the
+    same whatever stands beside it, and goes beyond: ``infinity``, ``-infinity``, ``0044-03-15 BC``, ``12024-01-01``,
+    ``24:00:00``.
 
     Args:
         column: of a date, time or timestamp type; other columns come back as they are.
@@ -67,7 +68,7 @@ def readable_times(column: pa.Array, read: Callable[[int], Moment]) -> pa.Array:
     if ends["min"] is None or (ends["min"] >= first and ends["max"] <= last):
         return column
     if pa.types.is_time64(kind):
-        return pa.array([None if v is None else _clock(v, unit) for v in raw.to_pylist()], pa.string())
+        return pa.array([None if v is None else clock_text(v, unit) for v in raw.to_pylist()], pa.string())
     zone = "Z" if pa.types.is_timestamp(kind) and kind.tz else ""
     return pa.array([None if v is None else _written(read(v), unit, zone) for v in raw.to_pylist()], pa.string())
 
@@ -79,14 +80,15 @@ def _written(moment: Moment, unit: str, zone: str) -> str:
     year, month, day_of_month = _civil(day)
     era = "" if year > 0 else " BC"
     date = f"{year if year > 0 else 1 - year:04d}-{month:02d}-{day_of_month:02d}"
-    return f"{date}{era}" if rest is None else f"{date} {_clock(rest, unit)}{zone}{era}"
+    return f"{date}{era}" if rest is None else f"{date}T{clock_text(rest, unit)}{zone}{era}"
 
 
-def _clock(units: int, unit: str) -> str:
+def clock_text(units: int, unit: str) -> str:
+    """``12:00:00``, ``24:00:00``, ``838:59:59.5``: a time of day or a positive duration, counted in `unit`."""
     per_second = _DAY[unit] // 86_400
     seconds, part = divmod(units, per_second)
     digits = len(str(per_second)) - 1
-    fraction = f".{part:0{digits}d}" if digits else ""
+    fraction = f".{part:0{digits}d}".rstrip("0") if part else ""
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{fraction}"
 
 

@@ -21,8 +21,9 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from executor.adapters.base import BATCH_ROWS, Adapter, Estimate, Finding, Rows, Session
+from executor.adapters.base import BATCH_ROWS, MAY_HAVE_CHANGED, Adapter, Estimate, Finding, Rows, Session
 from executor.adapters.duckdb_columns import DuckDBColumns
+from executor.adapters.duckdb_files import fixed_part, unavailable
 from executor.adapters.duckdb_instance import DuckDBInstance
 from executor.adapters.duckdb_memory import PROCESS
 from executor.adapters.duckdb_schema import read_schema
@@ -186,6 +187,8 @@ class DuckDBAdapter(Adapter):
         """See `Adapter.classify`."""
         if isinstance(error, ExecutorError):
             return error
+        if isinstance(error, _STREAM_ERRORS) and (changed := self._changed()) is not None:
+            return changed
         message = self._scrubbed(str(error))
         if isinstance(error, (duckdb.OutOfMemoryException, MemoryError)):  # MemoryError: Python's and Arrow's
             return StatementFailed(
@@ -200,7 +203,8 @@ class DuckDBAdapter(Adapter):
             return SourceFailed(ErrorCode.SOURCE_UNAVAILABLE, f"DuckDB gave up on source {self._name}: {message}")
         if isinstance(error, (duckdb.IOException, duckdb.ConnectionException, duckdb.HTTPException)):
             return SourceFailed(ErrorCode.SOURCE_UNAVAILABLE, f"Source {self._name} cannot be read: {message}")
-        return StatementFailed(ErrorCode.STATEMENT_FAILED, message)
+        hint = MAY_HAVE_CHANGED if isinstance(error, duckdb.CatalogException) else ""
+        return StatementFailed(ErrorCode.STATEMENT_FAILED, message, hint=hint)
 
     def stop(self, query_id: str) -> bool:
         """False: a statement ends with its process."""
@@ -259,12 +263,26 @@ class DuckDBAdapter(Adapter):
         with self._lock:
             self._instance = None
 
+    def _changed(self) -> SourceFailed | None:
+        """Why a statement over files may have failed, if one of them is another by now; the next one reads it anew."""
+        instance = self._instance
+        path = instance.changed() if instance is not None else None
+        if path is None:
+            return None
+        self._forget()
+        told = "has changed" if path.exists() else "has gone"
+        return unavailable(f"{path.name} {told} since it was opened.", f"Try again. {MAY_HAVE_CHANGED}")
+
     def _paths(self) -> tuple[Path, ...]:
-        return self._config.files if self._config.path is None else (self._config.path,)
+        """What is read, as far as it can be told without opening anything: a pattern's folder stands for its files."""
+        if self._config.path is not None:
+            return (self._config.path,)
+        return tuple(map(fixed_part, self._config.files))
 
     def _scrubbed(self, message: str) -> str:
         # What follows the first line shows SQL as it ran, with the policy's parts, and names of other tables.
         message = message.split("\n", 1)[0]
         for path in self._paths():
             message = message.replace(str(path.absolute()), path.name).replace(str(path), path.name)
+            message = message.replace(f"{path.absolute().parent}{os.sep}", "")
         return message

@@ -29,17 +29,17 @@ class DuckDBColumns:
     def __init__(self, names: Sequence[str], types: Sequence[DuckDBPyType]) -> None:
         self._names = list(names)
         self._words = [_word(t) for t in types]
-        self._as_text = [not (str(t.id) in _TIMES or _is_exact(t)) for t in types]
+        self._casts = ["" if str(t.id) in _TIMES or _is_exact(t) else _exact_form(t) for t in types]
 
     @property
     def has_casts(self) -> bool:
-        """Whether a column has to be cast to text by DuckDB itself."""
-        return any(self._as_text)
+        """Whether a column, or something within one, has to be cast to text by DuckDB itself."""
+        return any(self._casts)
 
     def cast(self, sql: str) -> str:
         """`sql`, one SELECT, with the inexact columns cast; names do not matter, order of rows stays."""
         labels = [f"c{i}" for i in range(len(self._names))]
-        told = [f"{c}::VARCHAR" if text else c for c, text in zip(labels, self._as_text, strict=True)]
+        told = [f"{c}::{kind}" if kind else c for c, kind in zip(labels, self._casts, strict=True)]
         inner = sql.rstrip().removesuffix(";")
         return f"SELECT {', '.join(told)} FROM ({inner}\n) AS q({', '.join(labels)})"  # noqa: S608 # the guard's text
 
@@ -64,6 +64,22 @@ def _is_exact(kind: DuckDBPyType) -> bool:
     if word in _NESTED:
         return all(_is_exact(child) for _, child in kind.children if isinstance(child, DuckDBPyType))
     return word in _EXACT
+
+
+def _exact_form(kind: DuckDBPyType) -> str:
+    """The type, in DuckDB's words, with text in the place of what is not exact: lists stay lists, structs structs."""
+    word = str(kind.id)
+    if word not in _NESTED:
+        return str(kind) if word in _EXACT else "VARCHAR"
+    children = [(name, child) for name, child in kind.children if isinstance(child, DuckDBPyType)]
+    forms = [_exact_form(child) for _, child in children]
+    if word == "struct":
+        names = ['"' + name.replace('"', '""') + '"' for name, _ in children]
+        return f"STRUCT({', '.join(f'{n} {f}' for n, f in zip(names, forms, strict=True))})"
+    if word == "map":
+        return f"MAP({', '.join(forms)})"
+    size = next((told for name, told in kind.children if name == "size"), "")
+    return f"{forms[0]}[{size}]"
 
 
 def _word(kind: DuckDBPyType) -> str:

@@ -6,23 +6,16 @@ Knows no sessions and no statements.
 from __future__ import annotations
 
 import contextlib
-import re
 import shutil
 import tempfile
 from pathlib import Path
 
 import duckdb
 
+from executor.adapters.duckdb_files import READERS, Stamps, stamped, tables_of_files, unavailable, unglobbed
 from executor.errors import ErrorCode, SourceFailed
 from executor.sources import DuckDBSource
 
-_READERS = {
-    ".csv": "read_csv({})",
-    ".tsv": "read_csv({}, delim='\t')",
-    ".jsonl": "read_json({}, format='newline_delimited')",
-    ".ndjson": "read_json({}, format='newline_delimited')",
-    ".parquet": "read_parquet({})",
-}
 _SPILL_GB = 10
 _MAGIC = b"DUCK"  # bytes 8 to 12 of every DuckDB file
 
@@ -30,9 +23,10 @@ _MAGIC = b"DUCK"  # bytes 8 to 12 of every DuckDB file
 class DuckDBInstance:
     """One database, open; `close` it."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, spill: Path) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, spill: Path, stamps: Stamps) -> None:
         self._connection = connection
         self._spill = spill
+        self._stamps = stamps
 
     @classmethod
     def open(cls, source: str, config: DuckDBSource) -> DuckDBInstance:
@@ -42,7 +36,7 @@ class DuckDBInstance:
             SourceFailed: ``source_busy`` when a writer holds the file; ``source_unavailable`` when a file is missing,
                 is not what it should be, or two files would make tables of one name.
         """
-        files = _tables_of_files(source, config.files)
+        files = tables_of_files(source, config.files)
         spill = Path(tempfile.mkdtemp(prefix="awaitsql-duckdb-"))
         settings: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{config.memory_limit_mb}MB",
@@ -63,7 +57,7 @@ class DuckDBInstance:
             if config.path is not None:
                 if not config.path.is_file():
                     told = "is not a file" if config.path.exists() else "does not exist"
-                    raise _unavailable(f"{config.path.name} {told}.")
+                    raise unavailable(f"{config.path.name} {told}.")
                 connection = duckdb.connect(str(config.path), read_only=True, config=settings)
             else:
                 connection = duckdb.connect(":memory:", config=settings)
@@ -73,7 +67,7 @@ class DuckDBInstance:
         except SourceFailed:
             shutil.rmtree(spill, ignore_errors=True)
             raise
-        instance = cls(connection, spill)
+        instance = cls(connection, spill, stamped(files.values()))
         try:
             instance._close_doors(files)
         except BaseException:
@@ -85,6 +79,11 @@ class DuckDBInstance:
         """A connection of its own to this instance, for one thread."""
         return self._connection.cursor()
 
+    def changed(self) -> Path | None:
+        """A file of the source that is not what it was when the instance was opened, if there is one."""
+        now = stamped(self._stamps)
+        return next((path for path, stamp in self._stamps.items() if now[path] != stamp), None)
+
     def close(self) -> None:
         """Closes the instance and removes what it spilled."""
         with contextlib.suppress(duckdb.Error):  # a broken instance is as good as closed
@@ -94,59 +93,39 @@ class DuckDBInstance:
     def _close_doors(self, files: dict[str, Path]) -> None:
         self._do("SET TimeZone='UTC'")
         if files:
-            paths = sorted({p for path in files.values() for p in (str(path), _unglobbed(path))})
+            paths = sorted({p for path in files.values() for p in (str(path), unglobbed(path))})
             self._do(f"SET allowed_paths=[{', '.join(map(_quoted, paths))}]")
         self._do("SET enable_external_access=false")
         for table, path in files.items():
-            reader = _READERS[path.suffix.lower()].format(_quoted(_unglobbed(path)))
+            reader = READERS[path.suffix.lower()].format(_quoted(unglobbed(path)))
             try:
                 self._do(f'CREATE VIEW "{table}" AS SELECT * FROM {reader}')  # noqa: S608 # quoted, names made by us
             except duckdb.Error as error:
-                raise _unavailable(f"{path.name} cannot be read as {path.suffix.lower()[1:]}.") from error
+                raise unavailable(f"{path.name} cannot be read as {path.suffix.lower()[1:]}.") from error
         self._do("SET lock_configuration=true")
 
     def _do(self, sql: str) -> None:
         self._connection.execute(sql).complete()
 
 
-def _tables_of_files(source: str, files: tuple[Path, ...]) -> dict[str, Path]:
-    """Table name -> absolute file; a directory stands for the files in it that we can read."""
-    found: dict[str, Path] = {}
-    for entry in files:
-        if entry.is_dir():
-            members = sorted(p for p in entry.iterdir() if p.suffix.lower() in _READERS and p.is_file())
-        elif not entry.is_file():
-            raise _unavailable(f"{entry.name} does not exist.")
-        elif entry.suffix.lower() not in _READERS:
-            raise _unavailable(f"{entry.name} is none of {', '.join(sorted(_READERS))}.")
-        else:
-            members = [entry]
-        for path in members:
-            table = re.sub(r"[^a-z0-9_]", "_", path.stem.lower())
-            if table in found and found[table] != path.absolute():
-                raise _unavailable(f"{found[table].name} and {path.name} would both become table {table} of {source}.")
-            found[table] = path.absolute()
-    return found
-
-
 def _why_closed(source: str, path: Path | None) -> SourceFailed:
     """DuckDB says IOException for everything; the file itself tells more."""
     if path is None:
-        return _unavailable(f"Source {source} cannot be opened.")
+        return unavailable(f"Source {source} cannot be opened.")
     try:
         with path.open("rb") as file:
             header = file.read(12)
     except OSError:
-        return _unavailable(f"{path.name} cannot be read.", "Check that the workers may read the file.")
+        return unavailable(f"{path.name} cannot be read.", "Check that the workers may read the file.")
     if header[8:12] != _MAGIC:
-        return _unavailable(f"{path.name} is not a DuckDB database.", "Check the source's path and kind.")
+        return unavailable(f"{path.name} is not a DuckDB database.", "Check the source's path and kind.")
     if _is_locked(path):
         return SourceFailed(
             ErrorCode.SOURCE_BUSY,
             f"{path.name} is held by a program that writes to it.",
             hint="Try again when its writer is done.",
         )
-    return _unavailable(
+    return unavailable(
         f"{path.name} cannot be opened.", f"It may be damaged, or of a DuckDB newer than {duckdb.__version__}."
     )
 
@@ -162,15 +141,6 @@ def _is_locked(path: Path) -> bool:
         except OSError:
             return True
         return False
-
-
-def _unavailable(message: str, hint: str = "Check the source's configuration where the workers run.") -> SourceFailed:
-    return SourceFailed(ErrorCode.SOURCE_UNAVAILABLE, message, hint=hint)
-
-
-def _unglobbed(path: Path) -> str:
-    """The path with its ``*``, ``?`` and ``[`` meant literally."""
-    return re.sub(r"[\[*?]", lambda m: f"[{m[0]}]", str(path))
 
 
 def _quoted(text: str) -> str:

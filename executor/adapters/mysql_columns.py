@@ -19,7 +19,7 @@ import pyarrow as pa
 from pymysql.constants import FIELD_TYPE as T
 from pymysql.constants import FLAG
 
-from executor.adapters.batches import typed_field
+from executor.adapters.batches import clock_text, typed_field
 from executor.adapters.mysql_wire import Field
 
 _BINARY = 63
@@ -234,17 +234,19 @@ def _moments(cells: _Cells, kind: pa.DataType, zone: str) -> pa.Array:
     try:
         told = [None if c is None else _day(c) * _DAY_US + _microseconds(c, 4) for c in cells]
     except ValueError:
-        texts = [None if c is None else f"{_written_date(c)} {_clock(_microseconds(c, 4))}{zone}" for c in cells]
+        texts = [
+            None if c is None else f"{_written_date(c)}T{clock_text(_microseconds(c, 4), 'us')}{zone}" for c in cells
+        ]
         return pa.array(texts, pa.string())
     return pa.array(told, pa.int64()).view(kind)
 
 
 def _times(cells: _Cells) -> pa.Array:
-    """Times of day; the whole column as text where one is a duration (``-01:00:00.000000``, ``838:59:59.000000``)."""
+    """Times of day; the whole column as text where one is a duration (``-01:00:00``, ``838:59:59.5``)."""
     told = [None if c is None else _duration(c) for c in cells]
     if all(t is None or 0 <= t < _DAY_US for t in told):
         return pa.array(told, pa.int64()).view(pa.time64("us"))
-    return pa.array([None if t is None else f"{'-' * (t < 0)}{_clock(abs(t))}" for t in told], pa.string())
+    return pa.array([None if t is None else f"{'-' * (t < 0)}{clock_text(abs(t), 'us')}" for t in told], pa.string())
 
 
 def _day(cell: bytes) -> int:
@@ -271,11 +273,6 @@ def _duration(cell: bytes) -> int:
     negative, days = struct.unpack_from("<BI", cell)
     told = days * _DAY_US + _microseconds(cell, 5)
     return -told if negative else told
-
-
-def _clock(microseconds: int) -> str:
-    seconds, part = divmod(microseconds, 1_000_000)
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{part:06d}"
 
 
 _SPECIAL: dict[int, tuple[pa.DataType, Callable[[_Cells], pa.Array]]] = {

@@ -11,6 +11,7 @@ import ssl
 
 import pymysql
 
+from executor.adapters.base import MAY_HAVE_CHANGED
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 
 INTERRUPTED = 1317
@@ -30,6 +31,8 @@ _BUSY = {
 _REFUSED = frozenset({1044, 1045, 1130, 1227, 1251, 1396, 1449, 1524, 1698, 1820, 1862, 2049, 2059, 3118, 3159, 4151})
 """Of a connection that is being made: user, password, host, database or plugin."""
 
+_NO_DATABASE = 1049
+_CHANGED = frozenset({1054, 1146})
 _AWAY = frozenset({1053, 1077, 1079, 1129, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 3169, 4031})
 """The server shuts down, closed the connection, or lost bytes on the way."""
 
@@ -61,6 +64,12 @@ def connect_failed(source: str, error: BaseException) -> ExecutorError:
         )
     if number in _BUSY:
         return classified(source, error)
+    if number == _NO_DATABASE:
+        return SourceFailed(
+            ErrorCode.SOURCE_UNAVAILABLE,
+            f"The server of source {source} has no database of the name in its url.",
+            hint="Check the source's url where the workers run.",
+        )
     if isinstance(error, ssl.SSLError) or isinstance(getattr(error, "original_exception", None), ssl.SSLError):
         return SourceFailed(
             ErrorCode.SOURCE_UNAVAILABLE,
@@ -123,4 +132,4 @@ def _told(number: int, error: BaseException) -> tuple[str, str]:
         # the words behind `near` are the statement as it runs, with the policy's parts
         near = _NEAR.search(words)
         return f"The database cannot read this statement{f', at or near {near[1]}' if near else ''}.", ""
-    return words.split("\n", 1)[0] or "The database gave no reason", ""
+    return words.split("\n", 1)[0] or "The database gave no reason", MAY_HAVE_CHANGED if number in _CHANGED else ""

@@ -179,7 +179,19 @@ class MySQLStream:
             self.is_ended = True
             raise
         self.is_ended = True
+        if self._wire.warned:
+            self._refuse_lost_values()
         return found
+
+    def _refuse_lost_values(self) -> None:
+        """A value beyond ``max_allowed_packet`` comes as NULL and a warning: an answer that is not one."""
+        self._wire.wait_for_answers(_ASIDE_S)
+        if any(row[1] == _VALUE_TOO_LARGE for row in self._wire.rows("SHOW WARNINGS")):
+            raise StatementFailed(
+                ErrorCode.RESULT_TOO_LARGE,
+                "A value of the statement is larger than the server lets through (max_allowed_packet).",
+                hint="Ask for a part of it, as with substring().",
+            )
 
     def drain(self) -> None:
         """Reads what the server has still to send. Raises `TimeoutError` if that does not come to an end soon."""
@@ -225,6 +237,7 @@ def kill(wire: MySQLWire, connection_id: int, token: str, *, connection_too: boo
     return False
 
 
+_VALUE_TOO_LARGE = 1301
 _NO_SUCH_THREAD = frozenset({1094, 1915, 1957})
 
 

@@ -74,6 +74,7 @@ class MySQLWire(_Connection):
 
     def __init__(self, address: MySQLAddress, *, connect_timeout_s: float, answer_timeout_s: float) -> None:
         self._tls = address.tls
+        self.warned = False  # of the rows that were read to their end last
         super().__init__(
             host=address.host,
             port=address.port,
@@ -142,6 +143,7 @@ class MySQLWire(_Connection):
                     payload += self._rest_of_packet()
                 first = payload[0]
                 if first == _EOF and length < 9:
+                    self.warned = payload[1:3] != b"\0\0"
                     return
                 if first == _ERROR:
                     MysqlPacket(payload, self.encoding).raise_for_error()

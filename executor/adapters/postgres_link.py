@@ -16,7 +16,7 @@ from adbc_driver_manager import AdbcStatusCode
 from adbc_driver_manager._reader import AdbcRecordBatchReader  # the public reader hides a broken stream's SQLSTATE
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from executor.adapters.base import BATCH_BYTES
+from executor.adapters.base import BATCH_BYTES, MAY_HAVE_CHANGED
 from executor.adapters.secrets import resolve_secret
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.sources import PostgresSource
@@ -54,6 +54,8 @@ _PINNED = """
 """
 
 _BUSY = frozenset({"53300", "55P03", "40P01", "57P03", "40001"})
+_TOO_MUCH = frozenset({"53000", "53100", "53200", "53400"})  # 53400: of our own temp_file_limit
+_CHANGED = frozenset({"42P01", "42703", "3F000"})
 _AUTH = frozenset({"28000", "28P01"})
 _CONNECTION_STATUS = frozenset({AdbcStatusCode.IO, AdbcStatusCode.TIMEOUT, AdbcStatusCode.UNAUTHENTICATED})
 _AWAY = frozenset({"57P01", "57P02", "57P05", "25P03", "3D000", "58030", "25P04"})
@@ -223,7 +225,13 @@ def classified(source: str, error: BaseException, *, characters_before: int = 0)
         return _without_sqlstate(source, error)
     if sqlstate in _AUTH:
         return _refused(source)
-    if sqlstate in _BUSY or sqlstate.startswith("53"):
+    if sqlstate in _TOO_MUCH:
+        return StatementFailed(
+            ErrorCode.STATEMENT_FAILED,
+            "The statement needs more memory or disk than it may use.",
+            hint="Aggregate or filter earlier, sort fewer rows.",
+        )
+    if sqlstate in _BUSY:
         return SourceFailed(
             ErrorCode.SOURCE_BUSY,
             f"Source {source} is busy: {_primary(error)[0]}.",
@@ -237,6 +245,8 @@ def classified(source: str, error: BaseException, *, characters_before: int = 0)
         )
     message, hint, position = _primary(error)
     at = position - characters_before if position is not None else None
+    if sqlstate in _CHANGED:
+        hint = hint or MAY_HAVE_CHANGED
     return StatementFailed(
         ErrorCode.STATEMENT_FAILED, message, hint=hint, position=at if at is not None and at > 0 else None
     )

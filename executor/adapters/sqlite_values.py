@@ -1,7 +1,8 @@
-"""SQLite's values -> Arrow columns. A column's type is decided by its values and may widen from batch to batch.
+r"""SQLite's values -> Arrow columns. A column's type is decided by its values and may widen from batch to batch.
 
 int64 and double stand as they are; whole numbers beside doubles become doubles only while each is exact (up to 2^53);
-anything else mixed becomes text, blobs in it written as SQLite writes them (``x'00ff'``). Once text, a column stays it.
+anything else mixed becomes text, in which a number and a blob read as they do in a column of their own (``0.5``,
+``\x00ff``). Once text, a column stays it.
 """
 
 # pyarrow ships no types: its schemas and batches are unknown to the checker.
@@ -9,6 +10,7 @@ anything else mixed becomes text, blobs in it written as SQLite writes them (``x
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -77,4 +79,8 @@ class WideningRows:
 def _text(cell: Cell) -> str | None:
     if cell is None or isinstance(cell, str):
         return cell
-    return f"x'{cell.hex()}'" if isinstance(cell, bytes) else repr(cell)
+    if isinstance(cell, bytes):
+        return f"\\x{cell.hex()}"
+    if isinstance(cell, float) and math.isinf(cell):
+        return "Infinity" if cell > 0 else "-Infinity"
+    return str(pa.scalar(cell).cast(pa.string()).as_py())

@@ -95,7 +95,7 @@ def is_mariadb(adapter: Adapter) -> bool:
         ("DATE", "'2024-02-00'", "2024-02-00", "date"),
         ("DATETIME", "'2024-02-29 12:00:00'", datetime.datetime(2024, 2, 29, 12), "datetime"),  # noqa: DTZ001 # has none
         ("DATETIME(6)", "'9999-12-31 23:59:59.999999'", datetime.datetime.max, "datetime"),  # noqa: DTZ901 # as above
-        ("DATETIME", "'0000-00-00 00:00:00'", "0000-00-00 00:00:00.000000", "datetime"),
+        ("DATETIME", "'0000-00-00 00:00:00'", "0000-00-00T00:00:00", "datetime"),
         (
             "TIMESTAMP(6) NULL",
             "'2024-02-29 12:00:00.5'",
@@ -103,7 +103,7 @@ def is_mariadb(adapter: Adapter) -> bool:
             "timestamp",
         ),
         ("TIME(6)", "'23:59:59.999999'", datetime.time.max, "time"),
-        ("TIME", "'-01:30:00'", "-01:30:00.000000", "time"),
+        ("TIME", "'-01:30:00'", "-01:30:00", "time"),
         ("TIME(6)", "'838:59:58.000001'", "838:59:58.000001", "time"),
         ("CHAR(5)", "'ab'", "ab", "char"),
         ("VARCHAR(20) CHARACTER SET latin1", "'é'", "é", "varchar"),

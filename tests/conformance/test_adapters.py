@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pyarrow as pa
 import pytest
-from databases import Database, failure_of, in_thread, rows_of
+from databases import RESTARTABLE, WITH_CODES, WITH_KEYS, WITH_ROUTINES, Database, failure_of, in_thread, rows_of
+from values import ROUTINE_ERRORS, VALUES, Value
 
-from executor.adapters.base import BATCH_ROWS, Adapter
+from executor.adapters.base import BATCH_ROWS, MAY_HAVE_CHANGED, Adapter
 from executor.errors import ErrorCode, ExecutorError
+from executor.jobs import Limits, ResultSummary
+from executor.results.local import LocalResults
 
 SOON_S = 5.0
 
@@ -203,17 +210,12 @@ def test_sessions_run_side_by_side(adapter: Adapter, database: Database) -> None
         next(endless)
 
 
-def test_inspect_finds_tables_views_keys_and_what_views_read(adapter: Adapter, database: Database) -> None:
-    found = adapter.inspect()
-    assert found.dialect == database.config.dialect
-    tables = {t.name: t for t in found.tables}
-    assert set(tables) == {"customers", "orders", "spent"}
-    assert {t.schema for t in found.tables} == {database.schema}
+@pytest.mark.parametrize("database", WITH_KEYS, indirect=True)
+def test_inspect_finds_views_keys_and_what_views_read(adapter: Adapter, database: Database) -> None:
+    tables = {t.name: t for t in adapter.inspect().tables}
     customers, orders, spent = tables["customers"], tables["orders"], tables["spent"]
     assert (customers.kind, orders.kind, spent.kind) == ("table", "table", "view")
-    assert [c.name for c in orders.columns] == ["id", "customer_id", "total"]
     assert [c.nullable for c in customers.columns][1] is False
-    assert all(c.type for t in (customers, orders) for c in t.columns)
     assert customers.primary_key == ("id",)
     (key,) = orders.foreign_keys
     assert (key.columns, key.ref_schema, key.ref_table, key.ref_columns) == (
@@ -223,6 +225,16 @@ def test_inspect_finds_tables_views_keys_and_what_views_read(adapter: Adapter, d
         ("id",),
     )
     assert set(spent.reads) == {(database.schema, "customers"), (database.schema, "orders")}
+
+
+def test_inspect_finds_the_tables_and_their_columns(adapter: Adapter, database: Database) -> None:
+    found = adapter.inspect()
+    assert found.dialect == database.config.dialect
+    tables = {t.name: t for t in found.tables}
+    assert set(tables) == {"customers", "orders", "spent"}
+    assert {t.schema for t in found.tables} == {database.schema}
+    assert [c.name for c in tables["orders"].columns] == ["id", "customer_id", "total"]
+    assert all(c.type for name in ("customers", "orders") for c in tables[name].columns)
 
 
 def test_inspect_sees_what_has_changed_since(adapter: Adapter, database: Database) -> None:
@@ -280,3 +292,126 @@ def test_what_cannot_be_explained_fails_as_it_would_when_run(adapter: Adapter, d
             session.explain(f"SELECT nothing_of_that_name FROM {database.table('orders')}")
 
     assert failure_of(adapter, explain).code is ErrorCode.STATEMENT_FAILED
+
+
+def stored(adapter: Adapter, sql: str, root: Path) -> tuple[LocalResults, ResultSummary]:
+    """What `sql` gives, kept as a job's result is."""
+    store = LocalResults(root)
+    with adapter.session(timeout_s=60) as session, store.writer("J", 1, limits=Limits()) as writer:
+        rows = session.run(sql)
+        writer.start(rows.schema)
+        for batch in rows.batches:
+            assert writer.write(batch)
+        return store, writer.finish()
+
+
+def exported(store: LocalResults, to: str) -> str:
+    out = io.BytesIO()
+    store.export("J", 1, to, out)
+    return out.getvalue().decode()
+
+
+def selecting(database: Database, values: list[Value]) -> str:
+    """One query of all the values, in order, under one name; MariaDB's are stored in columns of their types first."""
+    if database.kind != "mysql":
+        return "SELECT " + ", ".join(f"{value.sql} AS v" for value in values)
+    columns = [f"c{i} {v.declared}" for i, v in enumerate(values)]
+    database.as_owner(
+        "SET sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'",
+        f"CREATE TABLE {database.table('held')} ({', '.join(columns)})",
+        f"INSERT INTO {database.table('held')} VALUES ({', '.join(v.sql for v in values)})",
+    )
+    return "SELECT " + ", ".join(f"c{i} AS v" for i in range(len(values))) + f" FROM {database.table('held')}"
+
+
+def test_every_type_is_exact_from_the_database_to_the_page_and_the_files(
+    adapter: Adapter, database: Database, tmp_path: Path
+) -> None:
+    values = VALUES[database.kind]
+    store, summary = stored(adapter, selecting(database, values), tmp_path / "results")
+    page = store.page("J", 1, offset=0, limit=1, complete=True)
+    written = list(csv.reader(io.StringIO(exported(store, "csv"))))
+    line = json.loads(exported(store, "json"))
+    for i, value in enumerate(values):
+        told = value.sql, value.declared
+        assert (told, summary.columns[i].type) == (told, value.word)
+        assert (told, page.rows[0][i]) == (told, value.cell)
+        assert (told, type(page.rows[0][i])) == (told, type(value.cell))
+        assert (told, written[1][i]) == (told, value.text)
+        assert (told, line["v" if i == 0 else f"v_{i + 1}"]) == (told, value.cell)
+    for to in ("parquet", "arrow"):
+        store.export("J", 1, to, io.BytesIO())
+
+
+def test_a_result_without_rows_has_its_columns_in_every_form(
+    adapter: Adapter, database: Database, tmp_path: Path
+) -> None:
+    sql = f"SELECT id AS a, id AS a, name FROM {database.table('customers')} WHERE id < 0"
+    store, summary = stored(adapter, sql, tmp_path / "results")
+    assert ([c.name for c in summary.columns], summary.row_count) == (["a", "a", "name"], 0)
+    assert exported(store, "csv").splitlines() == ['"a","a_2","name"']
+    assert exported(store, "json") == ""
+
+
+def test_1600_columns_are_as_good_as_one(adapter: Adapter, tmp_path: Path) -> None:
+    sql = "SELECT " + ", ".join(f"{i} AS c{i}" for i in range(1600))
+    store, summary = stored(adapter, sql, tmp_path / "results")
+    assert [c.name for c in summary.columns] == [f"c{i}" for i in range(1600)]
+    assert store.page("J", 1, offset=0, limit=1, complete=True).rows == [list(range(1600))]
+
+
+def test_a_large_cell_comes_whole_or_is_refused_in_words_and_a_page_says_that_it_is_cut(
+    adapter: Adapter, database: Database, tmp_path: Path
+) -> None:
+    size = 100_000_000
+    sql = f"SELECT {'zeroblob(' if database.kind == 'sqlite' else 'repeat({!r}, '.format('x')}{size}) AS v"
+    if database.kind in ("sqlite", "mysql"):  # 10 MB are the most that SQLite may make; MariaDB's owner says how many
+        failed = failure_of(adapter, lambda: rows_of(adapter, sql))
+        assert failed.code is ErrorCode.RESULT_TOO_LARGE
+        return
+    store, summary = stored(adapter, sql, tmp_path / "results")
+    assert summary.bytes >= size
+    page = store.page("J", 1, offset=0, limit=1, complete=True)
+    assert page.cut_cells == 1
+    assert 10_000 < len(page.rows[0][0]) < 100_000
+
+
+@pytest.mark.parametrize("database", RESTARTABLE, indirect=True)
+def test_a_server_that_was_restarted_is_found_again_and_what_ran_says_that_it_is_gone(
+    adapter: Adapter, database: Database
+) -> None:
+    assert rows_of(adapter, "SELECT 1") == [(1,)]
+    with adapter.session(timeout_s=60) as session:
+        batches = session.run(database.endless).batches
+        next(batches)
+        assert database.restart is not None
+        database.restart()
+        assert failure_of(adapter, lambda: list(batches)).code is ErrorCode.SOURCE_UNAVAILABLE
+    assert rows_of(adapter, f"SELECT count(*) FROM {database.table('orders')}") == [(3,)]
+
+
+@pytest.mark.parametrize("database", WITH_ROUTINES, indirect=True)
+def test_every_class_of_error_that_a_server_tells_has_its_code(adapter: Adapter, database: Database) -> None:
+    for number, (told, code) in enumerate(ROUTINE_ERRORS[database.kind].items()):
+        name = database.table(f"fails_{number}")
+        if database.kind == "postgres":
+            body = f"BEGIN RAISE EXCEPTION 'as told' USING ERRCODE = '{told}'; END"
+            database.as_owner(f"CREATE FUNCTION {name}() RETURNS int LANGUAGE plpgsql AS $$ {body} $$")
+        else:
+            body = f"BEGIN SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = {told}, MESSAGE_TEXT = 'as told'; RETURN 1; END"
+            database.as_owner(f"CREATE FUNCTION {name}() RETURNS INT DETERMINISTIC {body}")
+        failed = failure_of(adapter, lambda name=name: rows_of(adapter, f"SELECT {name}()"))
+        assert (told, failed.code) == (told, code)
+        assert failed.message, told
+
+
+@pytest.mark.parametrize("database", WITH_CODES, indirect=True)
+def test_a_table_that_is_not_there_any_more_may_have_changed(adapter: Adapter, database: Database) -> None:
+    failed = failure_of(adapter, lambda: rows_of(adapter, f"SELECT 1 FROM {database.table('gone')}"))
+    assert (failed.code, failed.hint) == (ErrorCode.STATEMENT_FAILED, MAY_HAVE_CHANGED)
+
+
+@pytest.mark.parametrize("database", WITH_ROUTINES, indirect=True)
+def test_a_column_that_is_not_there_any_more_may_have_changed(adapter: Adapter, database: Database) -> None:
+    failed = failure_of(adapter, lambda: rows_of(adapter, f"SELECT gone FROM {database.table('orders')}"))
+    assert (failed.code, failed.hint) == (ErrorCode.STATEMENT_FAILED, MAY_HAVE_CHANGED)
