@@ -384,6 +384,7 @@ class Executor:
                     job_id,
                     owner=owner,
                     source=statement.source,
+                    priority=statement.priority,
                     owner_cap=self.settings.principal_max_running if owner != _SYSTEM else len(self.settings.sources),
                     source_cap=source.max_running,
                     idempotency_key=idempotency_key or "",

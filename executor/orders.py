@@ -138,6 +138,7 @@ def payload_of(
         "cost": None if statement.cost is None else asdict(statement.cost),
         "confirmed": confirmed,
         "proof": [asdict(touch) for touch in statement.proof],
+        "priority": statement.priority,
         "issued_at": now,
         "not_after": now + SIGNED_FOR_S,
     }

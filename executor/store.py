@@ -34,6 +34,9 @@ _EVENTS_KEPT = 100_000
 _LINE_SCAN = 50
 """How far into an owner's line a free source is looked for."""
 
+_SHARED = ("prelude", "line", "ends", "outlook")
+"""What stands before every script, in the order in which one builds on the other."""
+
 _CONNECTIONS = 32
 _TURN_S = 20.0
 """How long a call waits for its turn on a connection."""
@@ -47,7 +50,7 @@ def _lua(name: str) -> str:
 
 
 def script(settings: ExecutorSettings, name: str) -> str:
-    """The whole text of one script: the constants, the prelude and the script itself."""
+    """The whole text of one script: the constants, what all scripts share, and the script itself."""
     moves = ", ".join(
         f"{state} = {{ {', '.join(f'{to} = true' for to in sorted(tos))} }}" for state, tos in MOVES.items()
     )
@@ -64,7 +67,7 @@ def script(settings: ExecutorSettings, name: str) -> str:
             f"longest = {settings.limits.job_timeout_s + settings.limits.queue_timeout_s} }}",
         ]
     )
-    return f"{head}\n{_lua('prelude')}\n{_lua(name)}"
+    return "\n".join([head, *map(_lua, (*_SHARED, name))])
 
 
 def broker_away(error: BaseException) -> ExecutorError:
@@ -120,7 +123,12 @@ def _time(text: str | None) -> float | None:
 
 
 def job_of(
-    row: Mapping[str, str], payload: Mapping[str, Any], *, ahead: int = -1, workers_alive: int | None = None
+    row: Mapping[str, str],
+    payload: Mapping[str, Any],
+    *,
+    place: int = -1,
+    starts_in_s: float = -1,
+    workers_alive: int | None = None,
 ) -> Job:
     """The job that a row and its signed payload tell of. Whose it is, is what was signed."""
     notes: dict[str, Any] = {}
@@ -156,7 +164,8 @@ def job_of(
         error=ExecutorError.from_dict(json.loads(row["error"])) if row.get("error") else None,
         summary=_summary(row.get("summary")),
         preview=json.loads(row["preview"]) if row.get("preview") else [],
-        ahead=ahead if ahead >= 0 else None,
+        place=place if place > 0 else None,
+        starts_in_s=starts_in_s if starts_in_s >= 0 else None,
         workers_alive=workers_alive,
         proof=proof_of(payload["proof"]),
         notes=notes,
@@ -189,6 +198,7 @@ class ClientStore:
         *,
         owner: str,
         source: str,
+        priority: int,
         owner_cap: int,
         source_cap: int,
         idempotency_key: str,
@@ -201,7 +211,7 @@ class ClientStore:
             SubmitRefused: ``queue_full``, ``idempotency_conflict``, ``store_full``.
         """
         flat = [part for pair in fields.items() for part in pair]
-        args = [job_id, owner, source, owner_cap, source_cap, idempotency_key, content, *flat]
+        args = [job_id, owner, source, owner_cap, source_cap, idempotency_key, content, priority, *flat]
         try:
             told = cast("list[Any]", await self._submit(args=args))
         except OutOfMemoryError as error:
@@ -246,7 +256,7 @@ class ClientStore:
             payload = self._signer.open(row["payload"], row["signature"])
         except (StatementFailed, KeyError):
             return None
-        return job_of(row, payload, ahead=snapshot[1], workers_alive=snapshot[2])
+        return job_of(row, payload, place=snapshot[1], starts_in_s=float(snapshot[2]), workers_alive=snapshot[3])
 
     async def cancel(self, job_id: str) -> None:
         """Ends a queued job, flags a running one."""

@@ -8,7 +8,7 @@ if not job[1] then
   return ''
 end
 if job[1] == 'queued' or job[1] == 'waiting' then
-  redis.call('LREM', NS .. ':parked:' .. job[2], 1, id)
+  unpark(id, job[2])
   redis.call('HSET', key, 'cancel_requested_at', stamp(at))
   settle(id, 'cancelled', at, 'asked')
   dispatch(at)

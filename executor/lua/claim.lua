@@ -23,13 +23,13 @@ if redis.call('ZSCORE', NS .. ':dispatched', id) then
   redis.call('ZREM', NS .. ':dispatched', id)
 else
   local who = redis.call('HMGET', key, 'owner', 'source')
-  redis.call('LREM', NS .. ':parked:' .. who[1], 1, id)
+  unpark(id, who[1])
   occupy(id, who[1], who[2])
 end
 move(id, 'running', at, 'claimed')
 leave_line(id)
 redis.call('ZADD', NS .. ':running', stamp(at + tonumber(ARGV[4])), id)
-redis.call('HSET', key, 'lease_owner', worker, 'claim_nonce', ARGV[5], 'stage', 'executing')
+redis.call('HSET', key, 'lease_owner', worker, 'claim_nonce', ARGV[5], 'stage', 'executing', 'claimed_at', stamp(at))
 redis.call('HSETNX', key, 'started_at', stamp(at))
 redis.call('HSETNX', key, 'deadline_at', stamp(at + tonumber(job[4])))
 return order()

@@ -18,6 +18,9 @@ if #fields > 0 then
   redis.call('HSET', key, unpack(fields))
 end
 redis.call('HSET', key, 'stage', '')
+if to == 'succeeded' then
+  keep_pace(id, at)
+end
 settle(id, to, at, ARGV[5])
 dispatch(at)
 return 1

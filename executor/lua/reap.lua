@@ -39,7 +39,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', NS .. ':impatient', '-inf', stam
   if job[3] ~= 'queued' then
     leave_line(id)
   else
-    redis.call('LREM', NS .. ':parked:' .. job[2], 1, id)
+    unpark(id, job[2])
     if alive == 0 then
       fail(id, 'no_workers', 'No worker was there to take this job in ' .. job[1] .. ' s.',
         'Start one with: awaitsql worker; then submit again.')

@@ -1,5 +1,6 @@
 -- A new job, durable and in line: its row; or the reason why not. Sent again with the same id it changes nothing.
--- ARGV: id, owner, source, owner_cap, source_cap, idempotency key or '', content hash, field, value, ...
+-- ARGV: id, owner, source, owner_cap, source_cap, idempotency key or '', content hash, priority,
+--   field, value, ...
 local id, owner, source = ARGV[1], ARGV[2], ARGV[3]
 local at = now()
 if redis.call('EXISTS', job_key(id)) == 1 then
@@ -19,9 +20,10 @@ if redis.call('ZCARD', NS .. ':queued') >= CONF.depth then
   return { 'queue_full', '' }
 end
 local fields = { 'id', id, 'owner', owner, 'source', source, 'owner_cap', ARGV[4], 'source_cap', ARGV[5],
+  'priority', ARGV[8],
   'state', 'queued', 'stage', '', 'attempt', '1', 'losses', '0', 'rows', '0', 'bytes', '0',
   'submitted_at', stamp(at) }
-for i = 8, #ARGV do
+for i = 9, #ARGV do
   fields[#fields + 1] = ARGV[i]
 end
 redis.call('HSET', job_key(id), unpack(fields))

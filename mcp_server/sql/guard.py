@@ -90,6 +90,7 @@ def check(
         # A plan of a plan is nothing a database knows.
         cost=None if checked.explain else grant.cost,
         proof=tuple(_touch(table, grant) for table in checked.tables.values()),
+        priority=grant.priority,
     )
 
 
