@@ -177,7 +177,8 @@ _POSTGRES = (
     "CREATE FUNCTION shop.makes_a_table() RETURNS int LANGUAGE plpgsql"
     " AS 'BEGIN CREATE TABLE shop.made (a int); RETURN 1; END'",
     "CREATE FUNCTION shop.runs_a_program() RETURNS int LANGUAGE plpgsql"
-    " AS $$BEGIN COPY (SELECT 1) TO PROGRAM 'true'; RETURN 1; END$$",
+    # a program that reads: one that ends before it is written to makes COPY fail, now and then
+    " AS $$BEGIN COPY (SELECT 1) TO PROGRAM 'cat >/dev/null'; RETURN 1; END$$",
     "CREATE FUNCTION shop.prepares() RETURNS int LANGUAGE plpgsql"
     " AS $$BEGIN EXECUTE 'PREPARE made AS SELECT 1'; RETURN 1; END$$",
     "CREATE FUNCTION shop.loops() RETURNS int LANGUAGE plpgsql AS 'BEGIN LOOP END LOOP; END'",

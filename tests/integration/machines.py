@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -78,17 +79,25 @@ def broker(request: pytest.FixtureRequest) -> Iterator[str | None]:
 
 @contextmanager
 def broker_of(kind: str) -> Iterator[str | None]:
-    """None for the embedded broker; the address of the server at TEST_REDIS_URL, emptied, where there is one."""
+    """None for the embedded broker; a database of the server at TEST_REDIS_URL, emptied, where there is one."""
     if kind == "embedded":
         yield None
         return
     url = os.environ.get("TEST_REDIS_URL")
     if not url:
         pytest.skip("TEST_REDIS_URL names no Redis; the embedded Valkey runs the same tests")
+    url = _database_of_this_process(url)
     with redis.Redis.from_url(url) as connection:
         connection.flushdb()
         yield url
         connection.flushdb()
+
+
+def _database_of_this_process(url: str) -> str:
+    """Where tests run in several processes, each empties a database of its own: the named one, the next, and so on."""
+    parts = urlsplit(url)
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return parts._replace(path=f"/{int(parts.path.strip('/') or 0) + worker}").geturl()
 
 
 def settings_for(tmp_path: Path, shop: Path, **more: object) -> ExecutorSettings:
