@@ -134,6 +134,7 @@ class Statement:
         cost: what it may cost; None where it is not asked.
         proof: what the policy did to each table that is read.
         priority: the weight of the class it waits in, 1 to `HIGHEST_PRIORITY`; see `PRIORITIES`.
+        shared_with: whose equal statements may have its rows: ``nobody``'s where it may give others when it runs again.
     """
 
     source: str
@@ -145,6 +146,7 @@ class Statement:
     cost: CostGate | None = None
     proof: tuple[Touch, ...] = ()
     priority: int = PRIORITIES["normal"]
+    shared_with: Literal["nobody", "principal", "equal_grant"] = "nobody"
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -210,7 +212,9 @@ class Job:
     stands if jobs end as they did lately, and `starts_in_s` after how many seconds it then starts: None where that is
     not known; `workers_alive` how many workers beat in the last seconds; `proof` what the policy did to each table that
     is read. `notes` holds what else was seen: ``estimate`` and ``plan`` of a statement that was
-    explained, ``confirmation`` and ``confirm_by`` of one that needs a yes.
+    explained, ``confirmation`` and ``confirm_by`` of one that needs a yes, ``shared`` (``joined`` or ``stored``) of one
+    whose rows another job's run brought. Rows are stored under the id `rows_of` and this job's attempt, and were there
+    at `rows_at`.
     """
 
     id: str
@@ -239,6 +243,8 @@ class Job:
     workers_alive: int | None = None
     proof: tuple[Touch, ...] = ()
     notes: dict[str, Any] = field(default_factory=dict)
+    rows_of: str = ""
+    rows_at: float | None = None
 
     @property
     def is_finished(self) -> bool:

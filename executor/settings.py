@@ -73,6 +73,9 @@ class ExecutorSettings(BaseModel):
     principal_max_running: int = Field(default=3, ge=1)
     queue_depth: int = Field(default=10_000, ge=1)
     result_ttl_s: float = Field(default=86_400.0, gt=0)
+    cache_ttl_s: float = Field(
+        default=60.0, ge=0, description="How long rows are given to equal statements; 0: each statement runs by itself."
+    )
     limits: LimitSettings = LimitSettings()
     sources: dict[str, SourceConfig] = Field(default_factory=dict)
 

@@ -34,7 +34,7 @@ _EVENTS_KEPT = 100_000
 _LINE_SCAN = 50
 """How far into an owner's line a free source is looked for."""
 
-_SHARED = ("prelude", "line", "ends", "outlook")
+_SHARED = ("prelude", "line", "shared", "ends", "outlook")
 """What stands before every script, in the order in which one builds on the other."""
 
 _CONNECTIONS = 32
@@ -63,6 +63,7 @@ def script(settings: ExecutorSettings, name: str) -> str:
             f"local MOVES = {{ {moves} }}",
             f"local TICKET = [==[{ticket_template(settings.namespace)}]==]",
             f"local CONF = {{ depth = {settings.queue_depth}, ttl = {settings.result_ttl_s}, "
+            f"cache = {settings.cache_ttl_s}, "
             f"events = {_EVENTS_KEPT}, scan = {_LINE_SCAN}, "
             f"longest = {settings.limits.job_timeout_s + settings.limits.queue_timeout_s} }}",
         ]
@@ -139,7 +140,7 @@ def job_of(
     for name in ("findings", "estimate", "plan"):
         if row.get(name):
             notes[name] = json.loads(row[name])
-    for name in ("expensive", "confirmation", "confirm_by"):
+    for name in ("expensive", "confirmation", "confirm_by", "shared"):
         if row.get(name):
             notes[name] = row[name]
     return Job(
@@ -169,7 +170,17 @@ def job_of(
         workers_alive=workers_alive,
         proof=proof_of(payload["proof"]),
         notes=notes,
+        rows_of=row.get("rows_of", payload["job_id"]),
+        rows_at=_time(row.get("rows_at")),
     )
+
+
+def _is_whose_rows(signer: Signer, row: Mapping[str, str], payload: Mapping[str, Any]) -> bool:
+    """Whether the rows that a row refers to were read by a statement signed to be shared with this one."""
+    if "rows_of" not in row:
+        return True
+    read_by = signer.open(row["rows_payload"], row["rows_signature"])
+    return read_by["job_id"] == row["rows_of"] and bool(payload["share"]) and read_by["share"] == payload["share"]
 
 
 def agree_on_key(signer: Signer, known: str | None) -> None:
@@ -203,15 +214,21 @@ class ClientStore:
         source_cap: int,
         idempotency_key: str,
         content: str,
+        share: str,
+        fresh: bool,
         fields: Mapping[str, str],
     ) -> Job:
         """Stores the job and puts it in line; an earlier job for a key seen before.
+
+        With a `share` key the job is given the rows that the key stands for, or joins the run that brings them, unless
+        it wants them `fresh`.
 
         Raises:
             SubmitRefused: ``queue_full``, ``idempotency_conflict``, ``store_full``.
         """
         flat = [part for pair in fields.items() for part in pair]
-        args = [job_id, owner, source, owner_cap, source_cap, idempotency_key, content, priority, *flat]
+        args = [job_id, owner, source, owner_cap, source_cap, idempotency_key, content, priority, share]
+        args += ["fresh" if fresh else "", *flat]
         try:
             told = cast("list[Any]", await self._submit(args=args))
         except OutOfMemoryError as error:
@@ -254,6 +271,8 @@ class ClientStore:
         row = dict(zip(flat[::2], flat[1::2], strict=True))
         try:
             payload = self._signer.open(row["payload"], row["signature"])
+            if not _is_whose_rows(self._signer, row, payload):
+                return None
         except (StatementFailed, KeyError):
             return None
         return job_of(row, payload, place=snapshot[1], starts_in_s=float(snapshot[2]), workers_alive=snapshot[3])
@@ -359,8 +378,8 @@ class WorkerStore:
         return cast("list[str]", self._run("reap", self._settings.attempts, self._settings.claim_timeout_s))
 
     def exists(self, job_id: str) -> bool:
-        """Whether the job has a row."""
-        return bool(self._redis.exists(f"{self._ns}:job:{job_id}"))
+        """Whether the job has a row, or another job has its rows."""
+        return bool(self._redis.exists(f"{self._ns}:job:{job_id}", f"{self._ns}:refs:{job_id}"))
 
     def take_stop(self) -> tuple[str, str] | None:
         """A statement that a dead worker left running: (source, query id)."""

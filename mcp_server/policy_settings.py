@@ -108,6 +108,9 @@ class RuleSettings(_Table):
     priority: Literal["high", "normal", "low"] | Annotated[int, Field(strict=True, ge=1, le=HIGHEST_PRIORITY)] = Field(
         default="normal", description="Which jobs go first when slots are free: a name, or a weight of 1 to 100."
     )
+    share: Literal["principal", "equal_grant"] = Field(
+        default="principal", description="Whose equal statements may have the same rows: the caller's, or all with it."
+    )
     protect: dict[str, ProtectSettings] = Field(default_factory=dict)
 
     @property

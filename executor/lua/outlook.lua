@@ -172,7 +172,7 @@ local function snapshot(id)
   end
   local told = { -1, -1 }
   if redis.call('HGET', job_key(id), 'state') == 'queued' then
-    told = outlook(id)
+    told = outlook(redis.call('HGET', job_key(id), 'leader') or id)
   end
   return { row, told[1], stamp(told[2]), redis.call('ZCOUNT', NS .. ':workers', stamp(now()), '+inf') }
 end
