@@ -39,7 +39,7 @@ async def main() -> None:
         async with ours as client:
 
             async def select(client: object = client) -> None:
-                answer = await client.call_tool("query", {"sql": "select 1 as one"})
+                answer = await client.call_tool("query", {"sql": "select 1 as one", "fresh": True})
                 assert answer.structured_content["rows"] == [[1]], answer.structured_content
 
             mine = await p50(select)

@@ -21,6 +21,8 @@ from executor.errors import (
     SubmitRefused,
 )
 from executor.jobs import (
+    HIGHEST_PRIORITY,
+    PRIORITIES,
     CostGate,
     Job,
     JobKind,
@@ -73,6 +75,8 @@ _LAZY = {
 }
 
 __all__ = [
+    "HIGHEST_PRIORITY",
+    "PRIORITIES",
     "AnySource",
     "Column",
     "CostGate",

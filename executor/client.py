@@ -24,6 +24,7 @@ from executor.reaper import Reaper
 from executor.results import ResultStore
 from executor.schemas import SchemaCache
 from executor.settings import ExecutorSettings
+from executor.sharing import share_key
 from executor.signals import ChangeListener
 from executor.signing import Signer
 from executor.sources import SourceInfo, SourceSchema
@@ -146,6 +147,7 @@ class Executor:
         idempotency_key: str | None = None,
         question: str | None = None,
         confirm: str | None = None,
+        fresh: bool = False,
     ) -> Job:
         """Stores the job, durably, and puts it in line. Known again by `idempotency_key`, it is not made twice.
 
@@ -154,6 +156,7 @@ class Executor:
             owner: whose job it is.
             idempotency_key: any text.
             question: what the statement answers.
+            fresh: runs it whatever rows of an equal statement there are.
             confirm: ``notes["confirmation"]`` of a job of the same statement that failed with ``needs_confirmation``.
 
         Raises:
@@ -161,7 +164,7 @@ class Executor:
             StatementFailed: ``needs_confirmation`` for a confirmation that is not this statement's, or too old.
         """
         return await self._submit(
-            statement, owner=owner, idempotency_key=idempotency_key, question=question, confirm=confirm
+            statement, owner=owner, idempotency_key=idempotency_key, question=question, confirm=confirm, fresh=fresh
         )
 
     async def get(self, job_id: str, *, owner: str) -> Job:
@@ -305,7 +308,7 @@ class Executor:
             return ResultPage(job.summary.columns, job.preview[place.offset : end], place.offset, following)
         stored = await asyncio.to_thread(
             self._store_of_results().page,
-            job.id,
+            job.rows_of,
             job.attempt,
             offset=place.offset,
             limit=limit,
@@ -332,7 +335,7 @@ class Executor:
             raise ResultFailed(
                 ErrorCode.RESULT_EXPIRED, "The job has no whole result yet.", hint="Export it when it has succeeded."
             )
-        await asyncio.to_thread(self._store_of_results().export, job.id, job.attempt, format, out)
+        await asyncio.to_thread(self._store_of_results().export, job.rows_of, job.attempt, format, out)
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
@@ -363,10 +366,16 @@ class Executor:
         idempotency_key: str | None = None,
         question: str | None = None,
         confirm: str | None = None,
+        fresh: bool = False,
     ) -> Job:
         job_id = new_job_id()
         source = self.settings.sources[statement.source]
         limits = statement.limits
+        confirmed = None if confirm is None else self._confirmed(statement, owner, confirm)
+        share = ""
+        if self.settings.cache_ttl_s > 0:
+            version = self._policy_version
+            share = share_key(statement, source, owner=owner, policy_version=version, confirmed=confirmed)
         payload, signature = self._signer.sign(
             payload_of(
                 statement,
@@ -374,7 +383,8 @@ class Executor:
                 owner=owner,
                 source_fingerprint=source.fingerprint(),
                 policy_version=self._policy_version,
-                confirmed=None if confirm is None else self._confirmed(statement, owner, confirm),
+                confirmed=confirmed,
+                share=share,
                 now=time.time(),
             )
         )
@@ -396,10 +406,13 @@ class Executor:
                     job_id,
                     owner=owner,
                     source=statement.source,
+                    priority=statement.priority,
                     owner_cap=self.settings.principal_max_running if owner != _SYSTEM else len(self.settings.sources),
                     source_cap=source.max_running,
                     idempotency_key=idempotency_key or "",
                     content=hashlib.blake2b(told.encode(), digest_size=16).hexdigest(),
+                    share=share,
+                    fresh=fresh,
                     fields=fields,
                 )
         except BROKER_ERRORS as error:

@@ -49,6 +49,13 @@ MOVES: dict[JobState, frozenset[JobState]] = {
 """Every allowed move. The scripts in ``lua/`` are given their names and guards from here."""
 
 
+PRIORITIES: dict[str, int] = {"high": 16, "normal": 4, "low": 1}
+"""The classes of waiting jobs by name, as weights: while all wait, how many slots a class is given to another's."""
+
+HIGHEST_PRIORITY = 100
+"""The largest weight."""
+
+
 class JobKind(StrEnum):
     """What a job does. Internal kinds carry no SQL."""
 
@@ -126,6 +133,8 @@ class Statement:
         kind: `JobKind.QUERY` or `JobKind.DRY_RUN`, or an internal kind with empty `sql`.
         cost: what it may cost; None where it is not asked.
         proof: what the policy did to each table that is read.
+        priority: the weight of the class it waits in, 1 to `HIGHEST_PRIORITY`; see `PRIORITIES`.
+        shared_with: whose equal statements may have its rows: ``nobody``'s where it may give others when it runs again.
     """
 
     source: str
@@ -136,6 +145,8 @@ class Statement:
     kind: JobKind = JobKind.QUERY
     cost: CostGate | None = None
     proof: tuple[Touch, ...] = ()
+    priority: int = PRIORITIES["normal"]
+    shared_with: Literal["nobody", "principal", "equal_grant"] = "nobody"
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -197,10 +208,13 @@ class ResultPage:
 class Job:
     """One execution of one statement, as the job's row says. Times are Unix seconds, broker's clock.
 
-    `error` is set when failed; `summary` and `preview` when rows are there; `ahead` is the number of jobs that are
-    before this one in the queue; `workers_alive` how many workers beat in the last seconds; `proof` what the policy did
-    to each table that is read. `notes` holds what else was seen: ``estimate`` and ``plan`` of a statement that was
-    explained, ``confirmation`` and ``confirm_by`` of one that needs a yes.
+    `error` is set when failed; `summary` and `preview` when rows are there; `place` (from 1) is where a queued job
+    stands if jobs end as they did lately, and `starts_in_s` after how many seconds it then starts: None where that is
+    not known; `workers_alive` how many workers beat in the last seconds; `proof` what the policy did to each table that
+    is read. `notes` holds what else was seen: ``estimate`` and ``plan`` of a statement that was
+    explained, ``confirmation`` and ``confirm_by`` of one that needs a yes, ``shared`` (``joined`` or ``stored``) of one
+    whose rows another job's run brought. Rows are stored under the id `rows_of` and this job's attempt, and were there
+    at `rows_at`.
     """
 
     id: str
@@ -224,10 +238,13 @@ class Job:
     error: ExecutorError | None = None
     summary: ResultSummary | None = None
     preview: list[list[Any]] = field(default_factory=list)
-    ahead: int | None = None
+    place: int | None = None
+    starts_in_s: float | None = None
     workers_alive: int | None = None
     proof: tuple[Touch, ...] = ()
     notes: dict[str, Any] = field(default_factory=dict)
+    rows_of: str = ""
+    rows_at: float | None = None
 
     @property
     def is_finished(self) -> bool:

@@ -122,6 +122,7 @@ def payload_of(
     source_fingerprint: str,
     policy_version: str,
     confirmed: float | None,
+    share: str,
     now: float,
 ) -> dict[str, Any]:
     """The fields to sign, JSON-ready; `Order.of` reads them back."""
@@ -138,6 +139,8 @@ def payload_of(
         "cost": None if statement.cost is None else asdict(statement.cost),
         "confirmed": confirmed,
         "proof": [asdict(touch) for touch in statement.proof],
+        "priority": statement.priority,
+        "share": share,
         "issued_at": now,
         "not_after": now + SIGNED_FOR_S,
     }

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from executor.jobs import Limits
 from executor.sources import SOURCE_NAME, SecretRef, SourceConfig, SourceInfo
 
-STORE_VERSION = 2
+STORE_VERSION = 3
 """The shape of the job's row and of the scripts. Part of every key, so that two shapes never share a queue."""
 
 
@@ -73,6 +73,9 @@ class ExecutorSettings(BaseModel):
     principal_max_running: int = Field(default=3, ge=1)
     queue_depth: int = Field(default=10_000, ge=1)
     result_ttl_s: float = Field(default=86_400.0, gt=0)
+    cache_ttl_s: float = Field(
+        default=60.0, ge=0, description="How long rows are given to equal statements; 0: each statement runs by itself."
+    )
     limits: LimitSettings = LimitSettings()
     sources: dict[str, SourceConfig] = Field(default_factory=dict)
 

@@ -34,6 +34,9 @@ _EVENTS_KEPT = 100_000
 _LINE_SCAN = 50
 """How far into an owner's line a free source is looked for."""
 
+_SHARED = ("prelude", "line", "shared", "ends", "outlook")
+"""What stands before every script, in the order in which one builds on the other."""
+
 _CONNECTIONS = 32
 _TURN_S = 20.0
 """How long a call waits for its turn on a connection."""
@@ -47,7 +50,7 @@ def _lua(name: str) -> str:
 
 
 def script(settings: ExecutorSettings, name: str) -> str:
-    """The whole text of one script: the constants, the prelude and the script itself."""
+    """The whole text of one script: the constants, what all scripts share, and the script itself."""
     moves = ", ".join(
         f"{state} = {{ {', '.join(f'{to} = true' for to in sorted(tos))} }}" for state, tos in MOVES.items()
     )
@@ -60,11 +63,12 @@ def script(settings: ExecutorSettings, name: str) -> str:
             f"local MOVES = {{ {moves} }}",
             f"local TICKET = [==[{ticket_template(settings.namespace)}]==]",
             f"local CONF = {{ depth = {settings.queue_depth}, ttl = {settings.result_ttl_s}, "
+            f"cache = {settings.cache_ttl_s}, "
             f"events = {_EVENTS_KEPT}, scan = {_LINE_SCAN}, "
             f"longest = {settings.limits.job_timeout_s + settings.limits.queue_timeout_s} }}",
         ]
     )
-    return f"{head}\n{_lua('prelude')}\n{_lua(name)}"
+    return "\n".join([head, *map(_lua, (*_SHARED, name))])
 
 
 def broker_away(error: BaseException) -> ExecutorError:
@@ -120,7 +124,12 @@ def _time(text: str | None) -> float | None:
 
 
 def job_of(
-    row: Mapping[str, str], payload: Mapping[str, Any], *, ahead: int = -1, workers_alive: int | None = None
+    row: Mapping[str, str],
+    payload: Mapping[str, Any],
+    *,
+    place: int = -1,
+    starts_in_s: float = -1,
+    workers_alive: int | None = None,
 ) -> Job:
     """The job that a row and its signed payload tell of. Whose it is, is what was signed."""
     notes: dict[str, Any] = {}
@@ -131,7 +140,7 @@ def job_of(
     for name in ("findings", "estimate", "plan"):
         if row.get(name):
             notes[name] = json.loads(row[name])
-    for name in ("expensive", "confirmation", "confirm_by"):
+    for name in ("expensive", "confirmation", "confirm_by", "shared"):
         if row.get(name):
             notes[name] = row[name]
     return Job(
@@ -156,11 +165,22 @@ def job_of(
         error=ExecutorError.from_dict(json.loads(row["error"])) if row.get("error") else None,
         summary=_summary(row.get("summary")),
         preview=json.loads(row["preview"]) if row.get("preview") else [],
-        ahead=ahead if ahead >= 0 else None,
+        place=place if place > 0 else None,
+        starts_in_s=starts_in_s if starts_in_s >= 0 else None,
         workers_alive=workers_alive,
         proof=proof_of(payload["proof"]),
         notes=notes,
+        rows_of=row.get("rows_of", payload["job_id"]),
+        rows_at=_time(row.get("rows_at")),
     )
+
+
+def _is_whose_rows(signer: Signer, row: Mapping[str, str], payload: Mapping[str, Any]) -> bool:
+    """Whether the rows that a row refers to were read by a statement signed to be shared with this one."""
+    if "rows_of" not in row:
+        return True
+    read_by = signer.open(row["rows_payload"], row["rows_signature"])
+    return read_by["job_id"] == row["rows_of"] and bool(payload["share"]) and read_by["share"] == payload["share"]
 
 
 def agree_on_key(signer: Signer, known: str | None) -> None:
@@ -189,19 +209,26 @@ class ClientStore:
         *,
         owner: str,
         source: str,
+        priority: int,
         owner_cap: int,
         source_cap: int,
         idempotency_key: str,
         content: str,
+        share: str,
+        fresh: bool,
         fields: Mapping[str, str],
     ) -> Job:
         """Stores the job and puts it in line; an earlier job for a key seen before.
+
+        With a `share` key the job is given the rows that the key stands for, or joins the run that brings them, unless
+        it wants them `fresh`.
 
         Raises:
             SubmitRefused: ``queue_full``, ``idempotency_conflict``, ``store_full``.
         """
         flat = [part for pair in fields.items() for part in pair]
-        args = [job_id, owner, source, owner_cap, source_cap, idempotency_key, content, *flat]
+        args = [job_id, owner, source, owner_cap, source_cap, idempotency_key, content, priority, share]
+        args += ["fresh" if fresh else "", *flat]
         try:
             told = cast("list[Any]", await self._submit(args=args))
         except OutOfMemoryError as error:
@@ -244,9 +271,11 @@ class ClientStore:
         row = dict(zip(flat[::2], flat[1::2], strict=True))
         try:
             payload = self._signer.open(row["payload"], row["signature"])
+            if not _is_whose_rows(self._signer, row, payload):
+                return None
         except (StatementFailed, KeyError):
             return None
-        return job_of(row, payload, ahead=snapshot[1], workers_alive=snapshot[2])
+        return job_of(row, payload, place=snapshot[1], starts_in_s=float(snapshot[2]), workers_alive=snapshot[3])
 
     async def cancel(self, job_id: str) -> None:
         """Ends a queued job, flags a running one."""
@@ -349,8 +378,8 @@ class WorkerStore:
         return cast("list[str]", self._run("reap", self._settings.attempts, self._settings.claim_timeout_s))
 
     def exists(self, job_id: str) -> bool:
-        """Whether the job has a row."""
-        return bool(self._redis.exists(f"{self._ns}:job:{job_id}"))
+        """Whether the job has a row, or another job has its rows."""
+        return bool(self._redis.exists(f"{self._ns}:job:{job_id}", f"{self._ns}:refs:{job_id}"))
 
     def take_stop(self) -> tuple[str, str] | None:
         """A statement that a dead worker left running: (source, query id)."""

@@ -92,6 +92,7 @@ def query(
     max_rows: int | None = None,
     dialect: str | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
+    fresh: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
 ) -> int:
     """Run one read-only statement and print its rows. Ctrl-C cancels it down to the database.
@@ -105,6 +106,7 @@ def query(
         max_rows: the most rows to keep.
         dialect: what the SQL is written in, if not the source's own dialect; it is translated.
         dry_run: show the plan and what it would cost, and run nothing.
+        fresh: run it, though an equal statement has just brought its rows.
         json: print the job as the MCP tools show it, with the first rows.
     """
     from mcp_server.commands.query import run_query  # noqa: PLC0415 - a command loads what it needs
@@ -120,6 +122,7 @@ def query(
         max_rows=max_rows,
         dialect=dialect,
         is_dry=dry_run,
+        is_fresh=fresh,
         as_json=json,
     )
 

@@ -183,6 +183,8 @@ def _made(rule: Rule, principal: Principal, schema: SourceSchema, salt: str) -> 
         max_bytes=settings.max_bytes,
         timeout_s=settings.timeout_s,
         cost=rule.cost,
+        priority=settings.weight,
+        shared_with=settings.share,
         label=f"{rule.label} ({rule.place})",
         version=rule.version(principal, salt),
     )

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
-from executor import CostGate
+from executor import PRIORITIES, CostGate
 
 Constant = str | int | float | Decimal | bool | date | datetime
 """What a row filter may compare a column with."""
@@ -141,6 +141,9 @@ class Grant:
         max_bytes: the most bytes of one result, likewise.
         timeout_s: the most seconds of one statement, likewise.
         cost: what a statement may cost; None: whatever it costs.
+        priority: the weight of the class in which the caller's jobs wait; see `executor.PRIORITIES`.
+        shared_with: whose equal statements may have the rows of one of the caller's: their own only, or those of all
+            whose grant is equal (which tells them that somebody asked).
         label: which rule of the policy this is, and where it stands; empty without a policy.
         version: what `hash` is made of where the grant comes from a rule: the rule and the caller's attributes in it,
             and nothing of the source's schema.
@@ -154,6 +157,8 @@ class Grant:
     max_bytes: int | None = None
     timeout_s: float | None = None
     cost: CostGate | None = None
+    priority: int = PRIORITIES["normal"]
+    shared_with: Literal["principal", "equal_grant"] = "principal"
     label: str = ""
     version: str = ""
 

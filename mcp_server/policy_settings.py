@@ -5,11 +5,11 @@ What a rule means for a caller and a source is `mcp_server.grants`' to say.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from executor import CostGate
+from executor import HIGHEST_PRIORITY, PRIORITIES, CostGate
 
 Scalar = str | int | float | bool
 
@@ -105,7 +105,18 @@ class RuleSettings(_Table):
     max_bytes: int | None = Field(default=None, ge=1_000)
     timeout_s: float | None = Field(default=None, gt=0)
     cost: CostSettings | None = None
+    priority: Literal["high", "normal", "low"] | Annotated[int, Field(strict=True, ge=1, le=HIGHEST_PRIORITY)] = Field(
+        default="normal", description="Which jobs go first when slots are free: a name, or a weight of 1 to 100."
+    )
+    share: Literal["principal", "equal_grant"] = Field(
+        default="principal", description="Whose equal statements may have the same rows: the caller's, or all with it."
+    )
     protect: dict[str, ProtectSettings] = Field(default_factory=dict)
+
+    @property
+    def weight(self) -> int:
+        """The priority as a weight."""
+        return self.priority if isinstance(self.priority, int) else PRIORITIES[self.priority]
 
 
 class LocalPrincipalSettings(_Table):

@@ -43,7 +43,7 @@ class Protection:
         return found
 
 
-_NOT_READ = {"name", "max_rows", "max_bytes", "timeout_s", "cost"}
+_NOT_READ = {"name", "max_rows", "max_bytes", "timeout_s", "cost", "priority", "share"}
 """What of a rule changes nothing of what a statement reads."""
 
 

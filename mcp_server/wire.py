@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from executor import ExecutorError, Job, JobKind, JobState, ResultPage
 from mcp_server.bounds import CELL_CHARS, columns_that_fit, cut_text, json_length, preview, summarise
 from mcp_server.errors import error_content
+from mcp_server.line import in_line, shared_words
 
 SQL_CHARS = 500
 """The most characters of a statement in a tool's answer; the resource ``job://{id}`` shows it whole."""
@@ -96,6 +97,7 @@ class JobView(_Shape):
     download_urls: dict[str, str] | None = None
     warnings: list[str] = Field(default_factory=list)
     next_step: str | None = Field(default=None, description="The very next call, with its arguments.")
+    shared: str | None = Field(default=None, description="Said where an equal statement's run brought the rows.")
     expires_at: str | None = Field(default=None, description="Until when the rows are kept (ISO 8601, UTC).")
     error: ErrorView | None = None
 
@@ -179,6 +181,7 @@ def job_view(
         policy=_policy(job) or None,
         plan=job.notes.get("plan"),
         warnings=said,
+        shared=shared_words(job),
         next_step=_next_step_unfinished(job),
         error=None if job.error is None else _error_view(job.error),
     )
@@ -280,7 +283,7 @@ def _error_view(error: ExecutorError) -> ErrorView:
 
 def _stage(job: Job) -> str | None:
     if job.state is JobState.QUEUED:
-        return "queued" if job.ahead is None else f"queued, position {job.ahead + 1}"
+        return in_line(job)
     if job.state is JobState.CANCELLED:
         stopped = job.notes.get("stopped_after_ms")
         return None if stopped is None else f"the database stopped {float(stopped):.0f} ms after it was asked to"

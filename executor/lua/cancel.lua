@@ -1,4 +1,5 @@
--- Queued and waiting jobs end at once; a running one is flagged and its worker told. Answers the state after.
+-- Queued and waiting jobs end at once; a running one is flagged and its worker told. Where others want the rows, too, only
+-- this caller leaves, and the statement goes on for them. Answers the state after.
 -- ARGV: id
 local id = ARGV[1]
 local at = now()
@@ -7,13 +8,20 @@ local job = redis.call('HMGET', key, 'state', 'owner')
 if not job[1] then
   return ''
 end
-if job[1] == 'queued' or job[1] == 'waiting' then
-  redis.call('LREM', NS .. ':parked:' .. job[2], 1, id)
-  redis.call('HSET', key, 'cancel_requested_at', stamp(at))
-  settle(id, 'cancelled', at, 'asked')
-  dispatch(at)
-elseif job[1] == 'running' then
+if MOVES[job[1]].cancelled then
   redis.call('HSETNX', key, 'cancel_requested_at', stamp(at))
-  redis.call('PUBLISH', NS .. ':cancel', id)
+  if leave(id) then
+    settle(id, 'cancelled', at, 'left')
+  elseif hand_over(id, at) then
+    unpark(id, job[2])
+    settle(id, 'cancelled', at, 'left')
+    dispatch(at)
+  elseif job[1] == 'running' then
+    redis.call('PUBLISH', NS .. ':cancel', redis.call('HGET', key, 'rows_of') or id)
+  else
+    unpark(id, job[2])
+    settle_all(id, 'cancelled', at, 'asked')
+    dispatch(at)
+  end
 end
 return redis.call('HGET', key, 'state')

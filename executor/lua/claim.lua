@@ -23,13 +23,20 @@ if redis.call('ZSCORE', NS .. ':dispatched', id) then
   redis.call('ZREM', NS .. ':dispatched', id)
 else
   local who = redis.call('HMGET', key, 'owner', 'source')
-  redis.call('LREM', NS .. ':parked:' .. who[1], 1, id)
+  unpark(id, who[1])
   occupy(id, who[1], who[2])
 end
-move(id, 'running', at, 'claimed')
-leave_line(id)
 redis.call('ZADD', NS .. ':running', stamp(at + tonumber(ARGV[4])), id)
-redis.call('HSET', key, 'lease_owner', worker, 'claim_nonce', ARGV[5], 'stage', 'executing')
-redis.call('HSETNX', key, 'started_at', stamp(at))
+redis.call('HSET', key, 'lease_owner', worker, 'claim_nonce', ARGV[5], 'claimed_at', stamp(at))
 redis.call('HSETNX', key, 'deadline_at', stamp(at + tonumber(job[4])))
+for _, one in ipairs(everyone(id)) do
+  move(one, 'running', at, 'claimed')
+  leave_line(one)
+  redis.call('HSETNX', job_key(one), 'started_at', stamp(at))
+  redis.call('HSET', job_key(one), 'stage', 'executing')
+  if one ~= id then
+    refer(one, id)
+    copy(id, one, { 'deadline_at' })
+  end
+end
 return order()

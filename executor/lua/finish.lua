@@ -1,6 +1,6 @@
 -- The worker's last word on a job: 1 when it counts (also when it was said before), 0 when the lease was lost.
 -- ARGV: id, attempt, worker, state, reason, field, value, ...
-local id, attempt, worker, to = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local id, attempt, worker, to = runs(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local at = now()
 local key = job_key(id)
 local job = redis.call('HMGET', key, 'lease_owner', 'attempt', 'state')
@@ -17,7 +17,9 @@ end
 if #fields > 0 then
   redis.call('HSET', key, unpack(fields))
 end
-redis.call('HSET', key, 'stage', '')
-settle(id, to, at, ARGV[5])
+if to == 'succeeded' then
+  keep_pace(id, at)
+end
+settle_all(id, to, at, ARGV[5])
 dispatch(at)
 return 1

@@ -59,14 +59,6 @@ local function leave_line(id)
   redis.call('ZREM', NS .. ':impatient', id)
 end
 
--- Puts a queued job in its owner's line, and the owner in the ring that NEXT goes round.
-local function park(id, owner, front)
-  redis.call(front and 'LPUSH' or 'RPUSH', NS .. ':parked:' .. owner, id)
-  if not redis.call('LPOS', NS .. ':ring', owner) then
-    redis.call('RPUSH', NS .. ':ring', owner)
-  end
-end
-
 local function send(id, at)
   local attempt = redis.call('HGET', job_key(id), 'attempt')
   local tag = id .. '.' .. attempt .. '.' .. stamp(at)
@@ -87,74 +79,4 @@ end
 
 local function is_under(set, name, cap)
   return tonumber(redis.call('HGET', NS .. ':busy:' .. set, name) or '0') < tonumber(cap)
-end
-
--- Sends tickets for parked jobs, one owner after the other, while slots are free and caps allow.
-local function dispatch(at)
-  local free = slots(at) - redis.call('ZCARD', NS .. ':dispatched') - redis.call('ZCARD', NS .. ':running')
-  local idle = 0
-  while free > 0 and idle < redis.call('LLEN', NS .. ':ring') do
-    local owner = redis.call('LPOP', NS .. ':ring')
-    local line = NS .. ':parked:' .. owner
-    local sent = false
-    for _, id in ipairs(redis.call('LRANGE', line, 0, CONF.scan - 1)) do
-      local job = redis.call('HMGET', job_key(id), 'source', 'owner_cap', 'source_cap', 'state')
-      if job[4] ~= 'queued' then
-        redis.call('LREM', line, 1, id)
-      elseif is_under('owner', owner, job[2]) and is_under('source', job[1], job[3]) then
-        redis.call('LREM', line, 1, id)
-        occupy(id, owner, job[1])
-        send(id, at)
-        free = free - 1
-        sent = true
-        break
-      end
-    end
-    if redis.call('LLEN', line) > 0 then
-      redis.call('RPUSH', NS .. ':ring', owner)
-    end
-    idle = sent and 0 or idle + 1
-  end
-end
-
--- The end of a job: final state, time, and how long its row is kept.
-local function settle(id, to, at, reason)
-  if not move(id, to, at, reason) then
-    return false
-  end
-  release(id)
-  leave_line(id)
-  redis.call('HSET', job_key(id), 'finished_at', stamp(at), 'expires_at', stamp(at + CONF.ttl))
-  redis.call('PEXPIRE', job_key(id), math.floor(CONF.ttl * 1000))
-  return true
-end
-
--- Back to the queue with the next fencing number.
-local function requeue(id, at, reason)
-  if not move(id, 'queued', at, reason) then
-    return false
-  end
-  release(id)
-  local key = job_key(id)
-  redis.call('HINCRBY', key, 'attempt', 1)
-  redis.call('HDEL', key, 'lease_owner', 'query_id')
-  redis.call('HSET', key, 'stage', '', 'rows', 0, 'bytes', 0)
-  line_up(id, at)
-  park(id, redis.call('HGET', key, 'owner'), true)
-  return true
-end
-
--- A job's row as it is, with what is before it in the queue and how many workers could take it.
-local function snapshot(id)
-  local row = redis.call('HGETALL', job_key(id))
-  if #row == 0 then
-    return {}
-  end
-  local ahead = redis.call('ZRANK', NS .. ':queued', id)
-  return { row, ahead or -1, redis.call('ZCOUNT', NS .. ':workers', stamp(now()), '+inf') }
-end
-
-local function holds(id, worker, attempt)
-  local job = redis.call('HMGET', job_key(id), 'lease_owner', 'attempt', 'state')
-  return job[1] == worker and job[2] == attempt and job[3] == 'running'
 end

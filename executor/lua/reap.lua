@@ -4,9 +4,9 @@
 local at = now()
 local moved = {}
 
-local function fail(id, code, message, hint)
+local function fail(ends, id, code, message, hint)
   redis.call('HSET', job_key(id), 'error', cjson.encode({ code = code, message = message, hint = hint }))
-  settle(id, 'failed', at, code)
+  ends(id, 'failed', at, code)
 end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', NS .. ':running', '-inf', stamp(at))) do
@@ -19,12 +19,12 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', NS .. ':running', '-inf', stamp(
       redis.call('RPUSH', NS .. ':stops', cjson.encode({ source = job[1], query_id = job[2] }))
     end
     if job[3] then
-      settle(id, 'cancelled', at, 'asked')
+      settle_all(id, 'cancelled', at, 'asked')
     elseif redis.call('HINCRBY', key, 'losses', 1) >= tonumber(ARGV[1]) then
-      fail(id, 'worker_lost', 'The worker that ran this job died, and so did the ones that tried it again ('
+      fail(settle_all, id, 'worker_lost', 'The worker that ran this job died, and so did the ones that tried it again ('
         .. ARGV[1] .. ' attempts).', 'Run a smaller statement, or look at the workers\' log; then submit again.')
     elseif tonumber(job[4]) <= at then
-      fail(id, 'statement_timeout', 'The job ran out of its time after its worker was lost.',
+      fail(settle_all, id, 'statement_timeout', 'The job ran out of its time after its worker was lost.',
         'Submit it again, or ask for less.')
     else
       requeue(id, at, 'lease lost')
@@ -39,12 +39,14 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', NS .. ':impatient', '-inf', stam
   if job[3] ~= 'queued' then
     leave_line(id)
   else
-    redis.call('LREM', NS .. ':parked:' .. job[2], 1, id)
+    -- others may have come later, and wait on
+    local ends = (leave(id) or hand_over(id, at)) and settle or settle_all
+    unpark(id, job[2])
     if alive == 0 then
-      fail(id, 'no_workers', 'No worker was there to take this job in ' .. job[1] .. ' s.',
+      fail(ends, id, 'no_workers', 'No worker was there to take this job in ' .. job[1] .. ' s.',
         'Start one with: awaitsql worker; then submit again.')
     else
-      fail(id, 'statement_expired', 'The job waited longer in the queue than it may (' .. job[1] .. ' s).',
+      fail(ends, id, 'statement_expired', 'The job waited longer in the queue than it may (' .. job[1] .. ' s).',
         'Submit it again when there is less before it; list_jobs shows yours.')
     end
     moved[#moved + 1] = id

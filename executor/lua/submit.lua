@@ -1,5 +1,7 @@
--- A new job, durable and in line: its row; or the reason why not. Sent again with the same id it changes nothing.
--- ARGV: id, owner, source, owner_cap, source_cap, idempotency key or '', content hash, field, value, ...
+-- A new job, durable and in line: its row; or the reason why not. Sent again with the same id it changes nothing. With a
+-- share key it may have the rows of an equal statement, or join one that waits or runs.
+-- ARGV: id, owner, source, owner_cap, source_cap, idempotency key or '', content hash, priority, share key or '',
+--   'fresh' or '', field, value, ...
 local id, owner, source = ARGV[1], ARGV[2], ARGV[3]
 local at = now()
 if redis.call('EXISTS', job_key(id)) == 1 then
@@ -15,13 +17,19 @@ if ARGV[6] ~= '' then
     return { 'idempotency_conflict', before[1] }
   end
 end
-if redis.call('ZCARD', NS .. ':queued') >= CONF.depth then
+local share = ARGV[9]
+local lead, how
+if share ~= '' and ARGV[10] ~= 'fresh' then
+  lead, how = offer(share, at, ARGV[8])
+end
+if how ~= 'stored' and redis.call('ZCARD', NS .. ':queued') >= CONF.depth then
   return { 'queue_full', '' }
 end
 local fields = { 'id', id, 'owner', owner, 'source', source, 'owner_cap', ARGV[4], 'source_cap', ARGV[5],
+  'priority', ARGV[8],
   'state', 'queued', 'stage', '', 'attempt', '1', 'losses', '0', 'rows', '0', 'bytes', '0',
   'submitted_at', stamp(at) }
-for i = 8, #ARGV do
+for i = 11, #ARGV do
   fields[#fields + 1] = ARGV[i]
 end
 redis.call('HSET', job_key(id), unpack(fields))
@@ -29,13 +37,39 @@ if ARGV[6] ~= '' then
   redis.call('HSET', memo, 'id', id, 'content', ARGV[7])
   redis.call('PEXPIRE', memo, math.floor(CONF.ttl * 1000))
 end
-line_up(id, at)
 redis.call('ZADD', NS .. ':owner:' .. owner, stamp(at), id)
 -- ids whose rows are gone by now, however long they waited and ran
 redis.call('ZREMRANGEBYSCORE', NS .. ':owner:' .. owner, '-inf', stamp(at - CONF.ttl * 2 - CONF.longest))
 redis.call('PEXPIRE', NS .. ':owner:' .. owner, math.floor(CONF.ttl * 2000))
 redis.call('XADD', NS .. ':events', 'MAXLEN', '~', CONF.events, '*',
   'job', id, 'from', '', 'to', 'queued', 'reason', 'submitted', 'at', stamp(at))
-park(id, owner, false)
-dispatch(at)
+if how == 'stored' then
+  move(id, 'running', at, 'stored')
+  refer(id, lead)
+  copy(lead, id, OUTCOME)
+  copy(lead, id, { 'rows_at' })
+  redis.call('HSET', job_key(id), 'shared', how, 'started_at', stamp(at))
+  hold_rows(id, at)
+  settle(id, 'succeeded', at, 'stored')
+elseif how == 'joined' then
+  redis.call('HSET', job_key(id), 'shared', how, 'leader', lead)
+  redis.call('RPUSH', joined_key(lead), id)
+  if redis.call('HGET', job_key(lead), 'state') == 'running' then
+    move(id, 'running', at, 'joined')
+    refer(id, lead)
+    copy(lead, id, { 'deadline_at', 'stage', 'rows', 'bytes', 'estimate', 'expensive' })
+    redis.call('HSET', job_key(id), 'started_at', stamp(at))
+  else
+    copy(lead, id, { 'attempt' })
+    line_up(id, at)
+  end
+else
+  if share ~= '' then
+    redis.call('HSET', job_key(id), 'share', share)
+    redis.call('SET', NS .. ':share:' .. share, id)
+  end
+  line_up(id, at)
+  park(id, owner, false)
+  dispatch(at)
+end
 return { 'ok', id, snapshot(id) }

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from executor import Job, JobState
+from mcp_server.line import in_line
 
 if TYPE_CHECKING:
     from executor import Executor
@@ -27,7 +28,7 @@ def words(job: Job) -> str:
     if job.state is JobState.QUEUED:
         if job.workers_alive == 0:
             return "queued; waiting for a worker"
-        return "queued" if job.ahead is None else f"queued, position {job.ahead + 1}"
+        return in_line(job)
     if job.cancel_requested_at is not None and not job.is_finished:
         return "cancelling"
     return f"{job.stage or job.state}, {job.rows:,} rows" if job.rows else job.stage or str(job.state)

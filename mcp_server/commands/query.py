@@ -10,11 +10,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from executor import Job, JobState, SettingsInvalid
+from executor import Executor, Job, JobState, SettingsInvalid
 from mcp_server.commands.exits import Exit, exit_of, say_error
 from mcp_server.commands.follow import follow, run_until_interrupted
 from mcp_server.commands.options import Where, chosen_source
 from mcp_server.commands.rows import RowFormat, refuse_binary_terminal, write_result
+from mcp_server.line import shared_words
 from mcp_server.machine import running_machine
 from mcp_server.principal import LOCAL
 from mcp_server.settings import Settings
@@ -33,6 +34,7 @@ def run_query(
     max_rows: int | None,
     dialect: str | None,
     is_dry: bool,
+    is_fresh: bool,
     as_json: bool,
 ) -> int:
     """Runs `sql` and writes its rows; see `Exit` for what comes back."""
@@ -55,6 +57,7 @@ def run_query(
             console,
             dialect=dialect,
             is_dry=is_dry,
+            is_fresh=is_fresh,
             as_json=as_json,
         )
 
@@ -73,6 +76,7 @@ async def _query(
     *,
     dialect: str | None,
     is_dry: bool,
+    is_fresh: bool,
     as_json: bool,
 ) -> int:
     limits = settings.executor.limits.limits()
@@ -89,7 +93,7 @@ async def _query(
         except StatementRefused as refused:
             say_error(console, refused, sql=sql, as_json=as_json)
             return Exit.REFUSED
-        job = await executor.submit(statement, owner=LOCAL.owner)
+        job = await executor.submit(statement, owner=LOCAL.owner, fresh=is_fresh)
         job = await follow(executor, job, owner=LOCAL.owner, wait_s=wait_s, console=console)
         token = job.notes.get("confirmation")
         if token is not None and not as_json and _is_confirmed(job, console):
@@ -115,13 +119,27 @@ async def _query(
         if is_dry and not as_json:
             _show_plan(job, machine.policies.without_salt(statement.sql), Console(highlight=False))
         elif not as_json:
-            told = await write_result(executor, job, owner=LOCAL.owner, format=format, output=output)
-            seconds = (job.finished_at or 0) - job.submitted_at
-            console.print(f"{told}, {seconds:.2f} s", markup=False)
-            if job.summary is not None and job.summary.truncated is not None:
-                cut = job.summary.truncated
-                console.print(f"[yellow]cut at {cut.reason} = {cut.limit:,}[/]: there are more rows than were kept")
+            await _write(executor, job, console, format=format, output=output)
     return Exit.DONE
+
+
+async def _write(
+    executor: Executor,
+    job: Job,
+    console: Console,
+    *,
+    format: RowFormat,  # noqa: A002 - the word users know
+    output: Path | None,
+) -> None:
+    told = await write_result(executor, job, owner=LOCAL.owner, format=format, output=output)
+    seconds = (job.finished_at or 0) - job.submitted_at
+    console.print(f"{told}, {seconds:.2f} s", markup=False)
+    shared = shared_words(job)
+    if shared is not None:
+        console.print(shared.replace("fresh=true", "--fresh"), markup=False)
+    if job.summary is not None and job.summary.truncated is not None:
+        cut = job.summary.truncated
+        console.print(f"[yellow]cut at {cut.reason} = {cut.limit:,}[/]: there are more rows than were kept")
 
 
 def _is_confirmed(job: Job, console: Console) -> bool:

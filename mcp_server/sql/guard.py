@@ -22,6 +22,7 @@ from mcp_server.sql.plainer import plainer
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.result_names import result_names
 from mcp_server.sql.second_opinion import second_opinion
+from mcp_server.sql.shareable import is_shareable
 from mcp_server.sql.spacing import spacing
 from mcp_server.sql.statement import statement
 from mcp_server.sql.translate import translated
@@ -90,6 +91,8 @@ def check(
         # A plan of a plan is nothing a database knows.
         cost=None if checked.explain else grant.cost,
         proof=tuple(_touch(table, grant) for table in checked.tables.values()),
+        priority=grant.priority,
+        shared_with=grant.shared_with if is_shareable(checked) else "nobody",
     )
 
 

@@ -31,6 +31,7 @@ class QueryArguments(Arguments):
     wait_seconds: Annotated[float, Field(ge=0, description="Time to wait for rows, at most 45")] = 10
     max_rows: Annotated[int | None, Field(ge=1, description="Rows to keep of the result")] = None
     dry_run: Annotated[bool, Field(description="Only show plan and cost")] = False
+    fresh: Annotated[bool, Field(description="Not the rows of an equal query just run")] = False
     confirm: Annotated[str | None, Field(description="The token of a needs_confirmation")] = None
     dialect: Annotated[str | None, Field(description="Of sql, if not the source's: translates it")] = None
     idempotency_key: Annotated[
@@ -58,7 +59,7 @@ def query_tool(access: Access) -> CheckedTool:
         if arguments.dry_run:
             statement = dry(statement)
         _refuse_anothers_yes(statement, arguments.confirm)
-        job = await _submitted(access, statement, owner=principal.owner, key=_key(arguments), confirm=arguments.confirm)
+        job = await _submitted(access, statement, arguments, owner=principal.owner)
         try:
             job = await _await_rows(access, job, owner=principal.owner, wait_s=wait_s, context=context)
         except ExecutorError as failed:
@@ -111,10 +112,16 @@ def _refuse_anothers_yes(statement: Statement, confirm: str | None) -> None:
         )
 
 
-async def _submitted(access: Access, statement: Statement, *, owner: str, key: str | None, confirm: str | None) -> Job:
+async def _submitted(access: Access, statement: Statement, arguments: QueryArguments, *, owner: str) -> Job:
     """The job. Shielded: a caller that leaves in the middle of the submit would leave a job that nobody can name."""
     with anyio.CancelScope(shield=True):
-        return await access.executor.submit(statement, owner=owner, idempotency_key=key, confirm=confirm)
+        return await access.executor.submit(
+            statement,
+            owner=owner,
+            idempotency_key=_key(arguments),
+            confirm=arguments.confirm,
+            fresh=arguments.fresh,
+        )
     raise AssertionError("a shield that is never cancelled swallows nothing")  # pragma: no cover
 
 

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from executor import Job, JobState
+from mcp_server.line import in_line
 from mcp_server.tools.access import ToolContext
 
 if TYPE_CHECKING:  # the type only: what is used is handed in
@@ -53,8 +54,5 @@ async def wait_for(executor: Executor, job: Job, *, owner: str, timeout_s: float
 
 def progress_words(job: Job, elapsed_s: float) -> str:
     """One line for a person who watches: state, place in the queue or rows so far, seconds."""
-    if job.state is JobState.QUEUED:
-        where = "" if job.ahead is None else f", position {job.ahead + 1}"
-    else:
-        where = f", {job.rows:,} rows so far"
-    return f"{job.state}{where}, {elapsed_s:.0f} s"
+    said = in_line(job) if job.state is JobState.QUEUED else f"{job.state}, {job.rows:,} rows so far"
+    return f"{said}, {elapsed_s:.0f} s waited"

@@ -33,6 +33,12 @@ def test_an_unknown_argument_is_refused_with_the_one_that_is_meant(sent: str, me
     assert f"Did you mean {meant}?" in refused.value.hint
 
 
+def test_nobody_raises_his_own_priority_by_an_argument() -> None:
+    with pytest.raises(CallRefused) as refused:
+        read_arguments("query", QueryArguments, {"sql": "select 1", "priority": "high"})
+    assert refused.value.code == "invalid_arguments"
+
+
 def test_an_argument_like_no_other_is_refused_with_the_list() -> None:
     with pytest.raises(CallRefused) as refused:
         read_arguments("list_sources", ListSourcesArguments, {"zzz": 1})

@@ -170,3 +170,23 @@ def test_what_a_rule_does_not_say_of_costs_the_servers_own_limits_say() -> None:
     )
     gate = policies.grant(caller_with(), SHOP).cost
     assert gate == CostGate(10, 100, 1000, "human")
+
+
+@pytest.mark.parametrize(
+    ("told", "weight"), [("", 4), ('priority = "high"', 16), ('priority = "low"', 1), ("priority = 40", 40)]
+)
+def test_a_rule_gives_its_callers_jobs_their_class(told: str, weight: int) -> None:
+    policies = policies_of(f"[[mcp_server.policies.shop]]\n{told}")
+    grant = policies.grant(caller_with(), SHOP)
+
+    assert grant.priority == weight
+    # what a caller may read does not depend on it: rows that were read before can still be read
+    assert policies.hash_of(caller_with(), "shop") == policies_of("[[mcp_server.policies.shop]]").hash_of(
+        caller_with(), "shop"
+    )
+
+
+@pytest.mark.parametrize("told", ['"urgent"', "0", "101", "true"])
+def test_a_priority_is_a_name_or_a_weight(told: str) -> None:
+    with pytest.raises(ValueError, match="priority"):
+        policies_of(f"[[mcp_server.policies.shop]]\npriority = {told}")

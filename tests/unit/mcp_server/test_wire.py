@@ -178,11 +178,15 @@ def test_a_running_job_names_the_next_call_and_says_not_to_submit_again() -> Non
 
 
 def test_a_queued_job_says_its_position() -> None:
-    assert shown(job(JobState.QUEUED, ahead=4))["stage"] == "queued, position 5"
+    assert shown(job(JobState.QUEUED, place=5))["stage"] == "queued, position 5"
+    assert shown(job(JobState.QUEUED, place=5, starts_in_s=0.2))["stage"] == "queued, position 5, about 1 s"
+    assert shown(job(JobState.QUEUED, place=5, starts_in_s=31))["stage"] == "queued, position 5, about 40 s"
+    assert shown(job(JobState.QUEUED, place=5, starts_in_s=119))["stage"] == "queued, position 5, about 2 min"
+    assert shown(job(JobState.QUEUED))["stage"] == "queued"
 
 
 def test_a_queue_without_workers_says_what_to_start() -> None:
-    [warning] = shown(job(JobState.QUEUED, ahead=0, workers_alive=0))["warnings"]
+    [warning] = shown(job(JobState.QUEUED, place=1, workers_alive=0))["warnings"]
     assert "awaitsql worker" in warning
 
 
@@ -269,6 +273,6 @@ def test_every_state_has_a_view(state: JobState) -> None:
 def test_the_view_has_the_fields_its_document_names() -> None:
     fields = (
         "job_id state stage progress source sql question policy plan columns rows row_count truncated summary "
-        "result_uri download_urls warnings next_step expires_at error"
+        "result_uri download_urls warnings next_step shared expires_at error"
     )
     assert list(JobView.model_fields) == fields.split()

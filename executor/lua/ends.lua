@@ -1,0 +1,56 @@
+-- How an attempt and a job end.
+
+-- The end of a job: final state, time, and how long its row is kept.
+local function settle(id, to, at, reason)
+  if not move(id, to, at, reason) then
+    return false
+  end
+  release(id)
+  leave_line(id)
+  redis.call('HSET', job_key(id), 'finished_at', stamp(at), 'expires_at', stamp(at + CONF.ttl))
+  redis.call('PEXPIRE', job_key(id), math.floor(CONF.ttl * 1000))
+  return true
+end
+
+-- The end of a run: of its job and of all that joined it. Rows of one that succeeded may be given to others for a while.
+local function settle_all(id, to, at, reason)
+  local share = redis.call('HGET', job_key(id), 'share')
+  if share and redis.call('GET', NS .. ':share:' .. share) == id then
+    if to == 'succeeded' then
+      redis.call('PEXPIRE', NS .. ':share:' .. share, math.floor(CONF.cache * 1000))
+    else
+      redis.call('DEL', NS .. ':share:' .. share)
+    end
+  end
+  local all = everyone(id)
+  redis.call('DEL', joined_key(id))
+  for _, one in ipairs(all) do
+    if one ~= id then
+      copy(id, one, OUTCOME)
+    end
+    redis.call('HSET', job_key(one), 'stage', '', 'rows_at', stamp(at))
+    if to == 'succeeded' then
+      hold_rows(one, at)
+    end
+    settle(one, to, at, reason)
+  end
+end
+
+-- Back to the queue with the next fencing number, and those that joined with it.
+local function requeue(id, at, reason)
+  local attempt = redis.call('HINCRBY', job_key(id), 'attempt', 1)
+  for _, one in ipairs(everyone(id)) do
+    move(one, 'queued', at, reason)
+    local key = job_key(one)
+    redis.call('HDEL', key, 'lease_owner', 'query_id', 'rows_of', 'rows_payload', 'rows_signature')
+    redis.call('HSET', key, 'stage', '', 'rows', 0, 'bytes', 0, 'attempt', attempt)
+    line_up(one, at)
+  end
+  release(id)
+  park(id, redis.call('HGET', job_key(id), 'owner'), true)
+end
+
+local function holds(id, worker, attempt)
+  local job = redis.call('HMGET', job_key(id), 'lease_owner', 'attempt', 'state')
+  return job[1] == worker and job[2] == attempt and job[3] == 'running'
+end
