@@ -9,7 +9,7 @@ way to go deeper; those of the guard's dialects are replaced by equal ones that 
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,26 +35,29 @@ class _Left(threading.local):
 _left = _Left()
 
 
-def _count() -> None:
-    _left.steps -= 1
-    if _left.steps < 0:
-        raise StatementRefused(
-            RefusalCode.TOO_COMPLEX,
-            "The SQL can be read in too many ways to try them all.",
-            hint="Nest less: use WITH to name the inner parts, or split the statement.",
-        )
+def _too_many() -> StatementRefused:
+    return StatementRefused(
+        RefusalCode.TOO_COMPLEX,
+        "The SQL can be read in too many ways to try them all.",
+        hint="Nest less: use WITH to name the inner parts, or split the statement.",
+    )
 
 
+# Asked some dozen times a statement: no call more than is needed, hence the same lines twice.
 class _CountedDict(dict[Any, Any]):
-    def __contains__(self, key: object) -> bool:
-        _count()
-        return super().__contains__(key)
+    def __contains__(self, key: object, has: Callable[[Any, object], bool] = dict.__contains__) -> bool:
+        _left.steps = steps = _left.steps - 1
+        if steps < 0:
+            raise _too_many()
+        return has(self, key)
 
 
 class _CountedSet(set[Any]):
-    def __contains__(self, key: object) -> bool:
-        _count()
-        return super().__contains__(key)
+    def __contains__(self, key: object, has: Callable[[Any, object], bool] = set.__contains__) -> bool:
+        _left.steps = steps = _left.steps - 1
+        if steps < 0:
+            raise _too_many()
+        return has(self, key)
 
 
 def count_work(dialect: Dialect) -> Dialect:
