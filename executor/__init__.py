@@ -37,6 +37,7 @@ from executor.jobs import (
     new_job_id,
     parse_job_id,
 )
+from executor.sessions import attribute_of
 from executor.settings import ExecutorSettings, LimitSettings
 from executor.sources import (
     AnySource,
@@ -114,6 +115,7 @@ __all__ = [
     "Touch",
     "Truncated",
     "WorkerFleet",
+    "attribute_of",
     "build_shop",
     "demo_questions",
     "log_as_json",

@@ -17,9 +17,9 @@ from typing import BinaryIO, Literal
 
 from executor.costs import confirmed_cost
 from executor.cursors import Cursor
-from executor.errors import ErrorCode, ExecutorError, JobNotFound, ResultFailed
+from executor.errors import ErrorCode, ExecutorError, JobNotFound, ResultFailed, StatementFailed
 from executor.jobs import Job, JobKind, JobState, Limits, ResultPage, Statement, new_job_id, parse_job_id
-from executor.orders import payload_of, statement_fingerprint
+from executor.orders import ASKED, payload_of, statement_fingerprint
 from executor.reaper import Reaper
 from executor.results import ResultStore
 from executor.schemas import SchemaCache
@@ -27,7 +27,7 @@ from executor.settings import ExecutorSettings
 from executor.sharing import share_key
 from executor.signals import ChangeListener
 from executor.signing import Signer
-from executor.sources import SourceInfo, SourceSchema
+from executor.sources import SourceInfo, SourceSchema, session_of
 from executor.store import (
     BROKER_ERRORS,
     ClientStore,
@@ -371,6 +371,12 @@ class Executor:
         job_id = new_job_id()
         source = self.settings.sources[statement.source]
         limits = statement.limits
+        if statement.kind in ASKED and {name for name, _ in statement.session} != set(session_of(source)):
+            raise StatementFailed(
+                ErrorCode.ATTRIBUTE_MISSING,
+                f"The statement does not carry the session settings that source {statement.source} asks for.",
+                hint="Start servers with the same configuration.",
+            )
         confirmed = None if confirm is None else self._confirmed(statement, owner, confirm)
         share = ""
         if self.settings.cache_ttl_s > 0:

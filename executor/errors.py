@@ -3,7 +3,7 @@
     ExecutorError
     ├── StatementFailed       the statement itself: its text, its time, its size
     │     statement_failed, statement_timeout, statement_expired, result_too_large,
-    │     too_expensive, needs_confirmation, policy_changed
+    │     too_expensive, needs_confirmation, policy_changed, attribute_missing
     ├── SourceFailed          the database behind the source
     │     source_unavailable, source_busy, source_auth_failed, source_not_ready
     ├── JobLost               nobody is left to finish it
@@ -34,6 +34,7 @@ class ErrorCode(StrEnum):
     TOO_EXPENSIVE = "too_expensive"
     NEEDS_CONFIRMATION = "needs_confirmation"
     POLICY_CHANGED = "policy_changed"
+    ATTRIBUTE_MISSING = "attribute_missing"
     SOURCE_UNAVAILABLE = "source_unavailable"
     SOURCE_BUSY = "source_busy"
     SOURCE_AUTH_FAILED = "source_auth_failed"
@@ -139,6 +140,7 @@ _CLASS_OF: dict[ErrorCode, type[ExecutorError]] = {
     ErrorCode.TOO_EXPENSIVE: StatementFailed,
     ErrorCode.NEEDS_CONFIRMATION: StatementFailed,
     ErrorCode.POLICY_CHANGED: StatementFailed,
+    ErrorCode.ATTRIBUTE_MISSING: StatementFailed,
     ErrorCode.SOURCE_UNAVAILABLE: SourceFailed,
     ErrorCode.SOURCE_BUSY: SourceFailed,
     ErrorCode.SOURCE_AUTH_FAILED: SourceFailed,

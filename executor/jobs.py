@@ -134,6 +134,7 @@ class Statement:
         cost: what it may cost; None where it is not asked.
         proof: what the policy did to each table that is read.
         priority: the weight of the class it waits in, 1 to `HIGHEST_PRIORITY`; see `PRIORITIES`.
+        session: ``(name, value)`` pairs that the database session is given for this caller.
         shared_with: whose equal statements may have its rows: ``nobody``'s where it may give others when it runs again.
     """
 
@@ -146,6 +147,7 @@ class Statement:
     cost: CostGate | None = None
     proof: tuple[Touch, ...] = ()
     priority: int = PRIORITIES["normal"]
+    session: tuple[tuple[str, str], ...] = ()
     shared_with: Literal["nobody", "principal", "equal_grant"] = "nobody"
 
     @property

@@ -19,7 +19,8 @@ SIGNED_FOR_S = 86_400.0
 """How long an order may be run after it was signed, all attempts together."""
 
 _AGAIN = "Submit the statement again."
-_ASKED = frozenset({JobKind.QUERY, JobKind.DRY_RUN})
+ASKED = frozenset({JobKind.QUERY, JobKind.DRY_RUN})
+"""The kinds of jobs that carry a caller's SQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Order:
     cost: CostGate | None = None
     confirmed: float | None = None
     proof: tuple[Touch, ...] = ()
+    session: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, payload: dict[str, Any]) -> Order:
@@ -57,6 +59,7 @@ class Order:
             cost=gate_of(payload["cost"]),
             confirmed=payload["confirmed"],
             proof=proof_of(payload["proof"]),
+            session=tuple((name, value) for name, value in payload["session"]),
         )
 
     @property
@@ -105,7 +108,7 @@ class Order:
             raise StatementFailed(
                 ErrorCode.STATEMENT_EXPIRED, "The statement was checked too long ago to be run now.", hint=_AGAIN
             )
-        if self.kind in _ASKED and self.policy_version != policy_version:
+        if self.kind in ASKED and self.policy_version != policy_version:
             raise StatementFailed(
                 ErrorCode.POLICY_CHANGED,
                 "The policy has changed since the statement was checked; it was not run.",
@@ -141,6 +144,7 @@ def payload_of(
         "proof": [asdict(touch) for touch in statement.proof],
         "priority": statement.priority,
         "share": share,
+        "session": statement.session,
         "issued_at": now,
         "not_after": now + SIGNED_FOR_S,
     }

@@ -166,6 +166,8 @@ class Runner:
             with adapter.session(timeout_s=seconds) as session:
                 try:
                     job.attach(session)
+                    if order.session:
+                        session.take_on(dict(order.session))
                     if order.kind is JobKind.DRY_RUN or order.cost is not None:
                         self._explain(job, order, session)
                     if order.kind is JobKind.DRY_RUN:

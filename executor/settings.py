@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from executor.jobs import Limits
-from executor.sources import SOURCE_NAME, SecretRef, SourceConfig, SourceInfo
+from executor.sources import SOURCE_NAME, SecretRef, SourceConfig, SourceInfo, session_of
 
 STORE_VERSION = 3
 """The shape of the job's row and of the scripts. Part of every key, so that two shapes never share a queue."""
@@ -121,3 +121,7 @@ class ExecutorSettings(BaseModel):
     def source_infos(self) -> tuple[SourceInfo, ...]:
         """The sources as callers may see them, in the configuration's order."""
         return tuple(SourceInfo(name, s.kind, s.dialect, s.description) for name, s in self.sources.items())
+
+    def sessions(self) -> dict[str, dict[str, str]]:
+        """The settings that each source's sessions are given, as they were configured; only sources that have any."""
+        return {name: session for name, source in self.sources.items() if (session := session_of(source))}

@@ -18,8 +18,9 @@ def share_key(
     """What all statements have in common that give the same rows now; empty for one that is not shared.
 
     In it is everything that decides what is read: the text with its filters' values, limits, the source's
-    configuration, policies and grant, and, where the data are files here, their state. So is the owner, unless the
-    policy shares between equal grants; a statement that may need a yes is never shared with another's.
+    configuration, the session's settings, policies and grant, and, where the data are files here, their state. So is
+    the owner, unless the policy shares between equal grants; a statement that may need a yes is never shared with
+    another's.
     """
     if statement.shared_with == "nobody" or statement.kind is not JobKind.QUERY:
         return ""
@@ -28,6 +29,7 @@ def share_key(
         statement.source,
         source.fingerprint(),
         statement.sql,
+        statement.session,
         statement.policy_hash,
         policy_version,
         asdict(statement.limits),

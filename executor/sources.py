@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from executor.sessions import check_session, variable
 
 SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 MYSQL_OPTIONS = ("ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "unix-socket")
@@ -92,6 +94,15 @@ class PostgresSource(_Source):
     url: str
     password: SecretRef | None = None
     schemas: tuple[str, ...] = Field(default=(), description="Schemas shown; empty: all but the system's.")
+    session: dict[str, str] = Field(
+        default_factory=dict, description="Settings of each session: a text, or the caller's :principal.ATTRIBUTE."
+    )
+
+    @field_validator("session")
+    @classmethod
+    def _well_formed(cls, value: dict[str, str]) -> dict[str, str]:
+        check_session(value, takes_role=True)
+        return value
 
     @model_validator(mode="after")
     def _no_password_in_url(self) -> PostgresSource:
@@ -118,6 +129,17 @@ class MySQLSource(_Source):
     url: str
     password: SecretRef | None = None
     schemas: tuple[str, ...] = Field(default=(), description="Databases shown; empty: the one the url names.")
+    session: dict[str, str] = Field(
+        default_factory=dict, description="Settings of each session: a text, or the caller's :principal.ATTRIBUTE."
+    )
+
+    @field_validator("session")
+    @classmethod
+    def _well_formed(cls, value: dict[str, str]) -> dict[str, str]:
+        check_session(value, takes_role=False)
+        if len({variable(name) for name in value}) < len(value):
+            raise ValueError("two of these names are one variable, as dots become _ there")
+        return value
 
     @model_validator(mode="after")
     def _readable_url_without_password(self) -> MySQLSource:
@@ -149,6 +171,11 @@ SourceConfig = Annotated[DuckDBSource | SQLiteSource | PostgresSource | MySQLSou
 """One model per kind, told apart by ``kind``."""
 
 AnySource = DuckDBSource | SQLiteSource | PostgresSource | MySQLSource
+
+
+def session_of(source: AnySource) -> dict[str, str]:
+    """The settings of a source's sessions by name; none for a kind that has no such settings."""
+    return source.session if isinstance(source, PostgresSource | MySQLSource) else {}
 
 
 @dataclass(frozen=True, slots=True)

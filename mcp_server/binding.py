@@ -1,8 +1,10 @@
-"""Row filters bound to a caller and to a table: attributes become constants, constants take the column's type. Pure."""
+"""Row filters and session settings bound to a caller: attributes become constants. Pure."""
 
 from __future__ import annotations
 
-from executor import Table
+from collections.abc import Mapping
+
+from executor import Table, attribute_of
 from mcp_server.column_kinds import as_kind, column_kind
 from mcp_server.policy import AllOf, AnyOf, Attribute, Compare, Constant, IsNull, OneOf, Predicate, Value
 from mcp_server.principal import Principal
@@ -33,6 +35,22 @@ def bound(predicate: Predicate, table: Table, principal: Principal | None) -> Pr
         return OneOf(predicate.column, found, negated=predicate.op == "<>")
     values = tuple(v for value in predicate.values for v in _constants(value, predicate.column, table, principal))
     return OneOf(predicate.column, values, negated=predicate.negated)
+
+
+def bound_session(session: Mapping[str, str], principal: Principal) -> tuple[tuple[str, str], ...]:
+    """The settings of a database session for `principal`, as ``(name, value)`` pairs in the order of their names.
+
+    Raises:
+        Unbound: an attribute that is missing, or is not one text or number. Names the attribute.
+    """
+    found: list[tuple[str, str]] = []
+    for name, value in sorted(session.items()):
+        attribute = attribute_of(value)
+        given = value if attribute is None else principal.attribute(attribute)
+        if given is None or isinstance(given, tuple) or "\0" in str(given):
+            raise Unbound(attribute or name)
+        found.append((name, str(given).lower() if isinstance(given, bool) else str(given)))
+    return tuple(found)
 
 
 def _constants(value: Value, column: str, table: Table, principal: Principal | None) -> tuple[Constant, ...]:

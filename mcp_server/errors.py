@@ -65,6 +65,7 @@ NEXT_STEP: dict[str, str] = {
     ErrorCode.TOO_EXPENSIVE: "Make it cheaper (filter, aggregate, fewer joins) and call query again.",
     ErrorCode.NEEDS_CONFIRMATION: "Ask the user whether it is worth the cost.",
     ErrorCode.POLICY_CHANGED: _QUERY_AGAIN,
+    ErrorCode.ATTRIBUTE_MISSING: _TELL,
     ErrorCode.SOURCE_UNAVAILABLE: _TELL,
     ErrorCode.SOURCE_BUSY: "Wait a little and call query again.",
     ErrorCode.SOURCE_AUTH_FAILED: _TELL,

@@ -11,10 +11,11 @@ import hashlib
 import json
 import logging
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from executor import ErrorCode, Job, SettingsInvalid, SourceFailed, SourceSchema, StatementFailed
-from mcp_server.binding import Unbound, bound
+from mcp_server.binding import Unbound, bound, bound_session
 from mcp_server.fit import Problem, named_table, problems_of, table_matches
 from mcp_server.policy import Grant, Mask, TableGrant
 from mcp_server.principal import Principal
@@ -42,13 +43,22 @@ class Policies:
         settings: the ``[mcp_server]`` table.
         places: where its settings stand.
         salt: of hash masks; a secret, the same in every process of the configuration.
+        sessions: the settings of database sessions by source, as they were configured.
 
     Raises:
         SettingsInvalid: a row filter that is not understood, with its place.
     """
 
-    def __init__(self, settings: McpServerSettings, places: Places, *, salt: str = "") -> None:
+    def __init__(
+        self,
+        settings: McpServerSettings,
+        places: Places,
+        *,
+        salt: str = "",
+        sessions: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         self._salt = salt
+        self._sessions = sessions or {}
         self._default = Grant(others=TableGrant(), cost=settings.cost.gate(), version="whole")
         self._rules: dict[str, tuple[Rule, ...]] = {}
         told: list[str] = []
@@ -87,10 +97,14 @@ class Policies:
 
     def hash_of(self, principal: Principal, source: str) -> str | None:
         """`Grant.hash` of what the caller is given of the source now; None when it does not exist for them."""
-        if source not in self._rules:
-            return self._default.hash()
-        rule = self._rule(principal, source)
-        return None if rule is None else Grant(version=rule.version(principal, self._salt)).hash()
+        try:
+            if source not in self._rules:
+                return self._with_session(self._default, principal, source).hash()
+            rule = self._rule(principal, source)
+            grant = None if rule is None else Grant(version=rule.version(principal, self._salt))
+            return None if grant is None else self._with_session(grant, principal, source).hash()
+        except StatementFailed:
+            return None
 
     def hold(self, principal: Principal, job: Job) -> None:
         """Looks whether the caller may still read what `job` read.
@@ -120,12 +134,13 @@ class Policies:
         """What the caller may read of the source.
 
         Raises:
+            StatementFailed: ``attribute_missing`` where the caller lacks one that the source's sessions ask for.
             SourceFailed: ``source_not_ready`` when the rules do not fit the schema, with the place in the file; or when
                 no rule is for the caller.
         """
         source = schema.source
         if source not in self._rules:
-            return self._default
+            return self._with_session(self._default, principal, source)
         wrong = self.problems(schema)
         if wrong:
             raise SourceFailed(
@@ -140,11 +155,26 @@ class Policies:
                 raise SourceFailed(
                     ErrorCode.SOURCE_NOT_READY, f"Source {source} is not there.", hint="Call list_sources()."
                 )
-            known = _Known(schema, _made(rule, principal, schema, self._salt))
+            grant = self._with_session(_made(rule, principal, schema, self._salt), principal, source)
+            known = _Known(schema, grant)
             self._grants[source, principal] = known
             while len(self._grants) > _REMEMBERED:
                 self._grants.popitem(last=False)
         return known.grant
+
+    def _with_session(self, grant: Grant, principal: Principal, source: str) -> Grant:
+        """`grant` with what the database session is given for the caller, which is part of its hash."""
+        if source not in self._sessions:
+            return grant
+        try:
+            session = bound_session(self._sessions[source], principal)
+        except Unbound as missing:
+            raise StatementFailed(
+                ErrorCode.ATTRIBUTE_MISSING,
+                f"Source {source} can only be read by callers with one value for the attribute {missing}.",
+                hint="Whoever runs the server can give it to you.",
+            ) from missing
+        return replace(grant, session=session, version=json.dumps([grant.version, session]))
 
     def _rule(self, principal: Principal, source: str) -> Rule | None:
         return next((rule for rule in self._rules[source] if rule.fits(principal)), None)

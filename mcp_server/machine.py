@@ -35,7 +35,7 @@ def policies_of(settings: Settings, key: bytes) -> Policies:
         SettingsInvalid: as `Policies`.
     """
     salt = hmac.new(key, b"awaitsql mask salt", hashlib.sha256).hexdigest()[:32]
-    return Policies(settings.mcp_server, settings.places, salt=salt)
+    return Policies(settings.mcp_server, settings.places, salt=salt, sessions=settings.executor.sessions())
 
 
 @asynccontextmanager

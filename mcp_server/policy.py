@@ -142,6 +142,7 @@ class Grant:
         timeout_s: the most seconds of one statement, likewise.
         cost: what a statement may cost; None: whatever it costs.
         priority: the weight of the class in which the caller's jobs wait; see `executor.PRIORITIES`.
+        session: ``(name, value)`` pairs that the database session is given for the caller.
         shared_with: whose equal statements may have the rows of one of the caller's: their own only, or those of all
             whose grant is equal (which tells them that somebody asked).
         label: which rule of the policy this is, and where it stands; empty without a policy.
@@ -158,6 +159,7 @@ class Grant:
     timeout_s: float | None = None
     cost: CostGate | None = None
     priority: int = PRIORITIES["normal"]
+    session: tuple[tuple[str, str], ...] = ()
     shared_with: Literal["principal", "equal_grant"] = "principal"
     label: str = ""
     version: str = ""

@@ -8,14 +8,14 @@ by one thread, and cancelled from any other. Adapters know nothing of jobs, prin
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
 import pyarrow as pa
 
-from executor.errors import ExecutorError
+from executor.errors import ErrorCode, ExecutorError, SourceFailed
 from executor.sources import SourceSchema
 
 BATCH_ROWS = 8192
@@ -90,6 +90,18 @@ class Session(ABC):
     @abstractmethod
     def cancel(self) -> None:
         """Ask the database to stop the running statement. From any thread, any number of times, also when idle."""
+
+    def take_on(self, settings: Mapping[str, str]) -> None:
+        """Give the session `settings`, by name, until it is closed; before `run`. See `executor.sessions`.
+
+        Raises:
+            SourceFailed: ``source_auth_failed`` where the database does not let us, or knows no such settings.
+        """
+        raise SourceFailed(
+            ErrorCode.SOURCE_AUTH_FAILED,
+            f"Sessions of this kind take no settings ({type(self).__name__}).",
+            hint="Take session out of the source's configuration.",
+        )
 
 
 class Adapter(ABC):

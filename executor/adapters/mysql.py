@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 
 import pyarrow as pa
@@ -25,6 +25,7 @@ from executor.adapters.mysql_role import examine_user
 from executor.adapters.mysql_schema import read_schema
 from executor.adapters.mysql_wire import MySQLWire
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
+from executor.sessions import variable
 from executor.sources import MySQLSource, SourceSchema
 from executor.timers import Timers
 
@@ -45,6 +46,7 @@ class MySQLSession(Session):
         self._has_run = False
         self._token = secrets.token_hex(6)
         self.is_clean = True
+        self._own_settings: Mapping[str, str] = {}
         link.begin(self._token, timeout_s)
 
     @property
@@ -75,6 +77,11 @@ class MySQLSession(Session):
             cells = columns.batch(stream.next(1, BATCH_BYTES)).column(0).to_pylist()
             stream.drain()
         return estimate_of(str(cells[0]))
+
+    def take_on(self, settings: Mapping[str, str]) -> None:
+        """See `Session.take_on`: as user variables, which end when the connection is reset."""
+        self._own_settings = dict(settings)
+        self._link.set_variables({variable(name): value for name, value in settings.items()})
 
     def cancel(self) -> None:
         """See `Session.cancel`."""
@@ -109,6 +116,8 @@ class MySQLSession(Session):
         self._end_stream()
         self._link.end()
         self._link.begin(self._token, self._timeout_s)
+        if self._own_settings:
+            self.take_on(self._own_settings)
 
     def _end_stream(self) -> None:
         stream, self._stream = self._stream, None

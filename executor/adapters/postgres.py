@@ -9,7 +9,7 @@ import json
 import re
 import secrets
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,6 +36,7 @@ from executor.adapters.postgres_link import (
 from executor.adapters.postgres_role import examine_role
 from executor.adapters.postgres_schema import read_schema
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
+from executor.sessions import ROLE
 from executor.sources import PostgresSource, SourceSchema
 
 _POOL_WAIT_S = 5.0
@@ -59,6 +60,7 @@ class PostgresSession(Session):
         self._has_run = False
         self._token = secrets.token_hex(6)
         self.is_clean = True
+        self._own_settings: Mapping[str, str] = {}
         link.do("BEGIN TRANSACTION READ ONLY")
         self._set_limits()
 
@@ -93,6 +95,23 @@ class PostgresSession(Session):
             (told,) = self._link.row(f"{_EXPLAIN_JSON}{sql}", copies=False)
         plan: dict[str, Any] = json.loads(str(told))[0]["Plan"]
         return estimate(_step(plan), cost=float(plan["Total Cost"]) / max(float(str(row_cost)), 1e-9))
+
+    def take_on(self, settings: Mapping[str, str]) -> None:
+        """See `Session.take_on`. They end with the transaction, and every transaction of the session has them."""
+        # the role last: as another one we might not be let set the rest
+        ordered = sorted(settings.items(), key=lambda setting: setting[0] == ROLE)
+        self._own_settings = dict(ordered)
+        told = ", ".join(f"set_config('{name}', {_quoted(value)}, true)" for name, value in ordered)
+        try:
+            self._link.row(f"SELECT {told}")
+        except adbc.Error as error:
+            if error.sqlstate == CANCELLED:
+                self._interrupter.check()
+            raise SourceFailed(
+                ErrorCode.SOURCE_AUTH_FAILED,
+                f"Source {self._source} does not let the session have the settings that its configuration gives it.",
+                hint="Check the source's session settings, and that its user may set the role.",
+            ) from error
 
     def cancel(self) -> None:
         """See `Session.cancel`."""
@@ -141,6 +160,8 @@ class PostgresSession(Session):
         self._roll_back()
         self._link.do("BEGIN TRANSACTION READ ONLY")
         self._set_limits()
+        if self._own_settings:
+            self.take_on(self._own_settings)
 
     def _end_stream(self) -> None:
         stream, self._stream = self._stream, None

@@ -92,6 +92,7 @@ def check(
         cost=None if checked.explain else grant.cost,
         proof=tuple(_touch(table, grant) for table in checked.tables.values()),
         priority=grant.priority,
+        session=grant.session,
         shared_with=grant.shared_with if is_shareable(checked) else "nobody",
     )
 

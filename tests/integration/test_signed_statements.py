@@ -88,6 +88,9 @@ FORGED: dict[str, Forge] = {
     "with other policies": _with("policy_version", "another"),
     "with more time": _with("not_after", 1e12),
     "with other limits": _with("limits", {}),
+    "with other session settings": _with("session", [["app.tenant", "another"]]),
+    "with a higher priority": _with("priority", 100),
+    "to share with others": _with("share", "another"),
     "with another proof": _with("proof", [{"table": "t"}]),
 }
 

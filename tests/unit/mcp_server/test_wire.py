@@ -276,3 +276,10 @@ def test_the_view_has_the_fields_its_document_names() -> None:
         "result_uri download_urls warnings next_step shared expires_at error"
     )
     assert list(JobView.model_fields) == fields.split()
+
+
+def test_the_view_says_how_old_shared_rows_are_and_that_a_run_was_joined() -> None:
+    stored = job(JobState.SUCCEEDED, submitted_at=1_000.0, rows_at=988.0, notes={"shared": "stored"})
+    assert shown(stored)["shared"].startswith("rows are 12 s old")
+    assert "joined" in shown(job(JobState.RUNNING, notes={"shared": "joined"}))["shared"]
+    assert "shared" not in shown(job(JobState.RUNNING))
