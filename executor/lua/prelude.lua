@@ -31,7 +31,7 @@ local function move(id, to, at, reason)
   end
   redis.call('HSET', key, 'state', to)
   tell(id, from, to, at, reason, { 'attempt', job[2], 'rows', job[3], 'bytes', job[4], 'error', job[5] or '' })
-  redis.call('PUBLISH', NS .. ':changed', id)
+  redis.call('PUBLISH', NS .. ':changed', id .. ' ' .. to)
   return true
 end
 
