@@ -71,16 +71,17 @@ def _verify(connection: Connection, signer: Signer, chain: str) -> ChainReport:
 
     before, expected = head.anchor_hash, first
     whole = select(audit).where(audit.c.chain == chain).order_by(audit.c.seq)
-    for row in connection.execute(whole, execution_options={"yield_per": _AT_ONCE}):
-        if row.seq > head.seq:
-            return broken(row.seq, "stands after the recorded end")
-        if row.seq != expected:
-            return broken(expected, "is missing" if row.seq > expected else "stands before the anchor")
-        if row.hash != row_hash(before, chain, row.seq, row.event, row.job_id, row.at, row.content):
-            return broken(expected, "is not what was written, or the row before it is not")
-        if json.loads(row.content).get("what") == "seal_broken":
-            return broken(expected, "says that the chain before it was rewritten by somebody without the key")
-        before, expected = row.hash, expected + 1
+    with connection.execute(whole, execution_options={"yield_per": _AT_ONCE}) as rows:
+        for row in rows:
+            if row.seq > head.seq:
+                return broken(row.seq, "stands after the recorded end")
+            if row.seq != expected:
+                return broken(expected, "is missing" if row.seq > expected else "stands before the anchor")
+            if row.hash != row_hash(before, chain, row.seq, row.event, row.job_id, row.at, row.content):
+                return broken(expected, "is not what was written, or the row before it is not")
+            if json.loads(row.content).get("what") == "seal_broken":
+                return broken(expected, "says that the chain before it was rewritten by somebody without the key")
+            before, expected = row.hash, expected + 1
     if (expected - 1, before) != (head.seq, head.hash):
         return broken(expected, "is missing: the chain ends before its recorded end")
     if head.seal != seal(signer, chain, head.seq, head.hash, head.anchor_seq, head.anchor_hash):
