@@ -12,12 +12,15 @@ import json
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import asdict
-from typing import BinaryIO, Literal
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from executor.costs import confirmed_cost
 from executor.cursors import Cursor
-from executor.errors import ErrorCode, ExecutorError, JobNotFound, ResultFailed, StatementFailed
+from executor.errors import ErrorCode, ExecutorError, JobLost, JobNotFound, ResultFailed, StatementFailed
+from executor.history.drainer import Drainer
+from executor.history.past import HistoryState, Past, is_lost, recovered
+from executor.history.records import record_of
 from executor.jobs import Job, JobKind, JobState, Limits, ResultPage, Statement, new_job_id, parse_job_id
 from executor.orders import ASKED, payload_of, statement_fingerprint
 from executor.reaper import Reaper
@@ -36,6 +39,9 @@ from executor.store import (
     connect_async,
     connect_sync,
 )
+
+if TYPE_CHECKING:
+    from executor.history.chain import ChainReport
 
 ExportFormat = Literal["csv", "json", "parquet", "arrow"]
 
@@ -77,6 +83,7 @@ class Executor:
         self._store = ClientStore(settings, self._redis, self._signer)
         self._changes = ChangeListener(self._redis, settings.namespace)
         self._schemas = SchemaCache(self._introspect, self._load_schema)
+        self._past = Past(settings, self._signer)
         self._results: ResultStore | None = None
         self._stack = AsyncExitStack()
 
@@ -87,7 +94,8 @@ class Executor:
             SettingsInvalid: other processes of this configuration use another signing key.
             ExecutorError: ``executor_unavailable`` when the broker does not answer.
         """
-        reaper_store = WorkerStore(self.settings, connect_sync(self._broker_url))
+        connection = connect_sync(self._broker_url)
+        reaper_store = WorkerStore(self.settings, connection)
         try:
             await asyncio.to_thread(reaper_store.check_key, self._signer)
             if self._submits:
@@ -95,7 +103,9 @@ class Executor:
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
         self._stack.push_async_callback(self._redis.aclose)
+        self._stack.callback(self._past.close)
         self._stack.enter_context(Reaper(reaper_store, self.settings.lease_s))
+        self._stack.enter_context(Drainer(self.settings, reaper_store, connection, self._signer))
         await self._stack.enter_async_context(self._changes)
         self._stack.push_async_callback(self._schemas.close)
         for source in self.settings.sources:
@@ -172,6 +182,8 @@ class Executor:
 
         Raises:
             JobNotFound: ``invalid_handle`` for something that is no handle, else ``job_not_found``.
+            JobLost: ``job_lost`` when the broker lost it before its end.
+            ResultFailed: ``result_expired`` when it succeeded, long ago, and nothing of it is kept but its record.
             ExecutorError: ``executor_unavailable``.
         """
         job_id = parse_job_id(job_id)
@@ -180,6 +192,9 @@ class Executor:
                 job = await self._store.get(job_id)
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
+        if job is None and (past := await self._past.job(job_id, owner)) is not None:
+            ttl_s = self.settings.result_ttl_s
+            return await asyncio.to_thread(recovered, past, self._store_of_results(), ttl_s=ttl_s)
         if job is None or job.id != job_id or job.owner != owner:
             raise JobNotFound(
                 ErrorCode.JOB_NOT_FOUND,
@@ -247,7 +262,7 @@ class Executor:
         return await self.get(job.id, owner=owner)
 
     async def list_jobs(self, *, owner: str, limit: int = 20) -> list[Job]:
-        """The owner's newest jobs, newest first.
+        """The owner's newest jobs, newest first, also those that the broker has forgotten by now.
 
         Raises:
             ExecutorError: ``executor_unavailable``.
@@ -262,7 +277,30 @@ class Executor:
                     jobs.append(job)
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
+        if len(jobs) < limit:
+            jobs += await self._past_jobs(owner, limit, {job.id for job in jobs})
+            jobs = sorted(jobs, key=lambda job: -job.submitted_at)[:limit]
         return jobs
+
+    async def recorded(self, job_id: str, *, owner: str) -> Job | None:
+        """The job as the history last heard of it, whatever the broker says; None where it knows none of the owner's.
+
+        Raises:
+            JobNotFound: ``invalid_handle``.
+        """
+        return await self._past.job(parse_job_id(job_id), owner)
+
+    async def history_state(self) -> tuple[HistoryState, int]:
+        """How the history is, and how many events wait in the broker to be written there."""
+        try:
+            waiting = await self._store.events_waiting()
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+        return await self._past.state(), waiting
+
+    async def verify_history(self) -> ChainReport:
+        """Goes through the audit's chain of hashes, all owners'. Raises as `Past.verify`."""
+        return await self._past.verify()
 
     async def workers_alive(self) -> int:
         """How many workers have been heard of in the last seconds."""
@@ -339,6 +377,21 @@ class Executor:
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
+    async def _past_jobs(self, owner: str, limit: int, known: set[str]) -> list[Job]:
+        """The owner's jobs that the broker knows nothing of; those it lost are told as failed."""
+        found: list[Job] = []
+        for past in await self._past.jobs(owner, limit):
+            if past.id in known:
+                continue
+            if is_lost(past):
+                # one that was submitted just now may be in the history already, and not in the list read before
+                try:
+                    past = await self.get(past.id, owner=owner)  # noqa: PLW2901 - the same job, as it is
+                except JobLost as lost:
+                    past = replace(past, state=JobState.FAILED, error=lost)  # noqa: PLW2901 - as above
+            found.append(past)
+        return found
+
     def _store_of_results(self) -> ResultStore:
         if self._results is None:
             # Arrow is loaded when the first page is read from a file: a server that answers from rows never needs it
@@ -382,18 +435,17 @@ class Executor:
         if self.settings.cache_ttl_s > 0:
             version = self._policy_version
             share = share_key(statement, source, owner=owner, policy_version=version, confirmed=confirmed)
-        payload, signature = self._signer.sign(
-            payload_of(
-                statement,
-                job_id=job_id,
-                owner=owner,
-                source_fingerprint=source.fingerprint(),
-                policy_version=self._policy_version,
-                confirmed=confirmed,
-                share=share,
-                now=time.time(),
-            )
+        order = payload_of(
+            statement,
+            job_id=job_id,
+            owner=owner,
+            source_fingerprint=source.fingerprint(),
+            policy_version=self._policy_version,
+            confirmed=confirmed,
+            share=share,
+            now=time.time(),
         )
+        payload, signature = self._signer.sign(order)
         fields = {
             "payload": payload,
             "signature": signature,
@@ -419,6 +471,7 @@ class Executor:
                     content=hashlib.blake2b(told.encode(), digest_size=16).hexdigest(),
                     share=share,
                     fresh=fresh,
+                    record=record_of(self._signer, order, shown_sql=statement.shown_sql, question=question),
                     fields=fields,
                 )
         except BROKER_ERRORS as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -39,6 +40,25 @@ class LimitSettings(BaseModel):
             job_timeout_s=self.job_timeout_s,
             queue_timeout_s=self.queue_timeout_s,
         )
+
+
+class HistorySettings(BaseModel):
+    """Where every job is recorded, and for how long; without a `url` in a SQLite file in the configuration's folder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(default="", description="postgresql://user@host/database or sqlite:///path; empty: a SQLite file.")
+    password: SecretRef | None = None
+    keep_days: float = Field(default=30.0, gt=0)
+
+    @field_validator("url")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value and not value.startswith(("postgresql://", "sqlite:///")):
+            raise ValueError("write postgresql://user@host:5432/database or sqlite:////path/to/history.sqlite")
+        if re.match(r"[a-z]+://[^/@]*:[^/@]+@", value) or "password=" in value:
+            raise ValueError('keep the password out of the url: password = {env = "NAME"} or {file = "PATH"}')
+        return value
 
 
 class ExecutorSettings(BaseModel):
@@ -77,6 +97,7 @@ class ExecutorSettings(BaseModel):
         default=60.0, ge=0, description="How long rows are given to equal statements; 0: each statement runs by itself."
     )
     limits: LimitSettings = LimitSettings()
+    history: HistorySettings = HistorySettings()
     sources: dict[str, SourceConfig] = Field(default_factory=dict)
 
     @field_validator("sources")

@@ -31,6 +31,9 @@ from executor.signing import Signer
 from executor.tickets import queue_name, ticket_template
 
 _EVENTS_KEPT = 100_000
+_EVENT_BYTES_A_MB = 125_000
+"""Events wait for the history in at most 100,000 entries, and their records in an eighth of the broker's memory."""
+
 _LINE_SCAN = 50
 """How far into an owner's line a free source is looked for."""
 
@@ -64,7 +67,8 @@ def script(settings: ExecutorSettings, name: str) -> str:
             f"local TICKET = [==[{ticket_template(settings.namespace)}]==]",
             f"local CONF = {{ depth = {settings.queue_depth}, ttl = {settings.result_ttl_s}, "
             f"cache = {settings.cache_ttl_s}, "
-            f"events = {_EVENTS_KEPT}, scan = {_LINE_SCAN}, "
+            f"events = {_EVENTS_KEPT}, event_bytes = {settings.embedded_memory_mb * _EVENT_BYTES_A_MB}, "
+            f"scan = {_LINE_SCAN}, "
             f"longest = {settings.limits.job_timeout_s + settings.limits.queue_timeout_s} }}",
         ]
     )
@@ -216,6 +220,7 @@ class ClientStore:
         content: str,
         share: str,
         fresh: bool,
+        record: tuple[str, str],
         fields: Mapping[str, str],
     ) -> Job:
         """Stores the job and puts it in line; an earlier job for a key seen before.
@@ -228,7 +233,7 @@ class ClientStore:
         """
         flat = [part for pair in fields.items() for part in pair]
         args = [job_id, owner, source, owner_cap, source_cap, idempotency_key, content, priority, share]
-        args += ["fresh" if fresh else "", *flat]
+        args += ["fresh" if fresh else "", *record, *flat]
         try:
             told = cast("list[Any]", await self._submit(args=args))
         except OutOfMemoryError as error:
@@ -294,6 +299,10 @@ class ClientStore:
         """How many workers have beaten in the last seconds."""
         seconds, micros = await self._redis.time()
         return int(await self._redis.zcount(f"{self._ns}:workers", seconds + micros / 1e6, "+inf"))
+
+    async def events_waiting(self) -> int:
+        """Events in the stream that the history has not taken yet."""
+        return int(await self._redis.xlen(f"{self._ns}:events"))
 
     async def schema(self, source: str) -> str | None:
         """The source's schema as a worker last stored it (JSON); None for one that was written without the key.
@@ -394,9 +403,9 @@ class WorkerStore:
         payload, signature = signer.sign({"source": source, "schema": text})
         self._redis.hset(f"{self._ns}:schema:{source}", mapping={"payload": payload, "signature": signature})
 
-    def is_leader(self, who: str, hold_s: float) -> bool:
-        """Whether `who` may reap for the next `hold_s` seconds: one process at a time does."""
-        key = f"{self._ns}:reaper"
+    def is_leader(self, who: str, hold_s: float, *, what: str = "reaper") -> bool:
+        """Whether `who` may be `what` for the next `hold_s` seconds: one process at a time may."""
+        key = f"{self._ns}:{what}"
         if self._redis.set(key, who, nx=True, px=int(hold_s * 1000)):
             return True
         return self._redis.get(key) == who and bool(self._redis.pexpire(key, int(hold_s * 1000)))

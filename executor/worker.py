@@ -18,6 +18,7 @@ import time
 from types import FrameType
 from typing import Any, cast
 
+from executor.history.drainer import Drainer
 from executor.logs import log_as_json
 from executor.queue import make_celery
 from executor.reaper import Reaper
@@ -109,6 +110,7 @@ def run_worker(
     with (
         Watchdog(settings, store, runner, connection, worker, on_exhausted=leave),
         Reaper(store, settings.lease_s),
+        Drainer(settings, store, connection, signer),
         Sweeper(settings, store, results),
     ):
         log.info("worker_started", extra={"worker": worker, "concurrency": settings.concurrency})

@@ -23,7 +23,7 @@ app = App(
     version=lambda: f"awaitsql {importlib.metadata.version('awaitsql')}",
     help_format="plaintext",
 )
-jobs_app = App(name="jobs", help="Jobs of this configuration: list, show, rows, cancel.")
+jobs_app = App(name="jobs", help="Jobs of this configuration: list, show, rows, cancel, verify.")
 app.command(jobs_app)
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
@@ -207,6 +207,18 @@ def jobs_rows(
     from mcp_server.commands.jobs import run_rows  # noqa: PLC0415 - a command loads what it needs
 
     return run_rows(job_id, where, cursor=cursor, limit=limit, format=format, output=output, as_json=json)
+
+
+@jobs_app.command(name="verify")
+def jobs_verify(*, where: Where = HERE, json: Json = False) -> int:
+    """Look whether the audit of all jobs is as it was written, and where it is not.
+
+    Parameters:
+        json: for a program.
+    """
+    from mcp_server.commands.jobs import run_verify  # noqa: PLC0415 - a command loads what it needs
+
+    return run_verify(where, as_json=json)
 
 
 @jobs_app.command(name="cancel")

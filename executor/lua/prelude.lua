@@ -14,16 +14,23 @@ local function job_key(id)
   return NS .. ':job:' .. id
 end
 
+-- One event for the history, which drains the stream; what it has not drained is dropped beyond a bound, and recorded
+-- there as a gap.
+local function tell(id, from, to, at, reason, more)
+  redis.call('XADD', NS .. ':events', 'MAXLEN', '~', CONF.events, '*',
+    'job', id, 'from', from, 'to', to, 'reason', reason, 'at', stamp(at), unpack(more))
+end
+
 -- The only place where a state changes. False when somebody else moved first.
 local function move(id, to, at, reason)
   local key = job_key(id)
-  local from = redis.call('HGET', key, 'state')
+  local job = redis.call('HMGET', key, 'state', 'attempt', 'rows', 'bytes', 'error')
+  local from = job[1]
   if not from or not MOVES[from] or not MOVES[from][to] then
     return false
   end
   redis.call('HSET', key, 'state', to)
-  redis.call('XADD', NS .. ':events', 'MAXLEN', '~', CONF.events, '*',
-    'job', id, 'from', from, 'to', to, 'reason', reason, 'at', stamp(at))
+  tell(id, from, to, at, reason, { 'attempt', job[2], 'rows', job[3], 'bytes', job[4], 'error', job[5] or '' })
   redis.call('PUBLISH', NS .. ':changed', id .. ' ' .. to)
   return true
 end

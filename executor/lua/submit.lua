@@ -1,7 +1,7 @@
 -- A new job, durable and in line: its row; or the reason why not. Sent again with the same id it changes nothing. With a
 -- share key it may have the rows of an equal statement, or join one that waits or runs.
 -- ARGV: id, owner, source, owner_cap, source_cap, idempotency key or '', content hash, priority, share key or '',
---   'fresh' or '', field, value, ...
+--   'fresh' or '', record for the history, its signature, field, value, ...
 local id, owner, source = ARGV[1], ARGV[2], ARGV[3]
 local at = now()
 if redis.call('EXISTS', job_key(id)) == 1 then
@@ -29,7 +29,7 @@ local fields = { 'id', id, 'owner', owner, 'source', source, 'owner_cap', ARGV[4
   'priority', ARGV[8],
   'state', 'queued', 'stage', '', 'attempt', '1', 'losses', '0', 'rows', '0', 'bytes', '0',
   'submitted_at', stamp(at) }
-for i = 11, #ARGV do
+for i = 13, #ARGV do
   fields[#fields + 1] = ARGV[i]
 end
 redis.call('HSET', job_key(id), unpack(fields))
@@ -41,8 +41,13 @@ redis.call('ZADD', NS .. ':owner:' .. owner, stamp(at), id)
 -- ids whose rows are gone by now, however long they waited and ran
 redis.call('ZREMRANGEBYSCORE', NS .. ':owner:' .. owner, '-inf', stamp(at - CONF.ttl * 2 - CONF.longest))
 redis.call('PEXPIRE', NS .. ':owner:' .. owner, math.floor(CONF.ttl * 2000))
-redis.call('XADD', NS .. ':events', 'MAXLEN', '~', CONF.events, '*',
-  'job', id, 'from', '', 'to', 'queued', 'reason', 'submitted', 'at', stamp(at))
+tell(id, '', 'queued', at, 'submitted', { 'record', ARGV[11], 'mac', ARGV[12] })
+-- records are the large part of the stream: they take so much and no more, whatever becomes of the history
+local told = redis.call('INCRBY', NS .. ':events:bytes', #ARGV[11])
+if told > CONF.event_bytes then
+  redis.call('XTRIM', NS .. ':events', 'MAXLEN', math.floor(redis.call('XLEN', NS .. ':events') * 7 / 8))
+  redis.call('SET', NS .. ':events:bytes', math.floor(told * 7 / 8))
+end
 if how == 'stored' then
   move(id, 'running', at, 'stored')
   refer(id, lead)

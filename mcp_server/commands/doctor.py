@@ -76,6 +76,7 @@ async def _running_checks(settings: Settings) -> list[Check]:
             executor = machine.executor
             kind = "embedded" if settings.executor.broker_url is None else "configured"
             checks.append(Check("broker", "ok", f"the {kind} broker answers and keeps what it is given"))
+            checks += await _history_checks(machine, is_shared=settings.executor.broker_url is not None)
             for source in settings.executor.sources:
                 checks += await _source_checks(machine, source, has_policies=bool(settings.mcp_server.policies))
             if settings.executor.broker_url is not None and await executor.workers_alive() <= 1:
@@ -85,6 +86,18 @@ async def _running_checks(settings: Settings) -> list[Check]:
     except ExecutorError as error:
         checks.append(Check("broker", "error", error.message, error.hint))
     return checks
+
+
+async def _history_checks(machine: Machine, *, is_shared: bool) -> list[Check]:
+    state, waiting = await machine.executor.history_state()
+    if state.trouble:
+        told = f"{state.place} does not answer ({state.trouble}); {waiting:,} events wait in the broker, jobs go on"
+        return [Check("history", "error", told, "Mend it, or set [executor.history] url; what waits is written then.")]
+    told = f"{state.place}: {state.jobs:,} jobs, {state.records:,} records; {waiting:,} events wait"
+    if is_shared and "://" not in state.place:
+        fix = "Where servers or workers run on several machines, set [executor.history] url to one database."
+        return [Check("history", "warning", f"{told}. This file is this machine's own", fix)]
+    return [Check("history", "ok", told)]
 
 
 async def _source_checks(machine: Machine, source: str, *, has_policies: bool) -> list[Check]:

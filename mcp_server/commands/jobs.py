@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from executor import Executor, Job, JobState
+from executor import Executor, ExecutorError, Job, JobState
 from mcp_server.commands.exits import Exit, exit_of, say_error
 from mcp_server.commands.follow import follow, run_until_interrupted, words
 from mcp_server.commands.options import Where
@@ -66,8 +66,14 @@ def run_show(job_id: str, where: Where, *, wait_s: float, as_json: bool) -> int:
 
     async def show(machine: Machine, settings: Settings) -> int:
         executor = machine.executor
-        job = await executor.get(job_id, owner=LOCAL.owner)
         console = Console(stderr=True, highlight=False)
+        try:
+            job = await executor.get(job_id, owner=LOCAL.owner)
+        except ExecutorError as error:
+            past = await executor.recorded(job_id, owner=LOCAL.owner)
+            if past is not None:
+                return _show_record(past, error, console, as_json=as_json)
+            raise
         if wait_s > 0 and not job.is_finished:
             job = await follow(executor, job, owner=LOCAL.owner, wait_s=wait_s, console=console)
         machine.policies.hold(settings.principal, job)
@@ -113,6 +119,21 @@ def run_rows(
         if page.next_cursor:
             console.print(f"more: --cursor {page.next_cursor}", markup=False, soft_wrap=True)
         return Exit.DONE
+
+    return _with_executor(where, show)
+
+
+def run_verify(where: Where, *, as_json: bool) -> int:
+    """Goes through the audit's chain of hashes."""
+
+    async def show(machine: Machine, _settings: Settings) -> int:
+        report = await machine.executor.verify_history()
+        if as_json:
+            _say(asdict(report))
+        else:
+            sign = "[green]the audit holds[/]: " if report.holds else "[bold red]the audit is broken[/]: "
+            Console(highlight=False).print(sign + report.message)
+        return Exit.DONE if report.holds else Exit.FAILED
 
     return _with_executor(where, show)
 
@@ -174,6 +195,17 @@ async def _show(executor: Executor, job: Job, console: Console) -> None:
         say_error(console, job.error)
     elif job.state is JobState.SUCCEEDED:
         console.print(await write_result(executor, job, owner=LOCAL.owner, format="table", output=None, rows_shown=20))
+
+
+def _show_record(job: Job, error: ExecutorError, console: Console, *, as_json: bool) -> int:
+    """A job of which only the record is left, and why."""
+    if as_json:
+        _say({**_line(job), "error": error.as_dict()})
+    else:
+        console.print(f"[bold]{job.id}[/] on {job.source}, submitted {_age(time.time() - job.submitted_at)} ago")
+        console.print(job.shown_sql, markup=False)
+        say_error(console, error)
+    return exit_of(error)
 
 
 def _exit_of_job(job: Job) -> int:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import psutil
 import pytest
@@ -133,6 +136,9 @@ async def test_a_broker_killed_under_a_running_job_comes_back_with_the_job(tmp_p
 async def test_a_flushed_broker_stops_the_orphan_and_serves_on(tmp_path, shop):
     async with running(settings_for(tmp_path, shop)) as machine:
         job = await machine.until(await machine.submit(COUNT_FOR_EVER), JobState.RUNNING)
+        async with asyncio.timeout(20):
+            while await machine.executor.recorded(job.id, owner=OWNER) is None:
+                await asyncio.sleep(0.05)
         with redis.Redis.from_url(machine.broker_url) as connection:
             connection.flushall()
         with pytest.raises(ExecutorError) as caught:
@@ -142,7 +148,7 @@ async def test_a_flushed_broker_stops_the_orphan_and_serves_on(tmp_path, shop):
         await until(lambda: worker.cpu_percent(0.3) < 50)
         after = await machine.run("SELECT 1")
 
-    assert caught.value.code is ErrorCode.JOB_NOT_FOUND
+    assert caught.value.code is ErrorCode.JOB_LOST
     assert after.state is JobState.SUCCEEDED
 
 
@@ -180,16 +186,23 @@ async def test_random_kills_lose_no_job_and_finish_none_twice(tmp_path, shop):
             elif machine.fleet.pids():
                 os.kill(chance.choice(machine.fleet.pids()), signal.SIGKILL)
         ends = [await machine.until(job, "succeeded", "failed", "cancelled", timeout_s=60) for job in jobs]
+        async with asyncio.timeout(20):
+            while (await machine.executor.history_state())[1]:
+                await asyncio.sleep(0.05)
+        report = await machine.executor.verify_history()
         with redis.Redis.from_url(machine.broker_url, decode_responses=True) as connection:
-            events = connection.xrange(f"{machine.settings.namespace}:events")
             left = {
                 name: connection.exists(f"{machine.settings.namespace}:{name}")
                 for name in ("running", "dispatched", "queued", "impatient", "ring", "busy:owner", "busy:source")
             }
 
-    ended = [told["job"] for _, told in events if told["to"] in ("succeeded", "failed", "cancelled")]
+    with closing(sqlite3.connect(machine.settings.home / "history.sqlite")) as history:
+        recorded = history.execute("SELECT job_id, content FROM awaitsql_audit").fetchall()
+    ended = [job for job, told in recorded if json.loads(told)["what"] in ("succeeded", "failed", "cancelled")]
     assert [job.preview for job in ends] == [[[i, 300_000]] for i in range(60)]
+    assert {job.id for job in jobs} <= set(ended)
     assert len(ended) == len(set(ended))
+    assert report.holds
     assert left == dict.fromkeys(left, 0)
 
 

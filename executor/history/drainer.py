@@ -1,0 +1,167 @@
+"""Moves the event stream into the history. A thread of every server and worker; the broker elects who does it.
+
+Reading is at least once, writing exactly once: the place in the stream is committed with the events, and only what is
+committed is dropped from the stream. While the database is away events wait in the stream, and jobs go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import redis
+from redis.exceptions import RedisError
+
+from executor.errors import ExecutorError
+from executor.settings import ExecutorSettings
+from executor.signing import Signer
+from executor.store import WorkerStore
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from executor.history.stream import Batch, Told
+    from executor.history.writing import HistoryWriter, Place
+
+log = logging.getLogger(__name__)
+
+_EVERY_S = 0.5
+_LEADS_S = 5.0
+_BATCH = 500
+_LOOK_EVERY_S = 60.0
+_EXPIRE_EVERY_S = 3600.0
+_BACKOFF_MOST_S = 30.0
+_SECONDS_A_DAY = 86_400.0
+_STOP_S = 5.0
+
+
+class Drainer:
+    """Drains twice a second while it leads. A context manager."""
+
+    def __init__(self, settings: ExecutorSettings, store: WorkerStore, connection: redis.Redis, signer: Signer) -> None:
+        self._settings = settings
+        self._store = store
+        self._connection = connection
+        self._signer = signer
+        self._who = secrets.token_hex(8)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="awaitsql-history", daemon=True)
+        self._engine: Engine | None = None
+        self._writer: HistoryWriter | None = None
+        self._epoch = ""
+        self._look_at = 0.0
+        self._expire_at = 0.0
+
+    def __enter__(self) -> Drainer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(timeout=_STOP_S)
+
+    def _loop(self) -> None:
+        wait_s, is_away = _EVERY_S, False
+        while not self._stop.wait(wait_s):
+            try:
+                if self._leads():
+                    self._round()
+                    if is_away:
+                        log.info("history_back")
+                        wait_s, is_away = _EVERY_S, False
+                else:
+                    self._writer = None
+            except (RedisError, OSError) as error:
+                self._writer = None
+                log.warning("drain_interrupted", extra={"error": type(error).__name__})
+            except Exception as error:
+                self._writer = None
+                if not is_away:
+                    told = error.message if isinstance(error, ExecutorError) else type(error).__name__
+                    log.exception("history_away", extra={"error": told})
+                wait_s, is_away = min(wait_s * 2, _BACKOFF_MOST_S), True
+        if self._engine is not None:
+            self._engine.dispose()
+
+    def _leads(self) -> bool:
+        return self._store.is_leader(self._who, _LEADS_S, what="drainer")
+
+    def _round(self) -> None:
+        # the database library takes a while to load, and only the process that leads needs it
+        from executor.history.place import open_history  # noqa: PLC0415
+        from executor.history.writing import Fenced, HistoryWriter  # noqa: PLC0415
+
+        try:
+            if self._engine is None:
+                self._engine = open_history(self._settings)
+            if self._writer is None:
+                self._writer = HistoryWriter(self._engine, self._signer, self._settings.namespace)
+                self._look_at = 0.0
+            self._drain(self._writer)
+            now = time.monotonic()
+            if now >= self._look_at:
+                self._settle(self._writer)
+                self._look_at = now + _LOOK_EVERY_S
+            if now >= self._expire_at:
+                keep_s = self._settings.history.keep_days * _SECONDS_A_DAY
+                gone = self._writer.expire(time.time() - keep_s, now=time.time())
+                if gone:
+                    log.info("history_expired", extra={"rows": gone})
+                self._expire_at = now + _EXPIRE_EVERY_S
+        except Fenced:
+            self._writer = None
+            log.warning("history_taken_over")
+
+    def _drain(self, writer: HistoryWriter) -> None:
+        """Moves events until there are none."""
+        from executor.history.stream import EventStream  # noqa: PLC0415 - as above
+
+        stream = EventStream(self._settings, self._connection)
+        place: Place | None = None
+        while not self._stop.is_set():
+            if place is None:
+                epoch = stream.epoch()
+                if epoch != self._epoch:
+                    # another stream than before: what the broker knew of unfinished jobs may be gone with the old one
+                    self._epoch, self._look_at = epoch, 0.0
+                place = writer.place(epoch)
+            batch = stream.next(place.epoch, place.position, _BATCH)
+            if batch is None:
+                place = None
+                continue
+            self._say_gap(place, batch)
+            place = writer.write(place, batch)
+            if not batch.events or not self._leads():
+                return
+
+    @staticmethod
+    def _say_gap(place: Place, batch: Batch) -> None:
+        gone = batch.added - batch.length - place.drained
+        if gone > 0:
+            log.error("history_gap", extra={"events": gone, "after": place.position})
+        elif gone < 0:
+            log.error("history_rewound", extra={"committed": place.position, "now": batch.last})
+
+    def _settle(self, writer: HistoryWriter) -> None:
+        """Ends, in the history, jobs whose end will not come through the stream: the broker lost it or them."""
+        from executor.history.stream import EventStream  # noqa: PLC0415 - as above
+
+        stream = EventStream(self._settings, self._connection)
+        open_ones = writer.unfinished()
+        for start in range(0, len(open_ones), _BATCH):
+            asked = open_ones[start : start + _BATCH]
+            ends: dict[str, Told] = {
+                job_id: told
+                for job_id, told in zip(asked, stream.rows_of(asked), strict=True)
+                if not told.state or told.finished_at
+            }
+            if not ends:
+                continue
+            # their ends may have come in since they were asked for: what is in the stream by now comes first
+            self._drain(writer)
+            settled = writer.settle(ends, now=time.time())
+            for job_id in settled:
+                log.warning("history_settled", extra={"job_id": job_id, "found": ends[job_id].state or "lost"})

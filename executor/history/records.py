@@ -1,0 +1,115 @@
+"""What the event stream carries, in both directions: a signed record with the submit, and events as they are read.
+
+A submit's record holds all that an old list or an audit needs, since job rows expire and history may be away for
+longer. It is signed: whose job it was is what was signed, in history as in the broker. The text that ran is told by
+its hash and by what the policy did to each table; the policy's constants and salts are in neither. Knows no database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from executor.errors import ErrorCode, JobLost
+from executor.signing import Signer
+
+_FROM_PAYLOAD = ("job_id", "owner", "kind", "source", "policy_hash", "policy_version", "limits", "proof")
+
+
+def record_of(signer: Signer, payload: Mapping[str, Any], *, shown_sql: str, question: str | None) -> tuple[str, str]:
+    """The record of a job that is being submitted (JSON), and its signature.
+
+    Args:
+        signer: with the configuration's key.
+        payload: as `executor.orders.payload_of` made it.
+        shown_sql: the SQL as callers may read it.
+        question: what the statement answers.
+    """
+    told = {name: payload[name] for name in _FROM_PAYLOAD}
+    told["statement"] = hashlib.blake2b(payload["sql"].encode(), digest_size=16).hexdigest()
+    told["sql"] = shown_sql
+    told["question"] = question
+    return signer.sign(told)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One move of one job.
+
+    Attributes:
+        id: of the stream's entry.
+        job_id: the job's handle.
+        before: the state it left; empty for a submit.
+        after: the state it entered.
+        reason: why, in a word or two.
+        at: Unix seconds, the broker's clock.
+        attempt: the fencing number at that time.
+        rows: so far; of the result at the end.
+        bytes: likewise.
+        error: as `ExecutorError.as_dict` gives it (JSON), of a failed job.
+        record: with a submit, as `record_of` made it.
+        mac: the record's signature.
+    """
+
+    id: str
+    job_id: str
+    before: str
+    after: str
+    reason: str
+    at: float
+    attempt: int = 1
+    rows: int = 0
+    bytes: int = 0
+    error: str = ""
+    record: str = ""
+    mac: str = ""
+
+    def content(self) -> dict[str, Any]:
+        """What the audit keeps of it, without what says nothing."""
+        told: dict[str, Any] = {"what": self.after if self.before else "submitted", "reason": self.reason}
+        if self.before:
+            told |= {"before": self.before, "attempt": self.attempt, "rows": self.rows, "bytes": self.bytes}
+        if self.error:
+            told["error"] = self.error
+        if self.record:
+            told |= {"record": self.record, "mac": self.mac}
+        return told
+
+
+def event_of(entry: Sequence[Any]) -> Event:
+    """From ``[id, [field, value, …]]``, as a script gives a stream's entry."""
+    flat: list[str] = entry[1]
+    told = dict(zip(flat[::2], flat[1::2], strict=True))
+    return Event(
+        id=entry[0],
+        job_id=told["job"],
+        before=told["from"],
+        after=told["to"],
+        reason=told["reason"],
+        at=float(told["at"]),
+        attempt=int(told.get("attempt") or 1),
+        rows=int(told.get("rows") or 0),
+        bytes=int(told.get("bytes") or 0),
+        error=told.get("error", ""),
+        record=told.get("record", ""),
+        mac=told.get("mac", ""),
+    )
+
+
+def opened(signer: Signer, record: str, mac: str) -> dict[str, Any] | None:
+    """The record's fields; None for one that does not carry our signature."""
+    if not record or not signer.is_same(signer.sign(json.loads(record))[1].encode(), mac.encode()):
+        return None
+    return json.loads(record)
+
+
+def lost_error() -> JobLost:
+    """What is said of a job that the broker lost."""
+    return JobLost(
+        ErrorCode.JOB_LOST,
+        "The broker lost its data while this job was not finished; nothing of it is left to wait for.",
+        hint="Submit the statement again.",
+    )
