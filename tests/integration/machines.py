@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -53,6 +55,15 @@ class Machine:
             if seen.state in states:
                 return seen
         raise AssertionError(f"{job.id} was not {states} in {timeout_s} s, but {seen.state}")
+
+    async def moves(self, job: Job) -> list[str]:
+        """The states that the history tells of, in order, once it has everything that was told until now."""
+        async with asyncio.timeout(20):
+            while (await self.executor.history_state())[1]:
+                await asyncio.sleep(0.05)
+        with closing(sqlite3.connect(self.settings.home / "history.sqlite")) as history:
+            told = history.execute("SELECT content FROM awaitsql_audit WHERE job_id = ? ORDER BY seq", (job.id,))
+            return [json.loads(content)["what"] for (content,) in told]
 
 
 def make_shop(folder: Path) -> Path:
