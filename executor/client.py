@@ -327,9 +327,9 @@ class Executor:
     def _store_of_results(self) -> ResultStore:
         if self._results is None:
             # Arrow is loaded when the first page is read from a file: a server that answers from rows never needs it
-            from executor.results.local import LocalResults  # noqa: PLC0415
+            from executor.results.opening import open_results  # noqa: PLC0415
 
-            self._results = LocalResults(self.settings.results_root)
+            self._results = open_results(self.settings)
         return self._results
 
     @staticmethod
@@ -340,6 +340,12 @@ class Executor:
             raise ResultFailed(
                 ErrorCode.RESULT_EXPIRED,
                 "The job was cancelled; its rows were not kept.",
+                hint="Submit the statement again.",
+            )
+        if job.notes.get("evicted"):
+            raise ResultFailed(
+                ErrorCode.RESULT_EXPIRED,
+                "The rows of this job had to make room for newer ones.",
                 hint="Submit the statement again.",
             )
 

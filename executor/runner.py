@@ -267,7 +267,7 @@ class Runner:
         log.info("job_failed", extra={"job_id": job.job_id, "code": str(error.code)})
         fields = {"error": json.dumps(error.as_dict())}
         if self._finish(job, JobState.FAILED, str(error.code), fields):
-            self._results.delete(job.job_id)
+            self._drop_rows(job)
 
     def _end_stopped(self, job: RunningJob) -> None:
         if job.stopped == "late":
@@ -283,7 +283,13 @@ class Runner:
             asked = job.stop_asked_at or time.monotonic()
             after = int((time.monotonic() - asked) * 1000)
             if self._finish(job, JobState.CANCELLED, "asked", {"stopped_after_ms": str(after)}):
-                self._results.delete(job.job_id)
+                self._drop_rows(job)
+
+    def _drop_rows(self, job: RunningJob) -> None:
+        try:
+            self._results.delete(job.job_id)
+        except ExecutorError as error:  # the sweeper will find them
+            log.warning("rows_left_behind", extra={"job_id": job.job_id, "code": str(error.code)})
 
     def give_up(self, job: RunningJob) -> None:
         """Ends a cancelled job whose thread does not come back. The thread's own last word will not count."""

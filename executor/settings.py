@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from executor.jobs import Limits
 from executor.sources import SOURCE_NAME, SecretRef, SourceConfig, SourceInfo
+
+_SECRET = re.compile(r"secret|token|password|account_key|access_key$|master_key|sas|service_account_key|encryption_key")
 
 STORE_VERSION = 2
 """The shape of the job's row and of the scripts. Part of every key, so that two shapes never share a queue."""
@@ -41,6 +44,34 @@ class LimitSettings(BaseModel):
         )
 
 
+class ObjectStoreSettings(BaseModel):
+    """Where results are kept instead of in a directory: a bucket, with a prefix, in what obstore can open.
+
+    `options` are obstore's for that kind of store (``region``, ``endpoint``, ``access_key_id`` …). What is secret is
+    a reference, never a value; without any the environment's own credentials are used (roles, profiles).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(description="s3://bucket/prefix, gs://bucket/prefix or az://account/container/prefix.")
+    options: dict[str, str | SecretRef] = Field(default_factory=dict)
+
+    @field_validator("url")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        if not re.fullmatch(r"(s3a?|gs|az|azure|abfss?|adl)://[^@?#]+", value):
+            raise ValueError("write it as s3://bucket/prefix, gs://bucket/prefix or az://account/container/prefix")
+        return value
+
+    @field_validator("options")
+    @classmethod
+    def _no_secrets(cls, value: dict[str, str | SecretRef]) -> dict[str, str | SecretRef]:
+        for name, told in value.items():
+            if _SECRET.search(name.lower()) and not isinstance(told, SecretRef):
+                raise ValueError(f'keep {name} out of the file: {name} = {{env = "NAME"}} or {{file = "PATH"}}')
+        return value
+
+
 class ExecutorSettings(BaseModel):
     """Everything the executor needs to know, made once at the edge and passed on.
 
@@ -62,6 +93,7 @@ class ExecutorSettings(BaseModel):
     )
     state_dir: Path
     results_dir: Path | None = None
+    object_store: ObjectStoreSettings | None = None
     fsync: Literal["everysec", "always"] = Field(default="everysec", description="Of the embedded broker's log.")
     embedded_memory_mb: int = Field(default=256, ge=16)
     concurrency: int = Field(default=8, ge=1, le=256, description="Statements at once in one worker process.")
@@ -73,6 +105,12 @@ class ExecutorSettings(BaseModel):
     principal_max_running: int = Field(default=3, ge=1)
     queue_depth: int = Field(default=10_000, ge=1)
     result_ttl_s: float = Field(default=86_400.0, gt=0)
+    results_max_bytes: int | None = Field(
+        default=None, ge=1_000_000, description="All results together; beyond it the oldest go. Empty: no bound."
+    )
+    results_min_free_bytes: int = Field(
+        default=1_000_000_000, ge=0, description="What results leave free on their disk; the oldest go to keep it so."
+    )
     limits: LimitSettings = LimitSettings()
     sources: dict[str, SourceConfig] = Field(default_factory=dict)
 
@@ -92,12 +130,14 @@ class ExecutorSettings(BaseModel):
         Sources decide it, and where results go, and the store's version; not limits or descriptions, so that a
         changed limit does not strand the jobs already queued.
         """
-        told = {
+        told: dict[str, object] = {
             "store": STORE_VERSION,
             "sources": {name: source.fingerprint() for name, source in sorted(self.sources.items())},
             "results": str(self.results_dir or ""),
             "realm": self.realm,
         }
+        if self.object_store is not None:
+            told["objects"] = [self.object_store.url, self.object_store.options.get("endpoint")]
         return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=6).hexdigest()
 
     @property

@@ -8,7 +8,7 @@ and the reaper; no call exists in both.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
@@ -128,6 +128,8 @@ def job_of(
         notes["stopped_after_ms"] = int(row["stopped_after_ms"])
     if row.get("question"):
         notes["question"] = row["question"]
+    if row.get("evicted"):
+        notes["evicted"] = True
     for name in ("findings", "estimate", "plan"):
         if row.get(name):
             notes[name] = json.loads(row[name])
@@ -288,7 +290,7 @@ class WorkerStore:
         self._redis = connection
         self._scripts = {
             name: connection.register_script(script(settings, name))
-            for name in ("claim", "beat", "note", "finish", "enrol", "depart", "reap")
+            for name in ("claim", "beat", "note", "finish", "enrol", "depart", "reap", "evict", "readers")
         }
 
     def _run(self, name: str, *args: object) -> Any:
@@ -348,9 +350,21 @@ class WorkerStore:
         """Mends what death left behind; the ids that moved."""
         return cast("list[str]", self._run("reap", self._settings.attempts, self._settings.claim_timeout_s))
 
-    def exists(self, job_id: str) -> bool:
-        """Whether the job has a row."""
-        return bool(self._redis.exists(f"{self._ns}:job:{job_id}"))
+    def standing(self, job_ids: Collection[str]) -> dict[str, tuple[JobState, int]]:
+        """State and attempt of each of these jobs that has a row."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.hmget(f"{self._ns}:job:{job_id}", "state", "attempt")
+            rows = pipe.execute()
+        return {i: (JobState(row[0]), int(row[1])) for i, row in zip(job_ids, rows, strict=True) if row[0]}
+
+    def inputs_in_use(self) -> set[str]:
+        """The jobs whose results an unfinished job reads."""
+        return {job_id for told in cast("list[str]", self._run("readers")) for job_id in told.split()}
+
+    def evict(self, job_id: str) -> bool:
+        """Says that a finished job's rows go; False when they must stay."""
+        return bool(self._run("evict", job_id))
 
     def take_stop(self) -> tuple[str, str] | None:
         """A statement that a dead worker left running: (source, query id)."""

@@ -18,6 +18,7 @@ from databases import (
     private_mysql,
     sqlite_shop,
 )
+from object_stores import s3_server
 
 POSTGRES_URL = "TEST_POSTGRES_URL"
 MYSQL_URL = "TEST_MYSQL_URL"
@@ -28,6 +29,12 @@ KINDS = ("duckdb", "sqlite", "postgres", "postgres at TEST_POSTGRES_URL", "mysql
 def postgres_url() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="aq") as folder, embedded_postgres(Path(folder)) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    with s3_server() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(scope="session")

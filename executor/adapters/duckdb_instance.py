@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
-import tempfile
 from pathlib import Path
 
 import duckdb
 
+from executor.adapters.duckdb_spill import SpillFolder
 from executor.errors import ErrorCode, SourceFailed
 from executor.sources import DuckDBSource
 
@@ -30,7 +29,7 @@ _MAGIC = b"DUCK"  # bytes 8 to 12 of every DuckDB file
 class DuckDBInstance:
     """One database, open; `close` it."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, spill: Path) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, spill: SpillFolder) -> None:
         self._connection = connection
         self._spill = spill
 
@@ -43,18 +42,18 @@ class DuckDBInstance:
                 is not what it should be, or two files would make tables of one name.
         """
         files = _tables_of_files(source, config.files)
-        spill = Path(tempfile.mkdtemp(prefix="awaitsql-duckdb-"))
+        spill = SpillFolder()
         settings: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{config.memory_limit_mb}MB",
             "threads": config.threads,
-            "temp_directory": str(spill),
+            "temp_directory": str(spill.path),
             "max_temp_directory_size": f"{_SPILL_GB}GB",
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "allow_community_extensions": False,
             "allow_unsigned_extensions": False,
             "allow_persistent_secrets": False,
-            "secret_directory": str(spill / "secrets"),  # current_setting tells it: not where the worker's home is
+            "secret_directory": str(spill.path / "secrets"),  # current_setting tells it: not where the worker's home is
             "enable_external_file_cache": False,  # files may change, and what they hold is read once a statement
             "pivot_limit": 1000,
             "python_enable_replacements": False,
@@ -68,10 +67,10 @@ class DuckDBInstance:
             else:
                 connection = duckdb.connect(":memory:", config=settings)
         except duckdb.Error as error:
-            shutil.rmtree(spill, ignore_errors=True)
+            spill.remove()
             raise _why_closed(source, config.path) from error
         except SourceFailed:
-            shutil.rmtree(spill, ignore_errors=True)
+            spill.remove()
             raise
         instance = cls(connection, spill)
         try:
@@ -89,7 +88,7 @@ class DuckDBInstance:
         """Closes the instance and removes what it spilled."""
         with contextlib.suppress(duckdb.Error):  # a broken instance is as good as closed
             self._connection.close()
-        shutil.rmtree(self._spill, ignore_errors=True)
+        self._spill.remove()
 
     def _close_doors(self, files: dict[str, Path]) -> None:
         self._do("SET TimeZone='UTC'")

@@ -29,6 +29,7 @@ if ARGV[6] ~= '' then
   redis.call('HSET', memo, 'id', id, 'content', ARGV[7])
   redis.call('PEXPIRE', memo, math.floor(CONF.ttl * 1000))
 end
+hold_inputs(id)
 line_up(id, at)
 redis.call('ZADD', NS .. ':owner:' .. owner, stamp(at), id)
 -- ids whose rows are gone by now, however long they waited and ran

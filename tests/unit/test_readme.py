@@ -70,6 +70,7 @@ def test_the_bounds_are_the_defaults(readme):
     assert f"| {settings.limits.queue_timeout_s:g} s |" in bounds
     assert f"| {settings.limits.max_rows:,} rows, {settings.limits.max_bytes / 1e9:g} GB;" in bounds
     assert f"| {settings.result_ttl_s / 3600:g} hours |" in bounds
+    assert f"| {settings.results_min_free_bytes / 1e9:g} GB; where there is less" in bounds
     assert f"| {settings.principal_max_running} jobs a caller, 8 a source, {settings.concurrency} a worker" in bounds
     assert f"| {settings.queue_depth:,} jobs |" in bounds
 
