@@ -20,12 +20,16 @@ from executor.errors import (
     StatementFailed,
     SubmitRefused,
 )
+from executor.inputs import MOST_INPUTS, inputs_of, origins_of_results, proof_of_results, schema_of_results
 from executor.jobs import (
+    RESULTS,
     CostGate,
+    Input,
     Job,
     JobKind,
     JobState,
     Limits,
+    Origin,
     ResultColumn,
     ResultPage,
     ResultSummary,
@@ -73,6 +77,8 @@ _LAZY = {
 }
 
 __all__ = [
+    "MOST_INPUTS",
+    "RESULTS",
     "AnySource",
     "Column",
     "CostGate",
@@ -83,6 +89,7 @@ __all__ = [
     "ExecutorError",
     "ExecutorSettings",
     "ForeignKey",
+    "Input",
     "Job",
     "JobKind",
     "JobLost",
@@ -91,6 +98,7 @@ __all__ = [
     "LimitSettings",
     "Limits",
     "MySQLSource",
+    "Origin",
     "PostgresSource",
     "ResultColumn",
     "ResultFailed",
@@ -112,11 +120,15 @@ __all__ = [
     "WorkerFleet",
     "build_shop",
     "demo_questions",
+    "inputs_of",
     "log_as_json",
     "new_job_id",
     "open_broker",
+    "origins_of_results",
     "parse_job_id",
+    "proof_of_results",
     "run_worker",
+    "schema_of_results",
     "signing_key",
 ]
 

@@ -305,6 +305,27 @@ class Executor:
             following = Cursor(job.id, job.attempt, stored.next_offset).encode()
         return ResultPage(stored.columns, stored.rows, place.offset, following, complete=stored.complete)
 
+    async def inputs(self, job_ids: Sequence[str], *, owner: str) -> list[Job]:
+        """The jobs whose results a statement is to read, in this order, each with a whole result.
+
+        Raises:
+            JobNotFound: as `get`, for any of them.
+            ExecutorError: the error of one that failed.
+            ResultFailed: ``result_expired`` for one that has no whole result, or whose rows are gone.
+        """
+        jobs: list[Job] = []
+        for job_id in job_ids:
+            job = await self.get(job_id, owner=owner)
+            self._check_readable(job)
+            if job.summary is None:
+                raise ResultFailed(
+                    ErrorCode.RESULT_EXPIRED,
+                    f"Job {job.id} has no whole result (yet).",
+                    hint=f"Wait for it: get_job on {job.id}.",
+                )
+            jobs.append(job)
+        return jobs
+
     async def export(
         self,
         job_id: str,
@@ -359,14 +380,13 @@ class Executor:
         confirm: str | None = None,
     ) -> Job:
         job_id = new_job_id()
-        source = self.settings.sources[statement.source]
         limits = statement.limits
         payload, signature = self._signer.sign(
             payload_of(
                 statement,
                 job_id=job_id,
                 owner=owner,
-                source_fingerprint=source.fingerprint(),
+                source_fingerprint=self._fingerprint(statement),
                 policy_version=self._policy_version,
                 confirmed=None if confirm is None else self._confirmed(statement, owner, confirm),
                 now=time.time(),
@@ -381,8 +401,18 @@ class Executor:
         }
         if question:
             fields["question"] = question
+        if statement.inputs:
+            fields["inputs"] = " ".join(told.job_id for told in statement.inputs)
         told = json.dumps(
-            [statement.kind, statement.sql, statement.source, asdict(limits), statement.policy_hash, confirm]
+            [
+                statement.kind,
+                statement.sql,
+                statement.source,
+                asdict(limits),
+                statement.policy_hash,
+                confirm,
+                fields.get("inputs"),
+            ]
         )
         try:
             async with asyncio.timeout(_BROKER_S):
@@ -391,7 +421,7 @@ class Executor:
                     owner=owner,
                     source=statement.source,
                     owner_cap=self.settings.principal_max_running if owner != _SYSTEM else len(self.settings.sources),
-                    source_cap=source.max_running,
+                    source_cap=self.settings.max_running(statement.source),
                     idempotency_key=idempotency_key or "",
                     content=hashlib.blake2b(told.encode(), digest_size=16).hexdigest(),
                     fields=fields,
@@ -399,9 +429,16 @@ class Executor:
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
 
+    def _fingerprint(self, statement: Statement) -> str:
+        found = self.settings.fingerprint_of(statement.source)
+        if found is None:
+            raise KeyError(statement.source)
+        return found
+
     def _confirmed(self, statement: Statement, owner: str, confirm: str) -> float:
-        source_fingerprint = self.settings.sources[statement.source].fingerprint()
-        fingerprint = statement_fingerprint(statement.sql, statement.source, source_fingerprint, statement.policy_hash)
+        fingerprint = statement_fingerprint(
+            statement.sql, statement.source, self._fingerprint(statement), statement.policy_hash
+        )
         return confirmed_cost(self._signer, confirm, owner=owner, fingerprint=fingerprint, now=time.time())
 
     async def _introspect(self, source: str) -> Job:

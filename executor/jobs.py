@@ -49,6 +49,10 @@ MOVES: dict[JobState, frozenset[JobState]] = {
 """Every allowed move. The scripts in ``lua/`` are given their names and guards from here."""
 
 
+RESULTS = "job results"
+"""What a job over stored results names as its source. No configured source can have this name."""
+
+
 class JobKind(StrEnum):
     """What a job does. Internal kinds carry no SQL."""
 
@@ -57,6 +61,8 @@ class JobKind(StrEnum):
     """Explains a statement and runs no part of it."""
     INTROSPECT = "introspect"
     """Reads the source's schema."""
+    QUERY_RESULT = "query_result"
+    """Queries the stored results of other jobs."""
     PROBE = "probe"
     """Looks at how the source lets us in."""
 
@@ -114,6 +120,23 @@ class Touch:
 
 
 @dataclass(frozen=True, slots=True)
+class Input:
+    """A stored result that a statement reads: under which name as a table, and of which job and attempt."""
+
+    name: str
+    job_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where rows were read in the end: a source, and the hash of the grant that they were read under."""
+
+    source: str
+    policy_hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """SQL that passed the guard, with its source and limits. Only ``mcp_server.sql.check`` makes one for a query.
 
@@ -126,6 +149,8 @@ class Statement:
         kind: `JobKind.QUERY` or `JobKind.DRY_RUN`, or an internal kind with empty `sql`.
         cost: what it may cost; None where it is not asked.
         proof: what the policy did to each table that is read.
+        inputs: of `JobKind.QUERY_RESULT`: the results that are its tables.
+        origins: of `JobKind.QUERY_RESULT`: where their rows were read.
     """
 
     source: str
@@ -136,6 +161,8 @@ class Statement:
     kind: JobKind = JobKind.QUERY
     cost: CostGate | None = None
     proof: tuple[Touch, ...] = ()
+    inputs: tuple[Input, ...] = ()
+    origins: tuple[Origin, ...] = ()
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -199,7 +226,8 @@ class Job:
 
     `error` is set when failed; `summary` and `preview` when rows are there; `ahead` is the number of jobs that are
     before this one in the queue; `workers_alive` how many workers beat in the last seconds; `proof` what the policy did
-    to each table that is read. `notes` holds what else was seen: ``estimate`` and ``plan`` of a statement that was
+    to each table that is read, `origins` where its rows come from. `notes` holds what else was seen: ``estimate`` and
+    ``plan`` of a statement that was
     explained, ``confirmation`` and ``confirm_by`` of one that needs a yes.
     """
 
@@ -227,6 +255,7 @@ class Job:
     ahead: int | None = None
     workers_alive: int | None = None
     proof: tuple[Touch, ...] = ()
+    origins: tuple[Origin, ...] = ()
     notes: dict[str, Any] = field(default_factory=dict)
 
     @property

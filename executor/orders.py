@@ -13,13 +13,13 @@ from typing import Any
 
 from executor.costs import gate_of
 from executor.errors import ErrorCode, StatementFailed
-from executor.jobs import CostGate, JobKind, Limits, Statement, Touch
+from executor.jobs import CostGate, Input, JobKind, Limits, Origin, Statement, Touch
 
 SIGNED_FOR_S = 86_400.0
 """How long an order may be run after it was signed, all attempts together."""
 
 _AGAIN = "Submit the statement again."
-_ASKED = frozenset({JobKind.QUERY, JobKind.DRY_RUN})
+_ASKED = frozenset({JobKind.QUERY, JobKind.DRY_RUN, JobKind.QUERY_RESULT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Order:
     cost: CostGate | None = None
     confirmed: float | None = None
     proof: tuple[Touch, ...] = ()
+    inputs: tuple[Input, ...] = ()
 
     @classmethod
     def of(cls, payload: dict[str, Any]) -> Order:
@@ -57,6 +58,7 @@ class Order:
             cost=gate_of(payload["cost"]),
             confirmed=payload["confirmed"],
             proof=proof_of(payload["proof"]),
+            inputs=tuple(Input(**told) for told in payload["inputs"]),
         )
 
     @property
@@ -138,9 +140,16 @@ def payload_of(
         "cost": None if statement.cost is None else asdict(statement.cost),
         "confirmed": confirmed,
         "proof": [asdict(touch) for touch in statement.proof],
+        "inputs": [asdict(told) for told in statement.inputs],
+        "origins": [asdict(origin) for origin in origins_of(statement)],
         "issued_at": now,
         "not_after": now + SIGNED_FOR_S,
     }
+
+
+def origins_of(statement: Statement) -> tuple[Origin, ...]:
+    """Where the statement's rows come from: its source, unless it reads results that say so themselves."""
+    return statement.origins or (Origin(statement.source, statement.policy_hash),)
 
 
 def proof_of(raw: list[dict[str, Any]]) -> tuple[Touch, ...]:

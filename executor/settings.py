@@ -13,12 +13,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from executor.jobs import Limits
+from executor.jobs import RESULTS, Limits
 from executor.sources import SOURCE_NAME, SecretRef, SourceConfig, SourceInfo
 
 _SECRET = re.compile(r"secret|token|password|account_key|access_key$|master_key|sas|service_account_key|encryption_key")
 
-STORE_VERSION = 2
+STORE_VERSION = 3
 """The shape of the job's row and of the scripts. Part of every key, so that two shapes never share a queue."""
 
 
@@ -111,6 +111,10 @@ class ExecutorSettings(BaseModel):
     results_min_free_bytes: int = Field(
         default=1_000_000_000, ge=0, description="What results leave free on their disk; the oldest go to keep it so."
     )
+    query_result_memory_mb: int = Field(
+        default=1024, ge=64, description="The most memory of DuckDB for one statement over stored results."
+    )
+    query_result_max_running: int = Field(default=4, ge=1, description="Such statements at once, over all workers.")
     limits: LimitSettings = LimitSettings()
     sources: dict[str, SourceConfig] = Field(default_factory=dict)
 
@@ -139,6 +143,17 @@ class ExecutorSettings(BaseModel):
         if self.object_store is not None:
             told["objects"] = [self.object_store.url, self.object_store.options.get("endpoint")]
         return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=6).hexdigest()
+
+    def fingerprint_of(self, source: str) -> str | None:
+        """Of what a statement on `source` would read; None where there is no such source."""
+        config = self.sources.get(source)
+        if config is None:
+            return RESULTS if source == RESULTS else None
+        return config.fingerprint()
+
+    def max_running(self, source: str) -> int:
+        """How many statements on `source` run at once, over all workers."""
+        return self.query_result_max_running if source == RESULTS else self.sources[source].max_running
 
     @property
     def home(self) -> Path:

@@ -24,7 +24,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from executor.errors import ErrorCode, ExecutorError, SettingsInvalid, StatementFailed, SubmitRefused
-from executor.jobs import MOVES, Job, JobKind, JobState, Limits, ResultColumn, ResultSummary, Truncated
+from executor.jobs import MOVES, Job, JobKind, JobState, Limits, Origin, ResultColumn, ResultSummary, Truncated
 from executor.orders import proof_of
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
@@ -161,6 +161,7 @@ def job_of(
         ahead=ahead if ahead >= 0 else None,
         workers_alive=workers_alive,
         proof=proof_of(payload["proof"]),
+        origins=tuple(Origin(**told) for told in payload["origins"]),
         notes=notes,
     )
 
@@ -357,6 +358,13 @@ class WorkerStore:
                 pipe.hmget(f"{self._ns}:job:{job_id}", "state", "attempt")
             rows = pipe.execute()
         return {i: (JobState(row[0]), int(row[1])) for i, row in zip(job_ids, rows, strict=True) if row[0]}
+
+    def signed(self, job_id: str) -> tuple[str, str] | None:
+        """What a server signed of the job, and the signature; None when there is no such row."""
+        payload, signature = cast(
+            "list[str | None]", self._redis.hmget(f"{self._ns}:job:{job_id}", "payload", "signature")
+        )
+        return None if payload is None or signature is None else (payload, signature)
 
     def inputs_in_use(self) -> set[str]:
         """The jobs whose results an unfinished job reads."""

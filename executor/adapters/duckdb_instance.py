@@ -3,13 +3,18 @@
 Knows no sessions and no statements.
 """
 
+# duckdb and pyarrow ship no complete types: what they take is unknown to the checker.
+# pyright: reportUnknownParameterType=false
+
 from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from executor.adapters.duckdb_spill import SpillFolder
 from executor.errors import ErrorCode, SourceFailed
@@ -43,21 +48,7 @@ class DuckDBInstance:
         """
         files = _tables_of_files(source, config.files)
         spill = SpillFolder()
-        settings: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": f"{config.memory_limit_mb}MB",
-            "threads": config.threads,
-            "temp_directory": str(spill.path),
-            "max_temp_directory_size": f"{_SPILL_GB}GB",
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "allow_community_extensions": False,
-            "allow_unsigned_extensions": False,
-            "allow_persistent_secrets": False,
-            "secret_directory": str(spill.path / "secrets"),  # current_setting tells it: not where the worker's home is
-            "enable_external_file_cache": False,  # files may change, and what they hold is read once a statement
-            "pivot_limit": 1000,
-            "python_enable_replacements": False,
-        }
+        settings = _settings(spill, config.memory_limit_mb, config.threads)
         try:
             if config.path is not None:
                 if not config.path.is_file():
@@ -75,6 +66,22 @@ class DuckDBInstance:
         instance = cls(connection, spill)
         try:
             instance._close_doors(files)
+        except BaseException:
+            instance.close()
+            raise
+        return instance
+
+    @classmethod
+    def of_rows(cls, tables: Mapping[str, pa.RecordBatchReader], *, memory_mb: int, threads: int) -> DuckDBInstance:
+        """A database in memory, and in its spill folder, that holds the rows of each reader as a table."""
+        spill = SpillFolder()
+        instance = cls(duckdb.connect(":memory:", config=_settings(spill, memory_mb, threads)), spill)
+        try:
+            for name, rows in tables.items():
+                instance._connection.register("incoming", rows)
+                instance._do(f'CREATE TABLE "{name}" AS SELECT * FROM incoming')  # noqa: S608 # names made by us
+                instance._connection.unregister("incoming")
+            instance._close_doors({})
         except BaseException:
             instance.close()
             raise
@@ -106,6 +113,24 @@ class DuckDBInstance:
 
     def _do(self, sql: str) -> None:
         self._connection.execute(sql).complete()
+
+
+def _settings(spill: SpillFolder, memory_mb: int, threads: int) -> dict[str, str | bool | int | float | list[str]]:
+    return {
+        "memory_limit": f"{memory_mb}MB",
+        "threads": threads,
+        "temp_directory": str(spill.path),
+        "max_temp_directory_size": f"{_SPILL_GB}GB",
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "allow_community_extensions": False,
+        "allow_unsigned_extensions": False,
+        "allow_persistent_secrets": False,
+        "secret_directory": str(spill.path / "secrets"),  # current_setting tells it: not where the worker's home is
+        "enable_external_file_cache": False,  # files may change, and what they hold is read once a statement
+        "pivot_limit": 1000,
+        "python_enable_replacements": False,
+    }
 
 
 def _tables_of_files(source: str, files: tuple[Path, ...]) -> dict[str, Path]:

@@ -9,7 +9,7 @@ This module holds the seam only and loads no Arrow library, so that a server tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
@@ -141,6 +141,14 @@ class ResultStore(Protocol):
         Raises:
             ResultFailed: ``result_expired`` when `complete` and the rows are gone; ``invalid_cursor`` for a place or
                 a column that the result does not have; ``store_unavailable``.
+        """
+        ...
+
+    def whole(self, job_id: str, attempt: int) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """A complete result: its schema, and all its rows, each batch of that schema and read when it is asked for.
+
+        Raises:
+            ResultFailed: ``result_expired``, ``store_unavailable``; both also while reading.
         """
         ...
 

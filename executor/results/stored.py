@@ -72,6 +72,18 @@ class StoredResults:
         except (FileNotFoundError, pa.ArrowInvalid) as error:
             raise _expired() from error
 
+    def whole(self, job_id: str, attempt: int) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """A complete result; see `ResultStore.whole`.
+
+        Raises:
+            ResultFailed: ``result_expired``, ``store_unavailable``.
+        """
+        folder = _attempt(job_id, attempt)
+        found = manifest.load(self._place, folder)
+        if found is None:
+            raise _expired()
+        return found.schema, _all_batches(self._place, folder, found)
+
     def export(self, job_id: str, attempt: int, format: ExportFormat, out: BinaryIO) -> None:  # noqa: A002 - the word users type
         """Write a complete result to `out`; see `ResultStore.export`.
 
@@ -80,13 +92,9 @@ class StoredResults:
         """
         from executor.results.export import export  # noqa: PLC0415 - loaded by exports only
 
-        folder = _attempt(job_id, attempt)
-        found = manifest.load(self._place, folder)
-        if found is None:
-            raise _expired()
-        batches = _all_batches(self._place, folder, found)
+        schema, batches = self.whole(job_id, attempt)
         try:
-            export(found.schema, batches, format, out)
+            export(schema, batches, format, out)
         except OSError as error:
             if error.errno not in FULL:
                 raise
