@@ -20,14 +20,18 @@ from executor.errors import (
     StatementFailed,
     SubmitRefused,
 )
+from executor.inputs import MOST_INPUTS, inputs_of, origins_of_results, proof_of_results, schema_of_results
 from executor.jobs import (
     HIGHEST_PRIORITY,
     PRIORITIES,
+    RESULTS,
     CostGate,
+    Input,
     Job,
     JobKind,
     JobState,
     Limits,
+    Origin,
     ResultColumn,
     ResultPage,
     ResultSummary,
@@ -77,7 +81,9 @@ _LAZY = {
 
 __all__ = [
     "HIGHEST_PRIORITY",
+    "MOST_INPUTS",
     "PRIORITIES",
+    "RESULTS",
     "AnySource",
     "Column",
     "CostGate",
@@ -88,6 +94,7 @@ __all__ = [
     "ExecutorError",
     "ExecutorSettings",
     "ForeignKey",
+    "Input",
     "Job",
     "JobKind",
     "JobLost",
@@ -96,6 +103,7 @@ __all__ = [
     "LimitSettings",
     "Limits",
     "MySQLSource",
+    "Origin",
     "PostgresSource",
     "ResultColumn",
     "ResultFailed",
@@ -118,11 +126,15 @@ __all__ = [
     "attribute_of",
     "build_shop",
     "demo_questions",
+    "inputs_of",
     "log_as_json",
     "new_job_id",
     "open_broker",
+    "origins_of_results",
     "parse_job_id",
+    "proof_of_results",
     "run_worker",
+    "schema_of_results",
     "signing_key",
 ]
 

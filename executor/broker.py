@@ -9,9 +9,9 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import redis
 from redis.exceptions import RedisError
 
-from executor.adapters.secrets import resolve_secret
 from executor.embedded import EmbeddedBroker
 from executor.errors import ErrorCode, ExecutorError, SettingsInvalid
+from executor.secrets import resolve_secret
 from executor.settings import ExecutorSettings
 from executor.signing import machine_key
 

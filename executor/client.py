@@ -358,6 +358,27 @@ class Executor:
             following = Cursor(job.id, job.attempt, stored.next_offset).encode()
         return ResultPage(stored.columns, stored.rows, place.offset, following, complete=stored.complete)
 
+    async def inputs(self, job_ids: Sequence[str], *, owner: str) -> list[Job]:
+        """The jobs whose results a statement is to read, in this order, each with a whole result.
+
+        Raises:
+            JobNotFound: as `get`, for any of them.
+            ExecutorError: the error of one that failed.
+            ResultFailed: ``result_expired`` for one that has no whole result, or whose rows are gone.
+        """
+        jobs: list[Job] = []
+        for job_id in job_ids:
+            job = await self.get(job_id, owner=owner)
+            self._check_readable(job)
+            if job.summary is None:
+                raise ResultFailed(
+                    ErrorCode.RESULT_EXPIRED,
+                    f"Job {job.id} has no whole result (yet).",
+                    hint=f"Wait for it: get_job on {job.id}.",
+                )
+            jobs.append(job)
+        return jobs
+
     async def export(
         self,
         job_id: str,
@@ -395,9 +416,9 @@ class Executor:
     def _store_of_results(self) -> ResultStore:
         if self._results is None:
             # Arrow is loaded when the first page is read from a file: a server that answers from rows never needs it
-            from executor.results.local import LocalResults  # noqa: PLC0415
+            from executor.results.opening import open_results  # noqa: PLC0415
 
-            self._results = LocalResults(self.settings.results_root)
+            self._results = open_results(self.settings)
         return self._results
 
     @staticmethod
@@ -408,6 +429,12 @@ class Executor:
             raise ResultFailed(
                 ErrorCode.RESULT_EXPIRED,
                 "The job was cancelled; its rows were not kept.",
+                hint="Submit the statement again.",
+            )
+        if job.notes.get("evicted"):
+            raise ResultFailed(
+                ErrorCode.RESULT_EXPIRED,
+                "The rows of this job had to make room for newer ones.",
                 hint="Submit the statement again.",
             )
 
@@ -422,9 +449,10 @@ class Executor:
         fresh: bool = False,
     ) -> Job:
         job_id = new_job_id()
-        source = self.settings.sources[statement.source]
         limits = statement.limits
-        if statement.kind in ASKED and {name for name, _ in statement.session} != set(session_of(source)):
+        source = self.settings.sources.get(statement.source)
+        asks_for = set(session_of(source)) if source is not None else set[str]()
+        if statement.kind in ASKED and {name for name, _ in statement.session} != asks_for:
             raise StatementFailed(
                 ErrorCode.ATTRIBUTE_MISSING,
                 f"The statement does not carry the session settings that source {statement.source} asks for.",
@@ -432,14 +460,14 @@ class Executor:
             )
         confirmed = None if confirm is None else self._confirmed(statement, owner, confirm)
         share = ""
-        if self.settings.cache_ttl_s > 0:
+        if source is not None and self.settings.cache_ttl_s > 0:
             version = self._policy_version
             share = share_key(statement, source, owner=owner, policy_version=version, confirmed=confirmed)
         order = payload_of(
             statement,
             job_id=job_id,
             owner=owner,
-            source_fingerprint=source.fingerprint(),
+            source_fingerprint=self._fingerprint(statement),
             policy_version=self._policy_version,
             confirmed=confirmed,
             share=share,
@@ -455,8 +483,19 @@ class Executor:
         }
         if question:
             fields["question"] = question
+        if statement.inputs:
+            kept = dict.fromkeys(i for told in statement.inputs for i in (told.job_id, told.rows_of))
+            fields["inputs"] = " ".join(kept)
         told = json.dumps(
-            [statement.kind, statement.sql, statement.source, asdict(limits), statement.policy_hash, confirm]
+            [
+                statement.kind,
+                statement.sql,
+                statement.source,
+                asdict(limits),
+                statement.policy_hash,
+                confirm,
+                fields.get("inputs"),
+            ]
         )
         try:
             async with asyncio.timeout(_BROKER_S):
@@ -466,7 +505,7 @@ class Executor:
                     source=statement.source,
                     priority=statement.priority,
                     owner_cap=self.settings.principal_max_running if owner != _SYSTEM else len(self.settings.sources),
-                    source_cap=source.max_running,
+                    source_cap=self.settings.max_running(statement.source),
                     idempotency_key=idempotency_key or "",
                     content=hashlib.blake2b(told.encode(), digest_size=16).hexdigest(),
                     share=share,
@@ -477,9 +516,16 @@ class Executor:
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
 
+    def _fingerprint(self, statement: Statement) -> str:
+        found = self.settings.fingerprint_of(statement.source)
+        if found is None:
+            raise KeyError(statement.source)
+        return found
+
     def _confirmed(self, statement: Statement, owner: str, confirm: str) -> float:
-        source_fingerprint = self.settings.sources[statement.source].fingerprint()
-        fingerprint = statement_fingerprint(statement.sql, statement.source, source_fingerprint, statement.policy_hash)
+        fingerprint = statement_fingerprint(
+            statement.sql, statement.source, self._fingerprint(statement), statement.policy_hash
+        )
         return confirmed_cost(self._signer, confirm, owner=owner, fingerprint=fingerprint, now=time.time())
 
     async def _introspect(self, source: str) -> Job:

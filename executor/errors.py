@@ -11,7 +11,9 @@
     ├── SubmitRefused         the executor would not take the job
     │     queue_full, rate_limited, idempotency_conflict, executor_unavailable
     ├── JobNotFound           unknown, purged, or somebody else's: job_not_found
-    ├── ResultFailed          the rows: invalid_cursor, result_expired, result_restarted, store_full
+    ├── ResultFailed          the rows
+    │     invalid_cursor, result_expired, result_restarted, store_full,
+    │     store_unavailable
     └── SettingsInvalid       the configuration: invalid_settings
 
 An error is a value as much as an exception: ``as_dict`` and ``from_dict`` carry it through the job's row. Messages
@@ -52,6 +54,7 @@ class ErrorCode(StrEnum):
     RESULT_EXPIRED = "result_expired"
     RESULT_RESTARTED = "result_restarted"
     STORE_FULL = "store_full"
+    STORE_UNAVAILABLE = "store_unavailable"
     INVALID_SETTINGS = "invalid_settings"
 
 
@@ -158,5 +161,6 @@ _CLASS_OF: dict[ErrorCode, type[ExecutorError]] = {
     ErrorCode.RESULT_EXPIRED: ResultFailed,
     ErrorCode.RESULT_RESTARTED: ResultFailed,
     ErrorCode.STORE_FULL: ResultFailed,
+    ErrorCode.STORE_UNAVAILABLE: ResultFailed,
     ErrorCode.INVALID_SETTINGS: SettingsInvalid,
 }

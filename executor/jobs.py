@@ -55,6 +55,9 @@ PRIORITIES: dict[str, int] = {"high": 16, "normal": 4, "low": 1}
 HIGHEST_PRIORITY = 100
 """The largest weight."""
 
+RESULTS = "job results"
+"""What a job over stored results names as its source. No configured source can have this name."""
+
 
 class JobKind(StrEnum):
     """What a job does. Internal kinds carry no SQL."""
@@ -64,6 +67,8 @@ class JobKind(StrEnum):
     """Explains a statement and runs no part of it."""
     INTROSPECT = "introspect"
     """Reads the source's schema."""
+    QUERY_RESULT = "query_result"
+    """Queries the stored results of other jobs."""
     PROBE = "probe"
     """Looks at how the source lets us in."""
 
@@ -121,6 +126,24 @@ class Touch:
 
 
 @dataclass(frozen=True, slots=True)
+class Input:
+    """A stored result that a statement reads: under which name as a table, of which job and attempt, stored where."""
+
+    name: str
+    job_id: str
+    attempt: int
+    rows_of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where rows were read in the end: a source, and the hash of the grant that they were read under."""
+
+    source: str
+    policy_hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """SQL that passed the guard, with its source and limits. Only ``mcp_server.sql.check`` makes one for a query.
 
@@ -136,6 +159,8 @@ class Statement:
         priority: the weight of the class it waits in, 1 to `HIGHEST_PRIORITY`; see `PRIORITIES`.
         session: ``(name, value)`` pairs that the database session is given for this caller.
         shared_with: whose equal statements may have its rows: ``nobody``'s where it may give others when it runs again.
+        inputs: of `JobKind.QUERY_RESULT`: the results that are its tables.
+        origins: of `JobKind.QUERY_RESULT`: where their rows were read.
     """
 
     source: str
@@ -149,6 +174,8 @@ class Statement:
     priority: int = PRIORITIES["normal"]
     session: tuple[tuple[str, str], ...] = ()
     shared_with: Literal["nobody", "principal", "equal_grant"] = "nobody"
+    inputs: tuple[Input, ...] = ()
+    origins: tuple[Origin, ...] = ()
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -213,10 +240,10 @@ class Job:
     `error` is set when failed; `summary` and `preview` when rows are there; `place` (from 1) is where a queued job
     stands if jobs end as they did lately, and `starts_in_s` after how many seconds it then starts: None where that is
     not known; `workers_alive` how many workers beat in the last seconds; `proof` what the policy did to each table that
-    is read. `notes` holds what else was seen: ``estimate`` and ``plan`` of a statement that was
-    explained, ``confirmation`` and ``confirm_by`` of one that needs a yes, ``shared`` (``joined`` or ``stored``) of one
-    whose rows another job's run brought. Rows are stored under the id `rows_of` and this job's attempt, and were there
-    at `rows_at`.
+    is read, `origins` where its rows come from. `notes` holds what else was seen: ``estimate`` and ``plan`` of a
+    statement that was explained, ``confirmation`` and ``confirm_by`` of one that needs a yes, ``shared`` (``joined`` or
+    ``stored``) of one whose rows another job's run brought. Rows are stored under the id `rows_of` and this job's
+    attempt, and were there at `rows_at`.
     """
 
     id: str
@@ -244,6 +271,7 @@ class Job:
     starts_in_s: float | None = None
     workers_alive: int | None = None
     proof: tuple[Touch, ...] = ()
+    origins: tuple[Origin, ...] = ()
     notes: dict[str, Any] = field(default_factory=dict)
     rows_of: str = ""
     rows_at: float | None = None

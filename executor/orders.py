@@ -13,13 +13,13 @@ from typing import Any
 
 from executor.costs import gate_of
 from executor.errors import ErrorCode, StatementFailed
-from executor.jobs import CostGate, JobKind, Limits, Statement, Touch
+from executor.jobs import CostGate, Input, JobKind, Limits, Origin, Statement, Touch
 
 SIGNED_FOR_S = 86_400.0
 """How long an order may be run after it was signed, all attempts together."""
 
 _AGAIN = "Submit the statement again."
-ASKED = frozenset({JobKind.QUERY, JobKind.DRY_RUN})
+ASKED = frozenset({JobKind.QUERY, JobKind.DRY_RUN, JobKind.QUERY_RESULT})
 """The kinds of jobs that carry a caller's SQL."""
 
 
@@ -41,6 +41,7 @@ class Order:
     confirmed: float | None = None
     proof: tuple[Touch, ...] = ()
     session: tuple[tuple[str, str], ...] = ()
+    inputs: tuple[Input, ...] = ()
 
     @classmethod
     def of(cls, payload: dict[str, Any]) -> Order:
@@ -60,6 +61,7 @@ class Order:
             confirmed=payload["confirmed"],
             proof=proof_of(payload["proof"]),
             session=tuple((name, value) for name, value in payload["session"]),
+            inputs=tuple(Input(**told) for told in payload["inputs"]),
         )
 
     @property
@@ -145,9 +147,16 @@ def payload_of(
         "priority": statement.priority,
         "share": share,
         "session": statement.session,
+        "inputs": [asdict(told) for told in statement.inputs],
+        "origins": [asdict(origin) for origin in origins_of(statement)],
         "issued_at": now,
         "not_after": now + SIGNED_FOR_S,
     }
+
+
+def origins_of(statement: Statement) -> tuple[Origin, ...]:
+    """Where the statement's rows come from: its source, unless it reads results that say so themselves."""
+    return statement.origins or (Origin(statement.source, statement.policy_hash),)
 
 
 def proof_of(raw: list[dict[str, Any]]) -> tuple[Touch, ...]:

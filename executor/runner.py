@@ -18,11 +18,13 @@ from executor.costs import confirmable, confirmation, hold, in_words
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.jobs import CostGate, JobKind, JobState
 from executor.orders import Order
+from executor.reading import check_input
 from executor.results import ResultStore
 from executor.running import RunningJob, StoppedFromOutside
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
 from executor.store import BROKER_ERRORS, Claim, WorkerStore, result_fields
+from executor.timers import Timers
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ class Runner:
         self._running: dict[tuple[str, str], RunningJob] = {}
         self._leaving = False
         self._policy = (float("-inf"), "")
+        self._timers = Timers()
 
     # -- what other threads ask ------------------------------------------------------------------------------------
 
@@ -111,12 +114,11 @@ class Runner:
         order: Order | None = None
         try:
             order = Order.of(self._signer.open(claim.payload, claim.signature))
-            config = self._settings.sources.get(order.source)
             order.check(
                 job_id=job.job_id,
                 owner=claim.owner,
                 source=claim.source,
-                source_fingerprint=None if config is None else config.fingerprint(),
+                source_fingerprint=self._settings.fingerprint_of(order.source),
                 policy_version=self._policy_version(claim),
                 now=time.time(),
             )
@@ -146,6 +148,8 @@ class Runner:
         return self._policy[1]
 
     def _execute(self, job: RunningJob, order: Order, deadline_at: float) -> dict[str, str]:
+        if order.kind is JobKind.QUERY_RESULT:
+            return self._query_results(job, order, self._seconds(job, order, deadline_at))
         adapter = self.adapter(order.source)
         if order.kind is JobKind.INTROSPECT:
             job.check()
@@ -154,14 +158,7 @@ class Runner:
             return {"rows": str(len(schema.tables))}
         if order.kind is JobKind.PROBE:
             return {"findings": json.dumps([asdict(finding) for finding in adapter.probe()])}
-        seconds = min(order.limits.timeout_s, deadline_at - time.time())
-        job.limit(seconds)
-        if seconds <= 0:
-            raise StatementFailed(
-                ErrorCode.STATEMENT_TIMEOUT,
-                "The job used up its time before this attempt could begin.",
-                hint="Ask for less: filter, aggregate, or split the question.",
-            )
+        seconds = self._seconds(job, order, deadline_at)
         try:
             with adapter.session(timeout_s=seconds) as session:
                 try:
@@ -181,6 +178,47 @@ class Runner:
             raise
         except Exception as error:
             raise adapter.classify(error) from error
+
+    def _seconds(self, job: RunningJob, order: Order, deadline_at: float) -> float:
+        """What the statement has, from now.
+
+        Raises:
+            StatementFailed: ``statement_timeout`` when that is nothing.
+        """
+        seconds = min(order.limits.timeout_s, deadline_at - time.time())
+        job.limit(seconds)
+        if seconds <= 0:
+            raise StatementFailed(
+                ErrorCode.STATEMENT_TIMEOUT,
+                "The job used up its time before this attempt could begin.",
+                hint="Ask for less: filter, aggregate, or split the question.",
+            )
+        return seconds
+
+    def _query_results(self, job: RunningJob, order: Order, seconds: float) -> dict[str, str]:
+        # with its driver: only workers that are asked need it
+        from executor.adapters.duckdb_results import classify_over_results, results_session  # noqa: PLC0415
+
+        memory_mb = self._settings.query_result_memory_mb
+        for told in order.inputs:
+            check_input(told, order.owner, self._store, self._signer)
+        try:
+            with results_session(
+                {told.name: self._results.whole(told.rows_of, told.attempt) for told in order.inputs},
+                memory_mb=memory_mb,
+                timeout_s=seconds,
+                timers=self._timers,
+                check=job.check,
+            ) as session:
+                try:
+                    job.attach(session)
+                    return self._stream(job, order, session)
+                finally:
+                    job.detach()
+        except StoppedFromOutside:
+            raise
+        except Exception as error:
+            raise classify_over_results(error, memory_mb) from error
 
     def _explain(self, job: RunningJob, order: Order, session: Session) -> None:
         """Asks the database what it expects, keeps that, and holds the statement to its cost gate.
@@ -235,7 +273,7 @@ class Runner:
     def _as_ours(self, error: Exception, order: Order | None) -> ExecutorError:
         if isinstance(error, ExecutorError):
             return error
-        is_asked = order is None or order.kind in (JobKind.QUERY, JobKind.DRY_RUN)
+        is_asked = order is None or order.kind in (JobKind.QUERY, JobKind.DRY_RUN, JobKind.QUERY_RESULT)
         if order is not None and not is_asked and order.source in self._adapters:
             return self._adapters[order.source].classify(error)
         log.exception("job_crashed", exc_info=error)
@@ -269,7 +307,7 @@ class Runner:
         log.info("job_failed", extra={"job_id": job.job_id, "code": str(error.code)})
         fields = {"error": json.dumps(error.as_dict())}
         if self._finish(job, JobState.FAILED, str(error.code), fields):
-            self._results.delete(job.job_id)
+            self._drop_rows(job)
 
     def _end_stopped(self, job: RunningJob) -> None:
         if job.stopped == "late":
@@ -285,7 +323,13 @@ class Runner:
             asked = job.stop_asked_at or time.monotonic()
             after = int((time.monotonic() - asked) * 1000)
             if self._finish(job, JobState.CANCELLED, "asked", {"stopped_after_ms": str(after)}):
-                self._results.delete(job.job_id)
+                self._drop_rows(job)
+
+    def _drop_rows(self, job: RunningJob) -> None:
+        try:
+            self._results.delete(job.job_id)
+        except ExecutorError as error:  # the sweeper will find them
+            log.warning("rows_left_behind", extra={"job_id": job.job_id, "code": str(error.code)})
 
     def give_up(self, job: RunningJob) -> None:
         """Ends a cancelled job whose thread does not come back. The thread's own last word will not count."""

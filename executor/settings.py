@@ -13,8 +13,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from executor.jobs import Limits
+from executor.jobs import RESULTS, Limits
 from executor.sources import SOURCE_NAME, SecretRef, SourceConfig, SourceInfo, session_of
+
+_SECRET = re.compile(r"secret|token|password|account_key|access_key$|master_key|sas|service_account_key|encryption_key")
 
 STORE_VERSION = 3
 """The shape of the job's row and of the scripts. Part of every key, so that two shapes never share a queue."""
@@ -61,6 +63,34 @@ class HistorySettings(BaseModel):
         return value
 
 
+class ObjectStoreSettings(BaseModel):
+    """Where results are kept instead of in a directory: a bucket, with a prefix, in what obstore can open.
+
+    `options` are obstore's for that kind of store (``region``, ``endpoint``, ``access_key_id`` …). What is secret is
+    a reference, never a value; without any the environment's own credentials are used (roles, profiles).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(description="s3://bucket/prefix, gs://bucket/prefix or az://account/container/prefix.")
+    options: dict[str, str | SecretRef] = Field(default_factory=dict)
+
+    @field_validator("url")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        if not re.fullmatch(r"(s3a?|gs|az|azure|abfss?|adl)://[^@?#]+", value):
+            raise ValueError("write it as s3://bucket/prefix, gs://bucket/prefix or az://account/container/prefix")
+        return value
+
+    @field_validator("options")
+    @classmethod
+    def _no_secrets(cls, value: dict[str, str | SecretRef]) -> dict[str, str | SecretRef]:
+        for name, told in value.items():
+            if _SECRET.search(name.lower()) and not isinstance(told, SecretRef):
+                raise ValueError(f'keep {name} out of the file: {name} = {{env = "NAME"}} or {{file = "PATH"}}')
+        return value
+
+
 class ExecutorSettings(BaseModel):
     """Everything the executor needs to know, made once at the edge and passed on.
 
@@ -82,6 +112,7 @@ class ExecutorSettings(BaseModel):
     )
     state_dir: Path
     results_dir: Path | None = None
+    object_store: ObjectStoreSettings | None = None
     fsync: Literal["everysec", "always"] = Field(default="everysec", description="Of the embedded broker's log.")
     embedded_memory_mb: int = Field(default=256, ge=16)
     concurrency: int = Field(default=8, ge=1, le=256, description="Statements at once in one worker process.")
@@ -96,6 +127,16 @@ class ExecutorSettings(BaseModel):
     cache_ttl_s: float = Field(
         default=60.0, ge=0, description="How long rows are given to equal statements; 0: each statement runs by itself."
     )
+    results_max_bytes: int | None = Field(
+        default=None, ge=1_000_000, description="All results together; beyond it the oldest go. Empty: no bound."
+    )
+    results_min_free_bytes: int = Field(
+        default=1_000_000_000, ge=0, description="What results leave free on their disk; the oldest go to keep it so."
+    )
+    query_result_memory_mb: int = Field(
+        default=1024, ge=64, description="The most memory of DuckDB for one statement over stored results."
+    )
+    query_result_max_running: int = Field(default=4, ge=1, description="Such statements at once, over all workers.")
     limits: LimitSettings = LimitSettings()
     history: HistorySettings = HistorySettings()
     sources: dict[str, SourceConfig] = Field(default_factory=dict)
@@ -116,13 +157,26 @@ class ExecutorSettings(BaseModel):
         Sources decide it, and where results go, and the store's version; not limits or descriptions, so that a
         changed limit does not strand the jobs already queued.
         """
-        told = {
+        told: dict[str, object] = {
             "store": STORE_VERSION,
             "sources": {name: source.fingerprint() for name, source in sorted(self.sources.items())},
             "results": str(self.results_dir or ""),
             "realm": self.realm,
         }
+        if self.object_store is not None:
+            told["objects"] = [self.object_store.url, self.object_store.options.get("endpoint")]
         return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=6).hexdigest()
+
+    def fingerprint_of(self, source: str) -> str | None:
+        """Of what a statement on `source` would read; None where there is no such source."""
+        config = self.sources.get(source)
+        if config is None:
+            return RESULTS if source == RESULTS else None
+        return config.fingerprint()
+
+    def max_running(self, source: str) -> int:
+        """How many statements on `source` run at once, over all workers."""
+        return self.query_result_max_running if source == RESULTS else self.sources[source].max_running
 
     @property
     def home(self) -> Path:

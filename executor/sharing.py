@@ -47,11 +47,24 @@ def data_version(source: AnySource) -> list[Any]:
     if isinstance(source, SQLiteSource):
         files = [source.path, Path(f"{source.path}-wal")]
     elif isinstance(source, DuckDBSource):
-        named = source.files if source.path is None else (source.path,)
+        named = _named(source.files) if source.path is None else [source.path]
         files = [Path(f"{file}{end}") for file in named for end in ("", ".wal")]
     else:
         return []
-    return [_state(file) for file in files]
+    return [[str(file), _state(file)] for file in files]
+
+
+def _named(entries: tuple[Path, ...]) -> list[Path]:
+    """Files as they are named, and what lies in folders and fits patterns now."""
+    found: list[Path] = []
+    for entry in entries:
+        if entry.is_dir():
+            found += sorted(entry.iterdir())
+        elif entry.exists():
+            found.append(entry)
+        else:
+            found += sorted(Path(entry.anchor).glob(str(entry.relative_to(entry.anchor))))
+    return found
 
 
 def _state(file: Path) -> list[int] | None:

@@ -8,7 +8,7 @@ and the reaper; no call exists in both.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
@@ -24,7 +24,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from executor.errors import ErrorCode, ExecutorError, SettingsInvalid, StatementFailed, SubmitRefused
-from executor.jobs import MOVES, Job, JobKind, JobState, Limits, ResultColumn, ResultSummary, Truncated
+from executor.jobs import MOVES, Job, JobKind, JobState, Limits, Origin, ResultColumn, ResultSummary, Truncated
 from executor.orders import proof_of
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
@@ -141,6 +141,8 @@ def job_of(
         notes["stopped_after_ms"] = int(row["stopped_after_ms"])
     if row.get("question"):
         notes["question"] = row["question"]
+    if row.get("evicted"):
+        notes["evicted"] = True
     for name in ("findings", "estimate", "plan"):
         if row.get(name):
             notes[name] = json.loads(row[name])
@@ -173,6 +175,7 @@ def job_of(
         starts_in_s=starts_in_s if starts_in_s >= 0 else None,
         workers_alive=workers_alive,
         proof=proof_of(payload["proof"]),
+        origins=tuple(Origin(**told) for told in payload["origins"]),
         notes=notes,
         rows_of=row.get("rows_of", payload["job_id"]),
         rows_at=_time(row.get("rows_at")),
@@ -326,7 +329,7 @@ class WorkerStore:
         self._redis = connection
         self._scripts = {
             name: connection.register_script(script(settings, name))
-            for name in ("claim", "beat", "note", "finish", "enrol", "depart", "reap")
+            for name in ("claim", "beat", "note", "finish", "enrol", "depart", "reap", "evict", "readers")
         }
 
     def _run(self, name: str, *args: object) -> Any:
@@ -386,9 +389,41 @@ class WorkerStore:
         """Mends what death left behind; the ids that moved."""
         return cast("list[str]", self._run("reap", self._settings.attempts, self._settings.claim_timeout_s))
 
-    def exists(self, job_id: str) -> bool:
-        """Whether the job has a row, or another job has its rows."""
-        return bool(self._redis.exists(f"{self._ns}:job:{job_id}", f"{self._ns}:refs:{job_id}"))
+    def standing(self, job_ids: Collection[str]) -> dict[str, tuple[JobState, int]]:
+        """State and attempt of each of these jobs that has a row."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.hmget(f"{self._ns}:job:{job_id}", "state", "attempt", "left_to")
+            rows = dict(zip(job_ids, pipe.execute(), strict=True))
+        found = {i: (JobState(row[0]), int(row[1])) for i, row in rows.items() if row[0]}
+        # a run that goes on for another job writes on under the first one's id
+        heirs = {i: row[2] for i, row in rows.items() if row[2]}
+        if heirs:
+            runs_for = self.standing(set(heirs.values()))
+            found |= {i: runs_for[heir] for i, heir in heirs.items() if heir in runs_for}
+        return found
+
+    def referenced(self, job_ids: Collection[str]) -> set[str]:
+        """Those of the jobs whose rows other jobs have, too."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.exists(f"{self._ns}:refs:{job_id}")
+            return {i for i, there in zip(job_ids, pipe.execute(), strict=True) if there}
+
+    def signed(self, job_id: str) -> tuple[str, str] | None:
+        """What a server signed of the job, and the signature; None when there is no such row."""
+        payload, signature = cast(
+            "list[str | None]", self._redis.hmget(f"{self._ns}:job:{job_id}", "payload", "signature")
+        )
+        return None if payload is None or signature is None else (payload, signature)
+
+    def inputs_in_use(self) -> set[str]:
+        """The jobs whose results an unfinished job reads."""
+        return {job_id for told in cast("list[str]", self._run("readers")) for job_id in told.split()}
+
+    def evict(self, job_id: str) -> bool:
+        """Says that a finished job's rows go; False when they must stay."""
+        return bool(self._run("evict", job_id))
 
     def take_stop(self) -> tuple[str, str] | None:
         """A statement that a dead worker left running: (source, query id)."""

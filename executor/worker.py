@@ -22,7 +22,7 @@ from executor.history.drainer import Drainer
 from executor.logs import log_as_json
 from executor.queue import make_celery
 from executor.reaper import Reaper
-from executor.results.local import LocalResults
+from executor.results.opening import open_results
 from executor.runner import Runner
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
@@ -56,7 +56,7 @@ def run_worker(
     store = WorkerStore(settings, connection)
     signer = Signer(signing_key)
     store.check_key(signer)
-    results = LocalResults(settings.results_root)
+    results = open_results(settings)
     runner = Runner(settings, store, results, signer, worker)
     app = make_celery(settings.namespace, broker_url, runner.run, threads=settings.concurrency)
     leaving = threading.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -39,7 +40,12 @@ def local_principal(settings: McpServerSettings) -> PrincipalOf:
 
 
 def build_server(
-    machine: Machine, settings: McpServerSettings, *, principal_of: PrincipalOf | None = None, version: str = ""
+    machine: Machine,
+    settings: McpServerSettings,
+    *,
+    principal_of: PrincipalOf | None = None,
+    version: str = "",
+    exports: Path | None = None,
 ) -> MCPServer[Any]:
     """The MCP server over `machine`, whose executor must be entered before the first call.
 
@@ -48,6 +54,7 @@ def build_server(
         settings: the ``[mcp_server]`` table.
         principal_of: who makes a call; the local principal where nothing else says so.
         version: of the product, as clients are told.
+        exports: the folder of exported files, where clients are on this machine.
     """
     access = Access(
         executor=machine.executor,
@@ -56,7 +63,11 @@ def build_server(
         policies=machine.policies,
     )
     server: MCPServer[Any] = MCPServer(
-        "awaitsql", instructions=INSTRUCTIONS, version=version, tools=[*all_tools(access)], log_level="WARNING"
+        "awaitsql",
+        instructions=INSTRUCTIONS,
+        version=version,
+        tools=[*all_tools(access, exports=exports)],
+        log_level="WARNING",
     )
     add_resources(server, access)
     add_prompts(server)
@@ -74,7 +85,8 @@ def build_http(server: MCPServer[Any], executor: Executor, settings: McpServerSe
 
 async def serve_stdio(machine: Machine, settings: McpServerSettings, *, version: str = "") -> None:
     """Serve one client over standard input and output until it closes them; nothing else is written to them."""
-    await build_server(machine, settings, version=version).run_stdio_async()
+    exports = machine.executor.settings.home / "exports"
+    await build_server(machine, settings, version=version, exports=exports).run_stdio_async()
 
 
 async def serve_http(machine: Machine, settings: McpServerSettings, *, version: str = "") -> None:

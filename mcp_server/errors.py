@@ -83,6 +83,7 @@ NEXT_STEP: dict[str, str] = {
     ErrorCode.RESULT_EXPIRED: "Call query again to have fresh rows.",
     ErrorCode.RESULT_RESTARTED: "Call get_rows(job_id) without a cursor to begin at the first row.",
     ErrorCode.STORE_FULL: _TELL,
+    ErrorCode.STORE_UNAVAILABLE: "Try once more in a minute; then tell the user.",
     ErrorCode.INVALID_SETTINGS: _TELL,
     "unknown_table": "Call describe_tables() to see the tables.",
     "unknown_column": "Call describe_tables(tables=[…]) to see the columns.",

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from executor import ErrorCode, Job, SettingsInvalid, SourceFailed, SourceSchema, StatementFailed
+from executor import ErrorCode, Job, Origin, SettingsInvalid, SourceFailed, SourceSchema, StatementFailed
 from mcp_server.binding import Unbound, bound, bound_session
 from mcp_server.fit import Problem, named_table, problems_of, table_matches
 from mcp_server.policy import Grant, Mask, TableGrant
@@ -110,15 +110,22 @@ class Policies:
         """Looks whether the caller may still read what `job` read.
 
         Raises:
-            StatementFailed: ``policy_changed`` where they are given something else of its source now.
+            StatementFailed: ``policy_changed`` where they are given something else of a source behind it now.
         """
-        if job.policy_hash != self.hash_of(principal, job.source):
+        # a job that does not say where its rows are from is nobody's to read
+        for origin in job.origins or (Origin(job.source, ""),):
+            if origin.policy_hash == self.hash_of(principal, origin.source):
+                continue
             raise StatementFailed(
                 ErrorCode.POLICY_CHANGED,
-                f"What you may read of source {job.source} has changed since job {job.id} was submitted; its rows "
+                f"What you may read of source {origin.source} has changed since job {job.id} was submitted; its rows "
                 "are not shown.",
                 hint="Run the query again.",
             )
+
+    def results_grant(self) -> Grant:
+        """What a caller may read of results that `hold` let pass: all of it, policies were applied when it was read."""
+        return self._default
 
     def problems(self, schema: SourceSchema) -> tuple[Problem, ...]:
         """What the source's rules name and `schema` has not, or cannot do."""

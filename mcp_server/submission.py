@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from executor import JobKind, Limits, Statement
+from executor import Job, JobKind, Limits, Statement, inputs_of, origins_of_results, proof_of_results, schema_of_results
 from mcp_server.grants import Policies
 from mcp_server.principal import Principal
 from mcp_server.sql import RefusalCode, StatementRefused, check
@@ -81,3 +82,29 @@ async def checked_statement(
         if schema.hash() == known:
             raise
     return await verdict(schema)
+
+
+async def checked_over_results(
+    executor: Executor, policies: Policies, principal: Principal, sql: str, *, job_ids: Sequence[str], limits: Limits
+) -> Statement:
+    """The statement that may run over the results of the caller's own jobs, which are its tables ``r1``, ``r2`` ….
+
+    Raises:
+        StatementRefused: the guard said no.
+        ExecutorError: as `Executor.inputs`; ``policy_changed`` where the caller may no longer read what a job read.
+    """
+    jobs: list[Job] = await executor.inputs(job_ids, owner=principal.owner)
+    for job in jobs:
+        policies.hold(principal, job)
+    schema, grant = schema_of_results(jobs), policies.results_grant()
+    statement = await anyio.to_thread.run_sync(
+        lambda: check(sql, source_schema=schema, grant=grant, limits=limits), abandon_on_cancel=True
+    )
+    return replace(
+        statement,
+        kind=JobKind.QUERY_RESULT,
+        inputs=inputs_of(jobs),
+        origins=origins_of_results(jobs),
+        proof=proof_of_results(jobs),
+        cost=None,
+    )

@@ -21,12 +21,19 @@ from databases import (
     private_mysql,
     sqlite_shop,
 )
+from object_stores import s3_server
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="aq") as folder, embedded_postgres(Path(folder)) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    with s3_server() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(scope="session")

@@ -33,9 +33,10 @@ import pyarrow as pa
 from executor import Executor, ExecutorSettings, Statement, WorkerFleet, open_broker, signing_key
 from executor.adapters import make_adapter
 from executor.jobs import Limits, new_job_id
-from executor.results.local import LocalResults
+from executor.results.local import LocalPlace
 from executor.results.parts import joined, write_part
 from executor.results.statistics import ColumnStatistics
+from executor.results.stored import StoredResults
 from executor.results.writing import PART_BYTES, PART_ROWS
 
 POSTGRES = (
@@ -64,17 +65,17 @@ def batches_of(kind: str, where: str, sql: str) -> Iterator[pa.RecordBatch]:
 
 def bare(kind: str, where: str, sql: str) -> int:
     """Reads and writes parts, and nothing else: how many rows."""
-    folder = Path(tempfile.mkdtemp(prefix="aq"))
+    place, folder = LocalPlace(Path(tempfile.mkdtemp(prefix="aq"))), "job/1"
     waiting: list[pa.RecordBatch] = []
     rows = size = parts = total = 0
     for batch in batches_of(kind, where, sql):
         waiting.append(batch)
         rows, size, total = rows + batch.num_rows, size + batch.nbytes, total + batch.num_rows
         if rows >= PART_ROWS or size >= PART_BYTES:
-            write_part(folder, parts, joined(waiting), [False] * batch.num_columns)
+            write_part(place, folder, parts, joined(waiting), [False] * batch.num_columns)
             waiting, rows, size, parts = [], 0, 0, parts + 1
     if waiting:
-        write_part(folder, parts, joined(waiting), [False] * waiting[0].num_columns)
+        write_part(place, folder, parts, joined(waiting), [False] * waiting[0].num_columns)
     return total
 
 
@@ -147,7 +148,7 @@ def inside(kind: str, source: object, sql: str, rows: int) -> None:
 
     for name in ("add", "retype", "stats"):
         timed(name)
-    results, job_id = LocalResults(Path(tempfile.mkdtemp(prefix="aq"))), new_job_id()
+    results, job_id = StoredResults(LocalPlace(Path(tempfile.mkdtemp(prefix="aq")))), new_job_id()
     adapter = make_adapter("db", source)
     began = time.perf_counter()
     with adapter.session(timeout_s=600) as session:

@@ -3,16 +3,20 @@
 Knows no sessions and no statements.
 """
 
+# duckdb and pyarrow ship no complete types: what they take is unknown to the checker.
+# pyright: reportUnknownParameterType=false
+
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from executor.adapters.duckdb_files import READERS, Stamps, stamped, tables_of_files, unavailable, unglobbed
+from executor.adapters.duckdb_spill import SpillFolder
 from executor.errors import ErrorCode, SourceFailed
 from executor.sources import DuckDBSource
 
@@ -23,7 +27,7 @@ _MAGIC = b"DUCK"  # bytes 8 to 12 of every DuckDB file
 class DuckDBInstance:
     """One database, open; `close` it."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, spill: Path, stamps: Stamps) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, spill: SpillFolder, stamps: Stamps) -> None:
         self._connection = connection
         self._spill = spill
         self._stamps = stamps
@@ -37,22 +41,8 @@ class DuckDBInstance:
                 is not what it should be, or two files would make tables of one name.
         """
         files = tables_of_files(source, config.files)
-        spill = Path(tempfile.mkdtemp(prefix="awaitsql-duckdb-"))
-        settings: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": f"{config.memory_limit_mb}MB",
-            "threads": config.threads,
-            "temp_directory": str(spill),
-            "max_temp_directory_size": f"{_SPILL_GB}GB",
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "allow_community_extensions": False,
-            "allow_unsigned_extensions": False,
-            "allow_persistent_secrets": False,
-            "secret_directory": str(spill / "secrets"),  # current_setting tells it: not where the worker's home is
-            "enable_external_file_cache": False,  # files may change, and what they hold is read once a statement
-            "pivot_limit": 1000,
-            "python_enable_replacements": False,
-        }
+        spill = SpillFolder()
+        settings = _settings(spill, config.memory_limit_mb, config.threads)
         try:
             if config.path is not None:
                 if not config.path.is_file():
@@ -62,14 +52,30 @@ class DuckDBInstance:
             else:
                 connection = duckdb.connect(":memory:", config=settings)
         except duckdb.Error as error:
-            shutil.rmtree(spill, ignore_errors=True)
+            spill.remove()
             raise _why_closed(source, config.path) from error
         except SourceFailed:
-            shutil.rmtree(spill, ignore_errors=True)
+            spill.remove()
             raise
         instance = cls(connection, spill, stamped(files.values()))
         try:
             instance._close_doors(files)
+        except BaseException:
+            instance.close()
+            raise
+        return instance
+
+    @classmethod
+    def of_rows(cls, tables: Mapping[str, pa.RecordBatchReader], *, memory_mb: int, threads: int) -> DuckDBInstance:
+        """A database in memory, and in its spill folder, that holds the rows of each reader as a table."""
+        spill = SpillFolder()
+        instance = cls(duckdb.connect(":memory:", config=_settings(spill, memory_mb, threads)), spill, {})
+        try:
+            for name, rows in tables.items():
+                instance._connection.register("incoming", rows)
+                instance._do(f'CREATE TABLE "{name}" AS SELECT * FROM incoming')  # noqa: S608 # names made by us
+                instance._connection.unregister("incoming")
+            instance._close_doors({})
         except BaseException:
             instance.close()
             raise
@@ -88,7 +94,7 @@ class DuckDBInstance:
         """Closes the instance and removes what it spilled."""
         with contextlib.suppress(duckdb.Error):  # a broken instance is as good as closed
             self._connection.close()
-        shutil.rmtree(self._spill, ignore_errors=True)
+        self._spill.remove()
 
     def _close_doors(self, files: dict[str, Path]) -> None:
         self._do("SET TimeZone='UTC'")
@@ -106,6 +112,24 @@ class DuckDBInstance:
 
     def _do(self, sql: str) -> None:
         self._connection.execute(sql).complete()
+
+
+def _settings(spill: SpillFolder, memory_mb: int, threads: int) -> dict[str, str | bool | int | float | list[str]]:
+    return {
+        "memory_limit": f"{memory_mb}MB",
+        "threads": threads,
+        "temp_directory": str(spill.path),
+        "max_temp_directory_size": f"{_SPILL_GB}GB",
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "allow_community_extensions": False,
+        "allow_unsigned_extensions": False,
+        "allow_persistent_secrets": False,
+        "secret_directory": str(spill.path / "secrets"),  # current_setting tells it: not where the worker's home is
+        "enable_external_file_cache": False,  # files may change, and what they hold is read once a statement
+        "pivot_limit": 1000,
+        "python_enable_replacements": False,
+    }
 
 
 def _why_closed(source: str, path: Path | None) -> SourceFailed:

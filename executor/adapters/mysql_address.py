@@ -6,8 +6,8 @@ import ssl
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from executor.adapters.secrets import resolve_secret
 from executor.errors import ErrorCode, SourceFailed
+from executor.secrets import resolve_secret
 from executor.sources import MySQLSource
 
 _PORT = 3306

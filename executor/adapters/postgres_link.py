@@ -17,8 +17,8 @@ from adbc_driver_manager._reader import AdbcRecordBatchReader  # the public read
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from executor.adapters.base import BATCH_BYTES, MAY_HAVE_CHANGED
-from executor.adapters.secrets import resolve_secret
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
+from executor.secrets import resolve_secret
 from executor.sources import PostgresSource
 
 APPLICATION = "awaitsql"

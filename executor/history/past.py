@@ -128,7 +128,7 @@ def recovered(job: Job, results: ResultStore, *, ttl_s: float) -> Job:
         JobLost: ``job_lost`` for one that was never heard to end.
         ResultFailed: ``result_expired`` for one that succeeded and whose rows are gone.
     """
-    found = results.current(job.id) if job.kind is JobKind.QUERY else None
+    found = results.current(job.id) if job.kind in (JobKind.QUERY, JobKind.QUERY_RESULT) else None
     if found is not None and (job.state is JobState.SUCCEEDED or is_lost(job)):
         attempt, summary = found
         page = results.page(job.id, attempt, offset=0, limit=PREVIEW_ROWS, complete=True)

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, Row, func, select
 
 from executor.errors import ExecutorError
 from executor.history.tables import chains, jobs
-from executor.jobs import Job, JobKind, JobState, Limits
+from executor.jobs import Job, JobKind, JobState, Limits, Origin
 from executor.orders import proof_of
 from executor.signing import Signer
 
@@ -68,5 +68,7 @@ def _job(signer: Signer, row: Row[Any]) -> Job | None:
         bytes=row.bytes,
         error=ExecutorError.from_dict(json.loads(row.error)) if row.error else None,
         proof=proof_of(told["proof"]),
+        origins=tuple(Origin(**origin) for origin in told["origins"]),
+        rows_of=row.job_id,
         notes={"question": row.question} if row.question else {},
     )

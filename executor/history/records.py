@@ -16,7 +16,7 @@ from typing import Any
 from executor.errors import ErrorCode, JobLost
 from executor.signing import Signer
 
-_FROM_PAYLOAD = ("job_id", "owner", "kind", "source", "policy_hash", "policy_version", "limits", "proof")
+_FROM_PAYLOAD = ("job_id", "owner", "kind", "source", "policy_hash", "policy_version", "limits", "proof", "origins")
 
 
 def record_of(signer: Signer, payload: Mapping[str, Any], *, shown_sql: str, question: str | None) -> tuple[str, str]:

@@ -87,3 +87,42 @@ end
 local function is_under(set, name, cap)
   return tonumber(redis.call('HGET', NS .. ':busy:' .. set, name) or '0') < tonumber(cap)
 end
+
+-- Jobs that read the results of others, and which: NS:readers, id -> ids with spaces between them.
+local function readers()
+  local found = {}
+  local all = redis.call('HGETALL', NS .. ':readers')
+  for i = 1, #all, 2 do
+    local state = redis.call('HGET', job_key(all[i]), 'state')
+    if state and next(MOVES[state]) then
+      found[#found + 1] = all[i + 1]
+    else
+      redis.call('HDEL', NS .. ':readers', all[i])
+    end
+  end
+  return found
+end
+
+local function is_read(id)
+  for _, inputs in ipairs(readers()) do
+    if string.find(' ' .. inputs .. ' ', ' ' .. id .. ' ', 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
+-- A job that reads the results of others: they are kept while it lives, and their rows with them.
+local function hold_inputs(id)
+  local key = job_key(id)
+  local inputs = redis.call('HGET', key, 'inputs')
+  if not inputs then
+    return
+  end
+  redis.call('HSET', NS .. ':readers', id, inputs)
+  local times = redis.call('HMGET', key, 'queue_timeout_s', 'job_timeout_s')
+  local longest = math.floor((tonumber(times[1]) + tonumber(times[2]) + 60) * 1000)
+  for input in string.gmatch(inputs, '%S+') do
+    redis.call('PEXPIRE', job_key(input), longest, 'GT')
+  end
+end

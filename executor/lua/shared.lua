@@ -98,8 +98,8 @@ local function offer(share, at, priority)
   if not lead then
     return nil
   end
-  local told = redis.call('HMGET', job_key(lead), 'state', 'cancel_requested_at', 'priority', 'finished_at')
-  if told[1] == 'succeeded' and at - tonumber(told[4]) < CONF.cache then
+  local told = redis.call('HMGET', job_key(lead), 'state', 'cancel_requested_at', 'priority', 'finished_at', 'evicted')
+  if told[1] == 'succeeded' and not told[5] and at - tonumber(told[4]) < CONF.cache then
     return lead, 'stored'
   end
   -- a job of a higher class does not wait behind one of a lower

@@ -37,6 +37,7 @@ if ARGV[6] ~= '' then
   redis.call('HSET', memo, 'id', id, 'content', ARGV[7])
   redis.call('PEXPIRE', memo, math.floor(CONF.ttl * 1000))
 end
+hold_inputs(id)
 redis.call('ZADD', NS .. ':owner:' .. owner, stamp(at), id)
 -- ids whose rows are gone by now, however long they waited and ran
 redis.call('ZREMRANGEBYSCORE', NS .. ':owner:' .. owner, '-inf', stamp(at - CONF.ttl * 2 - CONF.longest))

@@ -1,7 +1,7 @@
 """Where the rows of finished jobs are kept: write streams, pages, summaries, exports. Knows no database and no queue.
 
 This module holds the seam only and loads no Arrow library, so that a server that never reads a page starts fast.
-`executor.results.local` is the store in a local directory.
+`executor.results.stored` is the store, over one of two places.
 """
 
 # pyarrow ships no types: its schemas and batches are unknown to the checker.
@@ -9,7 +9,7 @@ This module holds the seam only and loads no Arrow library, so that a server tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
@@ -50,6 +50,17 @@ class StoredPage:
     cut_cells: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class StoredAttempt:
+    """What one attempt of a job has in the store: bytes, the time of its last write, whether it is complete."""
+
+    job_id: str
+    attempt: int
+    bytes: int
+    written_at: float
+    complete: bool = False
+
+
 class ResultWriter(Protocol):
     """The rows of one attempt on their way into the store. One thread writes; any thread may read the counters."""
 
@@ -76,7 +87,7 @@ class ResultWriter(Protocol):
         """Keep what fits of `batch`. False once a limit is reached: the caller stops reading.
 
         Raises:
-            ResultFailed: ``store_full``.
+            ResultFailed: ``store_full``, ``store_unavailable``.
         """
         ...
 
@@ -84,7 +95,7 @@ class ResultWriter(Protocol):
         """Publish the result: from here on it is complete, and readable after any crash.
 
         Raises:
-            ResultFailed: ``store_full``.
+            ResultFailed: ``store_full``, ``store_unavailable``.
         """
         ...
 
@@ -129,7 +140,15 @@ class ResultStore(Protocol):
 
         Raises:
             ResultFailed: ``result_expired`` when `complete` and the rows are gone; ``invalid_cursor`` for a place or
-                a column that the result does not have.
+                a column that the result does not have; ``store_unavailable``.
+        """
+        ...
+
+    def whole(self, job_id: str, attempt: int) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """A complete result: its schema, and all its rows, each batch of that schema and read when it is asked for.
+
+        Raises:
+            ResultFailed: ``result_expired``, ``store_unavailable``; both also while reading.
         """
         ...
 
@@ -137,7 +156,7 @@ class ResultStore(Protocol):
         """Write a complete result to `out`, part by part.
 
         Raises:
-            ResultFailed: ``result_expired``; ``store_full`` when `out` has no room.
+            ResultFailed: ``result_expired``, ``store_unavailable``; ``store_full`` when `out` has no room.
         """
         ...
 
@@ -145,10 +164,22 @@ class ResultStore(Protocol):
         """The attempt that was published last, with its summary; None when there is none. Needs no job row."""
         ...
 
-    def delete(self, job_id: str) -> None:
-        """Remove every attempt of a job. Nothing to remove is no error."""
+    def delete(self, job_id: str, attempt: int | None = None) -> None:
+        """Remove one attempt of a job, or every one of them. Nothing to remove is no error.
+
+        Raises:
+            ResultFailed: ``store_unavailable``.
+        """
         ...
 
-    def expire(self, keep: Callable[[str], bool], *, min_age_s: float = 0.0) -> int:
-        """Delete each job last written `min_age_s` seconds ago or more for whose id `keep` says False; how many."""
+    def inventory(self) -> list[StoredAttempt]:
+        """Everything that is kept, an entry for each attempt, in no order.
+
+        Raises:
+            ResultFailed: ``store_unavailable``.
+        """
+        ...
+
+    def free_bytes(self) -> int | None:
+        """How much more there is room for; None where there is no telling."""
         ...

@@ -1,222 +1,122 @@
-"""Results in a local directory: ``<root>/<job>/<attempt>/part-N-ROWS.arrow``, ``manifest.json``, ``<job>/CURRENT``.
+"""A place for results in a local directory. Files appear by rename, folders leave by it.
 
-Killed at any moment, what is left is understood: a part is there whole or not at all, a result without a manifest is
-not complete, and files with a temporary name are never read. Knows no job rows and no principals.
+Killed at any moment, what is left is understood: files with a temporary name are never read, and a folder on its way
+out has a name that no result has.
 """
 
-# pyarrow ships no types: its schemas and batches are unknown to the checker.
+# pyarrow ships no types: its files and buffers are unknown to the checker.
 # pyright: reportUnknownParameterType=false
 
 from __future__ import annotations
 
-import re
+import os
 import shutil
-import time
 import uuid
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import pyarrow as pa
 
-from executor.errors import ErrorCode, ResultFailed
-from executor.jobs import Limits, ResultSummary
-from executor.results import PAGE_BYTES, ExportFormat, StoredPage, manifest
-from executor.results.columns import cast_batch, result_columns, union_schema
-from executor.results.pages import PageRows
-from executor.results.parts import Part, list_parts, part_schema, read_rows, row_starts, store_full_told
-from executor.results.writing import CURRENT, LocalWriter
-from executor.timers import Timers
+from executor.results.places import FULL, KeptFile, store_full, unavailable
 
-_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _GOING = ".going-"
 
 
-class LocalResults:
-    """A `executor.results.ResultStore` below one directory. Holds nothing open; may be shared by threads."""
+class LocalPlace:
+    """A `executor.results.places.Place` below one directory, which is made when it is first needed."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._timers = Timers()
 
-    def writer(self, job_id: str, attempt: int, *, limits: Limits, cap_rows: bool = True) -> LocalWriter:
-        """A write stream; see `ResultStore.writer`. What an earlier writer of this attempt left is removed."""
-        folder = self._attempt(job_id, attempt)
-        if folder.exists():
-            shutil.rmtree(folder)
-        return LocalWriter(folder, job_id, attempt, limits, self._timers, cap_rows=cap_rows)
-
-    def page(
-        self,
-        job_id: str,
-        attempt: int,
-        *,
-        offset: int,
-        limit: int,
-        columns: Sequence[str] | None = None,
-        max_bytes: int = PAGE_BYTES,
-        complete: bool,
-    ) -> StoredPage:
-        """A bounded slice; see `ResultStore.page`.
-
-        Raises:
-            ResultFailed: ``result_expired``, ``invalid_cursor``.
-        """
-        if offset < 0 or limit < 1:
-            raise ResultFailed(ErrorCode.INVALID_CURSOR, "A page begins at row 0 or later and has at least one row.")
-        asked = _Asked(offset, limit, columns, max_bytes)
-        folder = self._attempt(job_id, attempt)
-        found = manifest.load(folder)
-        if found is None and complete:
-            raise _expired()
+    def names(self, folder: str) -> list[str]:
+        """See `Place.names`."""
         try:
-            if found is None:
-                return _page_while_running(folder, asked)
-            return _page(folder, found.parts, found.schema, asked, complete=True)
-        except (FileNotFoundError, pa.ArrowInvalid) as error:
-            raise _expired() from error
+            return os.listdir(self._root / folder)  # noqa: PTH208 - names only: Path.iterdir makes an object for each
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
-    def export(self, job_id: str, attempt: int, format: ExportFormat, out: BinaryIO) -> None:  # noqa: A002 - the word users type
-        """Write a complete result to `out`; see `ResultStore.export`.
-
-        Raises:
-            ResultFailed: ``result_expired``, ``store_full``.
-        """
-        from executor.results.export import export  # noqa: PLC0415 - loaded by exports only
-
-        folder = self._attempt(job_id, attempt)
-        found = manifest.load(folder)
-        if found is None:
-            raise _expired()
-        with store_full_told():
-            export(found.schema, _all_batches(folder, found), format, out)
-
-    def current(self, job_id: str) -> tuple[int, ResultSummary] | None:
-        """The attempt that was published last, with its summary; None when there is none."""
+    def read(self, path: str) -> bytes | None:
+        """See `Place.read`."""
         try:
-            attempt = int((self._job(job_id) / CURRENT).read_text())
-        except (OSError, ValueError):
+            return (self._root / path).read_bytes()
+        except FileNotFoundError:
             return None
-        found = manifest.load(self._attempt(job_id, attempt))
-        return None if found is None else (attempt, found.summary)
 
-    def delete(self, job_id: str) -> None:
-        """Remove every attempt of a job: out of sight at once, from the disk then."""
-        folder = self._job(job_id)
+    @contextmanager
+    def opened(self, path: str) -> Generator[pa.NativeFile]:
+        """See `Place.opened`."""
+        with pa.memory_map(str(self._root / path)) as file:
+            yield file
+
+    def put(self, path: str, content: bytes | pa.Buffer) -> None:
+        """See `Place.put`."""
+        target = self._root / path
+        temporary = target.with_name(f".{target.name}.tmp")
+        with _trouble_told():
+            try:
+                with temporary.open("wb", buffering=0) as file:
+                    view = memoryview(content)
+                    while view:
+                        view = view[file.write(view) :]
+                temporary.replace(target)
+            except OSError:
+                temporary.unlink(missing_ok=True)
+                raise
+
+    def begin(self, folder: str) -> None:
+        """See `Place.begin`."""
+        target = self._root / folder
+        with _trouble_told():
+            if target.exists():
+                shutil.rmtree(target)
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # rows are for the job's owner
+            target.mkdir(exist_ok=True)
+
+    def remove(self, folder: str) -> None:
+        """See `Place.remove`: out of sight at once, from the disk then."""
         going = self._root / f"{_GOING}{uuid.uuid4().hex}"
         try:
-            folder.rename(going)
+            (self._root / folder).rename(going)
         except FileNotFoundError:
             return
         shutil.rmtree(going, ignore_errors=True)
 
-    def expire(self, keep: Callable[[str], bool], *, min_age_s: float = 0.0) -> int:
-        """Delete each job of that age for whose id `keep` says False, and what an interrupted delete left."""
-        deleted = 0
+    def kept(self) -> Iterator[KeptFile]:
+        """See `Place.kept`. Clears away what an interrupted `remove` left."""
         if not self._root.is_dir():
-            return 0
-        for folder in list(self._root.iterdir()):
-            if folder.name.startswith(_GOING):
-                shutil.rmtree(folder, ignore_errors=True)
-            elif _JOB_ID.fullmatch(folder.name) and _age_s(folder) >= min_age_s and not keep(folder.name):
-                self.delete(folder.name)
-                deleted += 1
-        return deleted
+            return
+        for name in os.listdir(self._root):  # noqa: PTH208 - names only, as above
+            if name.startswith(_GOING):
+                shutil.rmtree(self._root / name, ignore_errors=True)
+                continue
+            for folder, _, files in os.walk(self._root / name):
+                for file in files:
+                    path = Path(folder) / file
+                    try:
+                        found = path.stat()
+                    except FileNotFoundError:
+                        continue
+                    yield KeptFile(path.relative_to(self._root).as_posix(), found.st_size, found.st_mtime)
 
-    def _job(self, job_id: str) -> Path:
-        if not _JOB_ID.fullmatch(job_id):
-            raise ValueError("a job id has letters, digits, - and _ only")  # a path must never come from outside
-        return self._root / job_id
-
-    def _attempt(self, job_id: str, attempt: int) -> Path:
-        return self._job(job_id) / str(int(attempt))
-
-
-def _age_s(folder: Path) -> float:
-    """Seconds since an attempt was begun or published there; none for what is gone meanwhile."""
-    try:
-        return time.time() - folder.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
-
-
-def _expired() -> ResultFailed:
-    return ResultFailed(
-        ErrorCode.RESULT_EXPIRED,
-        "The rows of this job are no longer kept.",
-        hint="Run the query again to get them.",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """The bounds of the page that was asked for."""
-
-    offset: int
-    limit: int
-    columns: Sequence[str] | None
-    max_bytes: int
-
-
-def _page_while_running(folder: Path, asked: _Asked) -> StoredPage:
-    parts = list_parts(folder)
-    if not parts:
-        return StoredPage((), [], asked.offset, asked.offset, complete=False)
-    starts = row_starts(parts)
-    first = min(bisect_right(starts, asked.offset), len(parts)) - 1
-    last = min(bisect_right(starts, asked.offset + asked.limit - 1), len(parts)) - 1
-    schema, wide = part_schema(folder / parts[first].name)
-    for part in parts[first + 1 : last + 1]:
-        other, more = part_schema(folder / part.name)
-        wide = [a or b for a, b in zip(wide, more, strict=True)]
-        schema = union_schema(schema, other, wide)
-    return _page(folder, parts, schema, asked, complete=False)
-
-
-def _page(folder: Path, parts: Sequence[Part], schema: pa.Schema, asked: _Asked, *, complete: bool) -> StoredPage:
-    starts = row_starts(parts)
-    chosen = _positions(schema, asked.columns)
-    fields = sorted(set(chosen)) if asked.columns else None
-    read_schema = schema if fields is None else pa.schema([schema.field(i) for i in fields])
-    order = None if fields is None else [fields.index(i) for i in chosen]
-    page = PageRows(asked.limit, asked.max_bytes)
-    for index in range(bisect_right(starts, asked.offset) - 1, len(parts)):
-        batches = read_rows(folder / parts[index].name, max(0, asked.offset - starts[index]), fields)
-        cast = (cast_batch(batch, read_schema) for batch in batches)
-        if not page.fill(cast if order is None else (batch.select(order) for batch in cast)):
-            break
-    end = asked.offset + len(page.rows)
-    return StoredPage(
-        columns=result_columns(pa.schema([schema.field(i) for i in chosen])),
-        rows=page.rows,
-        offset=asked.offset,
-        next_offset=end if not complete or end < starts[-1] else None,
-        complete=complete,
-        cut_cells=page.cut_cells,
-    )
-
-
-def _positions(schema: pa.Schema, columns: Sequence[str] | None) -> list[int]:
-    if not columns:
-        return list(range(len(schema)))
-    chosen: list[int] = []
-    for name in columns:
-        found: list[int] = schema.get_all_field_indices(name)
-        if not found:
-            raise ResultFailed(
-                ErrorCode.INVALID_CURSOR,
-                f"This result has no column {name!r}.",
-                hint="Its columns: " + ", ".join(list(schema.names)[:50]),
-            )
-        chosen += [i for i in found if i not in chosen]
-    return chosen
-
-
-def _all_batches(folder: Path, found: manifest.Manifest) -> Iterator[pa.RecordBatch]:
-    for part in found.parts:
+    def free_bytes(self) -> int | None:
+        """See `Place.free_bytes`."""
         try:
-            yield from (cast_batch(batch, found.schema) for batch in read_rows(folder / part.name, 0))
-        except (FileNotFoundError, pa.ArrowInvalid) as error:
-            raise _expired() from error
+            return shutil.disk_usage(self._root).free
+        except FileNotFoundError:
+            return None
+
+
+@contextmanager
+def _trouble_told() -> Generator[None]:
+    """Turn the operating system's troubles with a disk into ours.
+
+    Raises:
+        ResultFailed: ``store_full``, ``store_unavailable``.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise store_full() from error
+        raise unavailable(error.strerror or type(error).__name__) from error

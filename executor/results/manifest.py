@@ -1,4 +1,4 @@
-"""The manifest of a complete result: written last, by rename, so that its presence is what makes a result complete.
+"""The manifest of a complete result: written last and at once, so that its presence is what makes a result complete.
 
 It names job, attempt and state, so that a result can be understood when the job's row is lost. Knows no rows.
 """
@@ -11,13 +11,13 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from executor.jobs import JobState, ResultColumn, ResultSummary, Truncated
-from executor.results.parts import Part, place
+from executor.results.parts import Part
+from executor.results.places import Place
 
 NAME = "manifest.json"
 _VERSION = 1
@@ -33,11 +33,11 @@ class Manifest:
     schema: pa.Schema
     summary: ResultSummary
 
-    def save(self, folder: Path) -> None:
+    def save(self, place: Place, folder: str) -> None:
         """Publish it in `folder`.
 
         Raises:
-            ResultFailed: ``store_full``.
+            ResultFailed: ``store_full``, ``store_unavailable``.
         """
         summary = self.summary
         told = {
@@ -53,14 +53,21 @@ class Manifest:
             "truncated": asdict(summary.truncated) if summary.truncated else None,
             "stats": list(summary.stats),
         }
-        place(folder / NAME, json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode())
+        place.put(f"{folder}/{NAME}", json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode())
 
 
-def load(folder: Path) -> Manifest | None:
-    """The manifest in `folder`, or None where there is none that can be read."""
+def load(place: Place, folder: str) -> Manifest | None:
+    """The manifest in `folder`, or None where there is none that can be read.
+
+    Raises:
+        ResultFailed: ``store_unavailable``.
+    """
+    content = place.read(f"{folder}/{NAME}")
+    if content is None:
+        return None
     try:
-        told: dict[str, Any] = json.loads((folder / NAME).read_bytes())
-    except (OSError, ValueError):
+        told: dict[str, Any] = json.loads(content)
+    except ValueError:
         return None
     if told.get("version") != _VERSION:
         return None

@@ -1,4 +1,4 @@
-"""One part of a result: a small Arrow IPC file, written under a temporary name and renamed into place.
+"""One part of a result: a small Arrow IPC file that appears whole.
 
 A part's name carries its place and its rows (``part-3-65536.arrow``), so that a reader finds a row by listing the
 folder, without opening anything. All batches of a part but the last hold the same number of rows, told in the
@@ -10,30 +10,26 @@ schema's metadata, so that a row's batch is known without reading the others. Kn
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
-from pathlib import Path
 
 import pyarrow as pa
 
-from executor.errors import ErrorCode, ResultFailed
+from executor.results.places import Place
 
 BATCH_ROWS = 8_192
 BATCH_BYTES = 1_000_000
 _NAME = re.compile(r"part-(\d+)-(\d+)\.arrow")
 _ROWS_KEY = b"batch_rows"
 _WIDE_KEY = b"wide_ints"
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part on disk: its place from 0, and its rows."""
+    """A part that is kept: its place from 0, and its rows."""
 
     index: int
     rows: int
@@ -49,49 +45,27 @@ def row_starts(parts: Sequence[Part]) -> list[int]:
     return list(accumulate((part.rows for part in parts), initial=0))
 
 
-@contextmanager
-def store_full_told() -> Generator[None]:
-    """Turn the operating system's "no room" into ours.
-
-    Raises:
-        ResultFailed: ``store_full``.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise ResultFailed(
-            ErrorCode.STORE_FULL,
-            "There is no room left where results are kept.",
-            hint="Ask for fewer rows, or free space in the results folder; old results go by themselves.",
-        ) from error
-
-
-def list_parts(folder: Path) -> list[Part]:
+def list_parts(place: Place, folder: str) -> list[Part]:
     """The parts that can be read now, from the first without a gap. Empty where there is no folder."""
-    try:
-        names = os.listdir(folder)  # noqa: PTH208 - names only: Path.iterdir makes an object for each
-    except FileNotFoundError:
-        return []
-    found = {int(m[1]): int(m[2]) for m in map(_NAME.fullmatch, names) if m}
+    found = {int(m[1]): int(m[2]) for m in map(_NAME.fullmatch, place.names(folder)) if m}
     parts: list[Part] = []
     while len(parts) in found:
         parts.append(Part(len(parts), found[len(parts)]))
     return parts
 
 
-def write_part(folder: Path, index: int, batch: pa.RecordBatch, wide: Sequence[bool]) -> Part:
+def write_part(place: Place, folder: str, index: int, batch: pa.RecordBatch, wide: Sequence[bool]) -> Part:
     """Write `batch`, at least one row, as part `index` and make it visible.
 
     Args:
+        place: where results are kept.
         folder: of the attempt.
         index: the part's place.
         batch: all rows of the part; cut into batches of the size readers like.
         wide: per column, whether it holds integers beyond ±2^53.
 
     Raises:
-        ResultFailed: ``store_full``.
+        ResultFailed: ``store_full``, ``store_unavailable``.
     """
     rows = batch.num_rows
     step = max(1, min(BATCH_ROWS, rows * BATCH_BYTES // max(1, batch.nbytes)))
@@ -103,7 +77,7 @@ def write_part(folder: Path, index: int, batch: pa.RecordBatch, wide: Sequence[b
         for start in range(0, rows, step):
             writer.write_batch(batch.slice(start, step).replace_schema_metadata(told))
     part = Part(index, rows)
-    place(folder / part.name, sink.getvalue())
+    place.put(f"{folder}/{part.name}", sink.getvalue())
     return part
 
 
@@ -117,50 +91,32 @@ def joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     return pa.concat_batches(batches, memory_pool=pa.system_memory_pool())
 
 
-def place(path: Path, content: bytes | pa.Buffer) -> None:
-    """Write a whole file so that a reader sees all of it or none.
-
-    Raises:
-        ResultFailed: ``store_full``.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    with store_full_told():
-        try:
-            with temporary.open("wb", buffering=0) as file:
-                view = memoryview(content)
-                while view:
-                    view = view[file.write(view) :]
-            temporary.replace(path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-
-
 @contextmanager
-def _opened(path: Path, fields: Sequence[int] | None = None) -> Generator[pa.RecordBatchFileReader]:
+def _opened(place: Place, path: str, fields: Sequence[int] | None = None) -> Generator[pa.RecordBatchFileReader]:
     options = pa.ipc.IpcReadOptions(included_fields=None if fields is None else list(fields))
-    with pa.memory_map(str(path)) as source:
+    with place.opened(path) as source:
         yield pa.ipc.open_file(source, options=options)
 
 
-def part_schema(path: Path) -> tuple[pa.Schema, list[bool]]:
+def part_schema(place: Place, path: str) -> tuple[pa.Schema, list[bool]]:
     """A part's own schema, and per column whether it holds integers beyond ±2^53."""
-    with _opened(path) as reader:
+    with _opened(place, path) as reader:
         schema = reader.schema
         told = (schema.metadata or {}).get(_WIDE_KEY, b"").decode()
         wide = {int(i) for i in told.split(",") if i}
         return schema.remove_metadata(), [i in wide for i in range(len(schema))]
 
 
-def read_rows(path: Path, start: int, fields: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
+def read_rows(place: Place, path: str, start: int, fields: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
     """The batches of a part from row `start` on, each read when it is asked for.
 
     Args:
+        place: where results are kept.
         path: of the part.
         start: the first row wanted, from 0.
         fields: positions of the columns wanted, ascending; None for all.
     """
-    with _opened(path, fields) as reader:
+    with _opened(place, path, fields) as reader:
         step = int((reader.schema.metadata or {})[_ROWS_KEY])
         for index in range(start // step, reader.num_record_batches):
             batch = reader.get_batch(index)

@@ -1,7 +1,7 @@
-"""The write stream of a local result: cuts batches into parts, counts, keeps the limits, publishes at the end.
+"""The write stream of a result: cuts batches into parts, counts, keeps the limits, publishes at the end.
 
-One thread writes. A timer puts a part on disk one second after its first row came, even while the database is silent,
-so that what has arrived can be read. Knows no database and no job rows.
+One thread writes. A timer puts a part in its place one second after its first row came, even while the database is
+silent, so that what has arrived can be read. Knows no database and no job rows.
 """
 
 # pyarrow ships no types: its schemas and batches are unknown to the checker.
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,7 +21,8 @@ from executor.results import PAGE_BYTES, PREVIEW_ROWS, manifest
 from executor.results.cells import beyond_exact
 from executor.results.columns import cast, cast_batch, result_columns, storable, union_schema, with_type_names
 from executor.results.pages import PageRows
-from executor.results.parts import Part, joined, place, store_full_told, write_part
+from executor.results.parts import Part, joined, write_part
+from executor.results.places import Place
 from executor.results.statistics import ColumnStatistics
 from executor.timers import Later, Timers
 
@@ -34,13 +34,14 @@ FLUSH_S = 1.0
 _HEAD_BYTES = 1_000_000
 
 
-class LocalWriter:
-    """A `executor.results.ResultWriter` into one folder. A context manager; only `finish` completes the result."""
+class StoredWriter:
+    """A `executor.results.ResultWriter` into one folder of a place. A context manager; only `finish` completes it."""
 
     def __init__(
-        self, folder: Path, job_id: str, attempt: int, limits: Limits, timers: Timers, *, cap_rows: bool
+        self, place: Place, job_id: str, attempt: int, limits: Limits, timers: Timers, *, cap_rows: bool
     ) -> None:
-        self._folder = folder
+        self._place = place
+        self._folder = f"{job_id}/{attempt}"
         self._job_id = job_id
         self._attempt = attempt
         self._limits = limits
@@ -67,9 +68,7 @@ class LocalWriter:
         self._first_page: list[list[Any]] = []
 
     def __enter__(self) -> Self:
-        with store_full_told():
-            self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # rows are for the job's owner
-            self._folder.mkdir(exist_ok=True)
+        self._place.begin(self._folder)
         return self
 
     def __exit__(
@@ -105,7 +104,7 @@ class LocalWriter:
         """Keep what fits of `batch`. False once a limit is reached.
 
         Raises:
-            ResultFailed: ``store_full``.
+            ResultFailed: ``store_full``, ``store_unavailable``.
         """
         with self._lock:
             if self._failure is not None:
@@ -123,7 +122,7 @@ class LocalWriter:
         """Write what is left, then the manifest, then point CURRENT to this attempt.
 
         Raises:
-            ResultFailed: ``store_full``.
+            ResultFailed: ``store_full``, ``store_unavailable``.
         """
         with self._lock:
             if self._failure is not None:
@@ -142,10 +141,12 @@ class LocalWriter:
                 truncated=self._truncated,
                 stats=tuple(s.stats() for s in self._statistics),
             )
-            manifest.Manifest(self._job_id, self._attempt, tuple(self._parts), schema, summary).save(self._folder)
-            current = self._folder.parent / CURRENT
-            if not current.exists() or int(current.read_text()) < self._attempt:  # a lost worker may end late
-                place(current, str(self._attempt).encode())
+            manifest.Manifest(self._job_id, self._attempt, tuple(self._parts), schema, summary).save(
+                self._place, self._folder
+            )
+            current = f"{self._job_id}/{CURRENT}"
+            if int(self._place.read(current) or 0) < self._attempt:  # a lost worker may end late
+                self._place.put(current, str(self._attempt).encode())
             return summary
 
     def _within_limits(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -206,7 +207,7 @@ class LocalWriter:
         self._settle(batch.schema, wide)
         for statistics, column in zip(self._statistics, batch.columns, strict=True):
             statistics.add(cast(column, statistics.kind))
-        self._parts.append(write_part(self._folder, len(self._parts), batch, wide))
+        self._parts.append(write_part(self._place, self._folder, len(self._parts), batch, wide))
 
     def _settle(self, schema: pa.Schema, wide: Sequence[bool] = ()) -> None:
         """Take the schema of the next part into the union, and bring the statistics to the union's types."""

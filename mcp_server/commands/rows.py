@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-import tempfile
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from executor import Job, ResultColumn, SettingsInvalid
+from mcp_server.whole_file import whole_file
 
 if TYPE_CHECKING:
     from executor import Executor
@@ -89,17 +87,3 @@ async def write_result(
         await executor.export(job.id, owner=owner, format=format, out=out)
         size = out.tell()
     return f"{count:,} rows in {output} ({size:,} bytes)"
-
-
-@contextmanager
-def whole_file(output: Path) -> Generator[BinaryIO]:
-    """A file that appears at `output` when the context ends well, and not at all otherwise."""
-    handle, draft = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.parent)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            yield out
-        Path(draft).chmod(0o644)
-        Path(draft).replace(output)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mcp_server.tools.access import Access
 from mcp_server.tools.checked import CheckedTool
 from mcp_server.tools.jobs import job_tools
 from mcp_server.tools.query import query_tool
+from mcp_server.tools.results import export_tool, query_result_tool
 from mcp_server.tools.rows import rows_tool
 from mcp_server.tools.sources import source_tools
 
 __all__ = ["Access", "CheckedTool", "all_tools"]
 
 
-def all_tools(access: Access) -> list[CheckedTool]:
-    """Every tool, in the order of the list a client sees."""
+def all_tools(access: Access, *, exports: Path | None = None) -> list[CheckedTool]:
+    """Every tool, in the order of the list a client sees; ``export`` only where its files can be read, in `exports`."""
     get_job, cancel_job, list_jobs = job_tools(access)
-    return [*source_tools(access), query_tool(access), get_job, rows_tool(access), cancel_job, list_jobs]
+    over_results = [query_result_tool(access), *([] if exports is None else [export_tool(access, exports)])]
+    return [*source_tools(access), query_tool(access), get_job, rows_tool(access), *over_results, cancel_job, list_jobs]

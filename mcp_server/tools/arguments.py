@@ -65,6 +65,8 @@ _MEANT = {
     "job": "job_id",
     "job_ids": "job_id",
     "handle": "job_id",
+    "jobs": "job_ids",
+    "results": "job_ids",
     "offset": "cursor",
     "page": "cursor",
     "page_size": "limit",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -59,19 +60,23 @@ def query_tool(access: Access) -> CheckedTool:
         if arguments.dry_run:
             statement = dry(statement)
         _refuse_anothers_yes(statement, arguments.confirm)
-        job = await _submitted(access, statement, arguments, owner=principal.owner)
-        try:
-            job = await _await_rows(access, job, owner=principal.owner, wait_s=wait_s, context=context)
-        except ExecutorError as failed:
-            content = error_content(failed)
-            content["next_step"] = (
-                f'get_job(job_id="{job.id}") when it answers again; the job is stored, do not repeat it.'
-            )
-            return answer({"job_id": job.id, "error": content}, is_error=True)
-        if arguments.idempotency_key is not None:
-            access.callers.delivered(job.id)
-        view = job_view(job, now=time.time(), max_chars=access.settings.preview_chars, warnings=[*warnings, *clamped])
-        return answer(view.content(), is_error=view.is_error)
+        job = await submitted(
+            access,
+            statement,
+            owner=principal.owner,
+            key=_key(arguments),
+            confirm=arguments.confirm,
+            fresh=arguments.fresh,
+        )
+        return await answered(
+            access,
+            job,
+            owner=principal.owner,
+            wait_s=wait_s,
+            context=context,
+            warnings=[*warnings, *clamped],
+            has_key=arguments.idempotency_key is not None,
+        )
 
     return checked_tool(
         "query",
@@ -84,6 +89,29 @@ def query_tool(access: Access) -> CheckedTool:
         ),
         annotations=READS,
     )
+
+
+async def answered(
+    access: Access,
+    job: Job,
+    *,
+    owner: str,
+    wait_s: float,
+    context: ToolContext,
+    warnings: Sequence[str],
+    has_key: bool = False,
+) -> CallToolResult:
+    """A fresh job as its submitter sees it: with its rows where they come in time, else as a handle."""
+    try:
+        job = await _await_rows(access, job, owner=owner, wait_s=wait_s, context=context)
+    except ExecutorError as failed:
+        content = error_content(failed)
+        content["next_step"] = f'get_job(job_id="{job.id}") when it answers again; the job is stored, do not repeat it.'
+        return answer({"job_id": job.id, "error": content}, is_error=True)
+    if has_key:
+        access.callers.delivered(job.id)
+    view = job_view(job, now=time.time(), max_chars=access.settings.preview_chars, warnings=warnings)
+    return answer(view.content(), is_error=view.is_error)
 
 
 def _limits(access: Access, max_rows: int | None) -> tuple[Limits, list[str]]:
@@ -112,16 +140,18 @@ def _refuse_anothers_yes(statement: Statement, confirm: str | None) -> None:
         )
 
 
-async def _submitted(access: Access, statement: Statement, arguments: QueryArguments, *, owner: str) -> Job:
+async def submitted(
+    access: Access,
+    statement: Statement,
+    *,
+    owner: str,
+    key: str | None = None,
+    confirm: str | None = None,
+    fresh: bool = False,
+) -> Job:
     """The job. Shielded: a caller that leaves in the middle of the submit would leave a job that nobody can name."""
     with anyio.CancelScope(shield=True):
-        return await access.executor.submit(
-            statement,
-            owner=owner,
-            idempotency_key=_key(arguments),
-            confirm=arguments.confirm,
-            fresh=arguments.fresh,
-        )
+        return await access.executor.submit(statement, owner=owner, idempotency_key=key, confirm=confirm, fresh=fresh)
     raise AssertionError("a shield that is never cancelled swallows nothing")  # pragma: no cover
 
 

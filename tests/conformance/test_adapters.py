@@ -19,7 +19,8 @@ from values import ROUTINE_ERRORS, VALUES, Value
 from executor.adapters.base import BATCH_ROWS, MAY_HAVE_CHANGED, Adapter
 from executor.errors import ErrorCode, ExecutorError
 from executor.jobs import Limits, ResultSummary
-from executor.results.local import LocalResults
+from executor.results.local import LocalPlace
+from executor.results.stored import StoredResults
 
 SOON_S = 5.0
 
@@ -294,9 +295,9 @@ def test_what_cannot_be_explained_fails_as_it_would_when_run(adapter: Adapter, d
     assert failure_of(adapter, explain).code is ErrorCode.STATEMENT_FAILED
 
 
-def stored(adapter: Adapter, sql: str, root: Path) -> tuple[LocalResults, ResultSummary]:
+def stored(adapter: Adapter, sql: str, root: Path) -> tuple[StoredResults, ResultSummary]:
     """What `sql` gives, kept as a job's result is."""
-    store = LocalResults(root)
+    store = StoredResults(LocalPlace(root))
     with adapter.session(timeout_s=60) as session, store.writer("J", 1, limits=Limits()) as writer:
         rows = session.run(sql)
         writer.start(rows.schema)
@@ -305,7 +306,7 @@ def stored(adapter: Adapter, sql: str, root: Path) -> tuple[LocalResults, Result
         return store, writer.finish()
 
 
-def exported(store: LocalResults, to: str) -> str:
+def exported(store: StoredResults, to: str) -> str:
     out = io.BytesIO()
     store.export("J", 1, to, out)
     return out.getvalue().decode()

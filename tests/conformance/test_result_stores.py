@@ -17,19 +17,31 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from object_stores import bucket
+from pydantic import ValidationError
 
-from executor.errors import ErrorCode, ResultFailed
+from executor.errors import ErrorCode, ResultFailed, SettingsInvalid
 from executor.jobs import Limits, ResultColumn, ResultSummary, Truncated
 from executor.results import ResultStore, ResultWriter, StoredPage
-from executor.results.local import LocalResults
+from executor.results.objects import ObjectPlace
+from executor.results.opening import open_results
+from executor.settings import ExecutorSettings, ObjectStoreSettings
 
 JOB = "7KQ4M-XX2PD-9ZTRW-C83HN-V"
 WITHIN_S = 20
 
 
-@pytest.fixture(params=["local"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ResultStore:
-    return {"local": LocalResults}[request.param](tmp_path / "results")
+@pytest.fixture(params=["local", "S3 over HTTP"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> ExecutorSettings:
+    if request.param == "local":
+        return ExecutorSettings(state_dir=tmp_path, results_dir=tmp_path / "results")
+    endpoint = request.getfixturevalue("s3_endpoint")
+    return ExecutorSettings(state_dir=tmp_path, object_store=bucket(endpoint, tmp_path))
+
+
+@pytest.fixture
+def store(settings: ExecutorSettings) -> ResultStore:
+    return open_results(settings)
 
 
 def batch(**columns: object) -> pa.RecordBatch:
@@ -249,18 +261,19 @@ def test_a_writer_left_by_an_exception_never_completes(store):
     assert gone.value.code == ErrorCode.RESULT_EXPIRED
 
 
-def test_a_worker_killed_while_writing_leaves_whole_parts_and_no_result(store, tmp_path):
+def test_a_worker_killed_while_writing_leaves_whole_parts_and_no_result(store, settings):
     script = """
-        import os, sys, pyarrow as pa
-        from pathlib import Path
+        import sys, pyarrow as pa
         from executor.jobs import Limits
-        from executor.results.local import LocalResults
-        with LocalResults(Path(sys.argv[1])).writer(sys.argv[2], 1, limits=Limits()) as writer:
+        from executor.results.opening import open_results
+        from executor.settings import ExecutorSettings
+        settings = ExecutorSettings.model_validate_json(sys.argv[1])
+        with open_results(settings).writer(sys.argv[2], 1, limits=Limits()) as writer:
             while True:
                 start = writer.rows
                 writer.write(pa.record_batch({"id": pa.array(range(start, start + 8_192))}))
     """
-    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(script), tmp_path / "results", JOB]) as worker:
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(script), settings.model_dump_json(), JOB]) as worker:
         try:
             until(lambda: store.page(JOB, 1, offset=100_000, limit=1, complete=False))
         finally:
@@ -294,13 +307,20 @@ def test_a_deleted_result_is_expired_and_deleting_again_is_nothing(store):
         assert gone.value.code == ErrorCode.RESULT_EXPIRED
 
 
-def test_only_results_that_nobody_keeps_expire(store):
-    assert store.expire(lambda _: True) == 0
-    stored(store, batch(id=[1]))
-    assert store.expire(lambda job: job == JOB) == 0
-    assert all_rows(store) == [[1]]
-    assert store.expire(lambda _: False) == 1
-    assert store.current(JOB) is None
+def test_the_inventory_tells_of_every_attempt_and_an_attempt_is_deleted_alone(store):
+    assert store.inventory() == []
+    before = time.time()
+    stored(store, batch(id=[1]), attempt=2)
+    with store.writer(JOB, 1, limits=Limits()) as writer:
+        writer.write(batch(id=range(2_000)))
+    lost, whole = sorted(store.inventory(), key=lambda kept: kept.attempt)
+    assert (lost.job_id, lost.attempt, lost.complete) == (JOB, 1, False)
+    assert (whole.job_id, whole.attempt, whole.complete) == (JOB, 2, True)
+    assert lost.bytes > 100
+    assert before - 2 < lost.written_at < time.time() + 2
+    store.delete(JOB, 1)
+    assert [kept.attempt for kept in store.inventory()] == [2]
+    assert all_rows(store, attempt=2) == [[1]]
 
 
 def test_a_job_id_never_leads_outside_the_store(store):
@@ -377,10 +397,11 @@ def test_a_full_store_is_told_by_its_code(tmp_path):
         from pathlib import Path
         from executor.errors import ResultFailed
         from executor.jobs import Limits
-        from executor.results.local import LocalResults
+        from executor.results.local import LocalPlace
+        from executor.results.stored import StoredResults
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
         try:
-            with LocalResults(Path(sys.argv[1])).writer("J", 1, limits=Limits()) as writer:
+            with StoredResults(LocalPlace(Path(sys.argv[1]))).writer("J", 1, limits=Limits()) as writer:
                 while writer.rows < 10_000_000:
                     start = writer.rows
                     writer.write(pa.record_batch({"id": pa.array(range(start, start + 8_192))}))
@@ -403,3 +424,28 @@ def test_counters_can_be_read_while_writing(store):
         live: ResultWriter = writer
         live.write(batch(id=range(100)))
         assert (live.rows, live.bytes) == (100, 800)
+
+
+def test_a_store_that_cannot_be_reached_is_told_by_its_code_and_without_its_address(tmp_path, s3_endpoint):
+    objects = bucket(s3_endpoint, tmp_path)
+    nowhere = objects.model_copy(update={"url": "s3://no-such-bucket/results"})
+    (tmp_path / "file").write_text("not a folder")
+    for settings in (
+        ExecutorSettings(state_dir=tmp_path, object_store=nowhere),
+        ExecutorSettings(state_dir=tmp_path, results_dir=tmp_path / "file" / "results"),
+    ):
+        with pytest.raises(ResultFailed) as failed:
+            stored(open_results(settings), batch(id=[1]))
+        assert failed.value.code == ErrorCode.STORE_UNAVAILABLE
+        assert "no-such-bucket" not in failed.value.message
+        assert str(tmp_path) not in failed.value.message
+
+
+def test_a_secret_option_is_never_in_the_configuration():
+    for name in ("secret_access_key", "aws_session_token", "account_key", "google_service_account_key", "sas_token"):
+        with pytest.raises(ValidationError, match=name):
+            ObjectStoreSettings.model_validate({"url": "s3://bucket", "options": {name: "x"}})
+    with pytest.raises(ValidationError, match="url"):
+        ObjectStoreSettings(url="s3://key:secret@bucket/prefix")
+    with pytest.raises(SettingsInvalid, match="object_store"):
+        ObjectPlace.open(ObjectStoreSettings(url="s3://bucket", options={"no_such_option": "x"}))

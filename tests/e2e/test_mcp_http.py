@@ -115,6 +115,7 @@ async def test_the_tool_list_takes_less_than_five_kilobytes(served: Served) -> N
         "query",
         "get_job",
         "get_rows",
+        "query_result",
         "cancel_job",
         "list_jobs",
     ]

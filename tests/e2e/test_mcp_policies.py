@@ -191,3 +191,31 @@ def test_the_command_line_is_held_to_the_policy_of_the_local_principal(home: Pat
     assert counted.stdout.split() == ['"n"', "50"]
     dry = awaitsql(home, "query", "select * from numbers", "--source", "shop", "--dry-run")
     assert "rows touched: about 200" in dry.stdout
+
+
+async def test_results_are_queried_and_exported_for_whom_they_were_read_and_under_the_same_policy(home: Path) -> None:
+    async with Client(server(home)) as client:
+        tools = [t.model_dump(mode="json", by_alias=True, exclude_none=True) for t in (await client.list_tools()).tools]
+        mine = await call(client, "query", sql="select id, email from orders order by id", source="shop")
+        counted = await call(
+            client, "query_result", sql="select count(*) as n, max(id) as last from r1", job_ids=[mine["job_id"]]
+        )
+        exported = await call(client, "export", job_id=mine["job_id"], format="csv")
+        refused = await call(client, "query_result", sql="select * from orders", job_ids=mine["job_id"])
+    assert len(json.dumps(tools, separators=(",", ":"))) <= 5_000
+    assert counted["rows"] == [[50, 100]]
+    assert (counted["source"], counted["policy"]) == ("job results", mine["policy"])
+    assert refused["error"]["code"] == "unknown_table"
+    lines = Path(exported["path"]).read_text(encoding="utf8").splitlines()
+    assert (len(lines), lines[0], exported["rows"]) == (51, '"id","email"', 50)
+    assert Path(exported["path"]).stat().st_mode & 0o777 == 0o600
+
+    write(home, tenant="2")
+    async with Client(server(home)) as client:
+        for tool, arguments in (
+            ("get_rows", {"job_id": counted["job_id"]}),
+            ("query_result", {"sql": "select 1 from r1", "job_ids": [mine["job_id"]]}),
+            ("query_result", {"sql": "select 1 from r1", "job_ids": [counted["job_id"]]}),
+            ("export", {"job_id": counted["job_id"]}),
+        ):
+            assert (await call(client, tool, **arguments))["error"]["code"] == "policy_changed"

@@ -14,7 +14,7 @@ import redis
 from machines import COUNT_FOR_EVER, OWNER, Machine, broker_of, make_shop, running, settings_for
 
 from executor import ErrorCode, ExecutorError, Job, JobState, Statement
-from executor.results.local import LocalResults
+from executor.results.opening import open_results
 from executor.store import WorkerStore, connect_sync
 from executor.sweeper import Sweeper
 
@@ -265,7 +265,7 @@ async def test_rows_stay_as_long_as_a_job_has_them_and_go_with_the_last(tmp_path
             while (second := await submit(machine, sql)).submitted_at < (first.finished_at or 0) + 1.2:
                 await asyncio.sleep(0.1)
         assert second.rows_of == first.id
-        results = LocalResults(machine.settings.results_root)
+        results = open_results(machine.settings)
         sweeper = Sweeper(machine.settings, WorkerStore(machine.settings, connect_sync(machine.broker_url)), results)
         async with asyncio.timeout(20):
             while has_row(machine, first):

@@ -72,6 +72,7 @@ def test_the_bounds_are_the_defaults(readme):
     assert f"| {settings.result_ttl_s / 3600:g} hours |" in bounds
     assert f"| {settings.cache_ttl_s:g} s |" in bounds.partition("equal statements ")[2]
     assert f"| records are kept | {settings.history.keep_days:g} days |" in bounds
+    assert f"| {settings.results_min_free_bytes / 1e9:g} GB; where there is less" in bounds
     assert f"| {settings.principal_max_running} jobs a caller, 8 a source, {settings.concurrency} a worker" in bounds
     assert f"| {settings.queue_depth:,} jobs |" in bounds
 

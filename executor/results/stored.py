@@ -1,0 +1,228 @@
+"""The result store over any place: ``<root>/<job>/<attempt>/part-N-ROWS.arrow``, ``manifest.json``, ``<job>/CURRENT``.
+
+Killed at any moment, what is left is understood: a part is there whole or not at all, a result without a manifest is
+not complete. Knows no job rows and no principals.
+"""
+
+# pyarrow ships no types: its schemas and batches are unknown to the checker.
+# pyright: reportUnknownParameterType=false
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from executor.errors import ErrorCode, ResultFailed
+from executor.jobs import Limits, ResultSummary
+from executor.results import PAGE_BYTES, ExportFormat, StoredAttempt, StoredPage, manifest
+from executor.results.columns import cast_batch, result_columns, union_schema
+from executor.results.pages import PageRows
+from executor.results.parts import Part, list_parts, part_schema, read_rows, row_starts
+from executor.results.places import FULL, Place, store_full
+from executor.results.writing import CURRENT, StoredWriter
+from executor.timers import Timers
+
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class StoredResults:
+    """A `executor.results.ResultStore` over one place. Holds nothing open; may be shared by threads."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._timers = Timers()
+
+    def writer(self, job_id: str, attempt: int, *, limits: Limits, cap_rows: bool = True) -> StoredWriter:
+        """A write stream; see `ResultStore.writer`. What an earlier writer of this attempt left is removed."""
+        _attempt(job_id, attempt)
+        return StoredWriter(self._place, job_id, attempt, limits, self._timers, cap_rows=cap_rows)
+
+    def page(
+        self,
+        job_id: str,
+        attempt: int,
+        *,
+        offset: int,
+        limit: int,
+        columns: Sequence[str] | None = None,
+        max_bytes: int = PAGE_BYTES,
+        complete: bool,
+    ) -> StoredPage:
+        """A bounded slice; see `ResultStore.page`.
+
+        Raises:
+            ResultFailed: ``result_expired``, ``invalid_cursor``.
+        """
+        if offset < 0 or limit < 1:
+            raise ResultFailed(ErrorCode.INVALID_CURSOR, "A page begins at row 0 or later and has at least one row.")
+        asked = _Asked(offset, limit, columns, max_bytes)
+        folder = _attempt(job_id, attempt)
+        found = manifest.load(self._place, folder)
+        if found is None and complete:
+            raise _expired()
+        try:
+            if found is None:
+                return _page_while_running(self._place, folder, asked)
+            return _page(self._place, folder, found.parts, found.schema, asked, complete=True)
+        except (FileNotFoundError, pa.ArrowInvalid) as error:
+            raise _expired() from error
+
+    def whole(self, job_id: str, attempt: int) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """A complete result; see `ResultStore.whole`.
+
+        Raises:
+            ResultFailed: ``result_expired``, ``store_unavailable``.
+        """
+        folder = _attempt(job_id, attempt)
+        found = manifest.load(self._place, folder)
+        if found is None:
+            raise _expired()
+        return found.schema, _all_batches(self._place, folder, found)
+
+    def export(self, job_id: str, attempt: int, format: ExportFormat, out: BinaryIO) -> None:  # noqa: A002 - the word users type
+        """Write a complete result to `out`; see `ResultStore.export`.
+
+        Raises:
+            ResultFailed: ``result_expired``, ``store_full``.
+        """
+        from executor.results.export import export  # noqa: PLC0415 - loaded by exports only
+
+        schema, batches = self.whole(job_id, attempt)
+        try:
+            export(schema, batches, format, out)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise store_full() from error
+
+    def current(self, job_id: str) -> tuple[int, ResultSummary] | None:
+        """The attempt that was published last, with its summary; None when there is none."""
+        try:
+            attempt = int(self._place.read(f"{_job(job_id)}/{CURRENT}") or 0)
+        except ValueError:
+            return None
+        found = manifest.load(self._place, _attempt(job_id, attempt))
+        return None if found is None else (attempt, found.summary)
+
+    def delete(self, job_id: str, attempt: int | None = None) -> None:
+        """Remove one attempt of a job, or all of them; see `ResultStore.delete`."""
+        self._place.remove(_job(job_id) if attempt is None else _attempt(job_id, attempt))
+
+    def inventory(self) -> list[StoredAttempt]:
+        """What is kept; see `ResultStore.inventory`. Files that are no result's are not told of."""
+        found: dict[tuple[str, int], StoredAttempt] = {}
+        for file in self._place.kept():
+            job_id, _, rest = file.path.partition("/")
+            attempt, _, name = rest.rpartition("/")
+            if not _JOB_ID.fullmatch(job_id) or not attempt.isdecimal():
+                continue
+            key = (job_id, int(attempt))
+            known = found.get(key, StoredAttempt(*key, 0, 0.0))
+            found[key] = StoredAttempt(
+                *key,
+                bytes=known.bytes + file.bytes,
+                written_at=max(known.written_at, file.written_at),
+                complete=known.complete or name == manifest.NAME,
+            )
+        return list(found.values())
+
+    def free_bytes(self) -> int | None:
+        """How much more there is room for; see `ResultStore.free_bytes`."""
+        return self._place.free_bytes()
+
+
+def _job(job_id: str) -> str:
+    if not _JOB_ID.fullmatch(job_id):
+        raise ValueError("a job id has letters, digits, - and _ only")  # a path must never come from outside
+    return job_id
+
+
+def _attempt(job_id: str, attempt: int) -> str:
+    return f"{_job(job_id)}/{int(attempt)}"
+
+
+def _expired() -> ResultFailed:
+    return ResultFailed(
+        ErrorCode.RESULT_EXPIRED,
+        "The rows of this job are no longer kept.",
+        hint="Run the query again to get them.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The bounds of the page that was asked for."""
+
+    offset: int
+    limit: int
+    columns: Sequence[str] | None
+    max_bytes: int
+
+
+def _page_while_running(place: Place, folder: str, asked: _Asked) -> StoredPage:
+    parts = list_parts(place, folder)
+    if not parts:
+        return StoredPage((), [], asked.offset, asked.offset, complete=False)
+    starts = row_starts(parts)
+    first = min(bisect_right(starts, asked.offset), len(parts)) - 1
+    last = min(bisect_right(starts, asked.offset + asked.limit - 1), len(parts)) - 1
+    schema, wide = part_schema(place, f"{folder}/{parts[first].name}")
+    for part in parts[first + 1 : last + 1]:
+        other, more = part_schema(place, f"{folder}/{part.name}")
+        wide = [a or b for a, b in zip(wide, more, strict=True)]
+        schema = union_schema(schema, other, wide)
+    return _page(place, folder, parts, schema, asked, complete=False)
+
+
+def _page(
+    place: Place, folder: str, parts: Sequence[Part], schema: pa.Schema, asked: _Asked, *, complete: bool
+) -> StoredPage:
+    starts = row_starts(parts)
+    chosen = _positions(schema, asked.columns)
+    fields = sorted(set(chosen)) if asked.columns else None
+    read_schema = schema if fields is None else pa.schema([schema.field(i) for i in fields])
+    order = None if fields is None else [fields.index(i) for i in chosen]
+    page = PageRows(asked.limit, asked.max_bytes)
+    for index in range(bisect_right(starts, asked.offset) - 1, len(parts)):
+        batches = read_rows(place, f"{folder}/{parts[index].name}", max(0, asked.offset - starts[index]), fields)
+        cast = (cast_batch(batch, read_schema) for batch in batches)
+        if not page.fill(cast if order is None else (batch.select(order) for batch in cast)):
+            break
+    end = asked.offset + len(page.rows)
+    return StoredPage(
+        columns=result_columns(pa.schema([schema.field(i) for i in chosen])),
+        rows=page.rows,
+        offset=asked.offset,
+        next_offset=end if not complete or end < starts[-1] else None,
+        complete=complete,
+        cut_cells=page.cut_cells,
+    )
+
+
+def _positions(schema: pa.Schema, columns: Sequence[str] | None) -> list[int]:
+    if not columns:
+        return list(range(len(schema)))
+    chosen: list[int] = []
+    for name in columns:
+        found: list[int] = schema.get_all_field_indices(name)
+        if not found:
+            raise ResultFailed(
+                ErrorCode.INVALID_CURSOR,
+                f"This result has no column {name!r}.",
+                hint="Its columns: " + ", ".join(list(schema.names)[:50]),
+            )
+        chosen += [i for i in found if i not in chosen]
+    return chosen
+
+
+def _all_batches(place: Place, folder: str, found: manifest.Manifest) -> Iterator[pa.RecordBatch]:
+    for part in found.parts:
+        try:
+            yield from (cast_batch(batch, found.schema) for batch in read_rows(place, f"{folder}/{part.name}", 0))
+        except (FileNotFoundError, pa.ArrowInvalid) as error:
+            raise _expired() from error
