@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from executor.adapters.secrets import resolve_secret
+from executor.secrets import resolve_secret
 from executor.history.schema import migrate
 from executor.settings import ExecutorSettings
 

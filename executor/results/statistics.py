@@ -10,6 +10,7 @@ them, rather than something approximate. Knows no files.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -20,24 +21,35 @@ from executor.results.cells import cells, clip, dumps
 from executor.results.columns import cast
 
 MOST_DISTINCT = 10_000
-"""Distinct values counted exactly, per column."""
+"""Distinct values counted exactly, per column; fewer where there are more columns than `_FULL_COLUMNS`."""
+
+SUMMARY_BYTES = 20_000
+"""What the statistics of all columns take at most as JSON: they stand in the job's row."""
 
 TOP_VALUES = 5
 CELL_CHARACTERS = 100
 _MOST_BYTES = 1_000_000
 _SLICE_ROWS = 16_384
-_PENDING = 4 * MOST_DISTINCT
+_FULL_COLUMNS = 40
+"""Columns for which counting may take its full memory; with more of them, each is given less."""
+
+_FEWEST_DISTINCT = 50
+_SHORT_END = 20
 
 
 class ColumnStatistics:
-    """One column's running summary. Takes the column in chunks, each of the type last told."""
+    """One column's running summary. Takes the column in chunks, each of the type last told.
 
-    def __init__(self, kind: pa.DataType) -> None:
+    `columns` is how many there are beside it, itself included.
+    """
+
+    def __init__(self, kind: pa.DataType, *, columns: int = 1) -> None:
         self.kind = kind
+        self._share = min(1.0, _FULL_COLUMNS / columns)
         self._nulls = 0
         self._ends: pa.Array | None = None
         self._has_ends = _is_ordered(kind)
-        self._counter: _Counter | None = _Counter() if _is_countable(kind) else None
+        self._counter: _Counter | None = _Counter(self._share) if _is_countable(kind) else None
 
     def add(self, column: pa.Array) -> None:
         """Take the next values, of type `kind`."""
@@ -65,7 +77,7 @@ class ColumnStatistics:
             self._ends = cast(self._ends, kind) if keeps_order else None
         self._has_ends = _is_ordered(kind) and (was_empty or (self._has_ends and keeps_order))
         if was_empty:
-            self._counter = _Counter() if _is_countable(kind) else None
+            self._counter = _Counter(self._share) if _is_countable(kind) else None
         elif self._counter is not None:
             self._counter.retype(kind)
         self.kind = kind
@@ -94,10 +106,50 @@ class ColumnStatistics:
         self._ends = ends if ends.null_count == 0 else self._ends
 
 
+def bounded(stats: Sequence[dict[str, Any]], most: int = SUMMARY_BYTES) -> tuple[dict[str, Any], ...]:
+    """The statistics of all columns in at most `most` bytes of JSON.
+
+    Frequent values go first, then the ends are cut short, then the last columns are told of by their nulls alone, and
+    then not at all (an empty object).
+    """
+    told = [dict(stat) for stat in stats]
+    size = sum(map(_json_bytes, told))
+    for shrink in (_without_top, _with_short_ends, _nulls_alone, _nothing):
+        for i in reversed(range(len(told))):
+            if size <= most:
+                return tuple(told)
+            size -= _json_bytes(told[i])
+            told[i] = shrink(told[i])
+            size += _json_bytes(told[i])
+    return tuple(told)
+
+
+def _without_top(stat: dict[str, Any]) -> dict[str, Any]:
+    return {**stat, "top": []}
+
+
+def _with_short_ends(stat: dict[str, Any]) -> dict[str, Any]:
+    return {key: _short(value, _SHORT_END) if key in ("min", "max") else value for key, value in stat.items()}
+
+
+def _nulls_alone(stat: dict[str, Any]) -> dict[str, Any]:
+    return {"nulls": stat["nulls"]}
+
+
+def _nothing(_stat: dict[str, Any]) -> dict[str, Any]:
+    return {}
+
+
+def _json_bytes(stat: dict[str, Any]) -> int:
+    return len(dumps(stat).encode("utf-8", "surrogatepass")) + 1
+
+
 class _Counter:
     """Exact counts of distinct values while they are few."""
 
-    def __init__(self) -> None:
+    def __init__(self, share: float) -> None:
+        self._most = max(_FEWEST_DISTINCT, int(MOST_DISTINCT * share))
+        self._most_bytes = int(_MOST_BYTES * share)
         self._pending: list[tuple[pa.Array, pa.Array]] = []
         self._rows = 0
         self._step = _SLICE_ROWS  # small at first: a unique column ends the count before much of it is hashed
@@ -112,11 +164,11 @@ class _Counter:
             values, counts = counted.field(0), counted.field(1)
             if len(some) == _SLICE_ROWS and len(values) < _SLICE_ROWS // 4:  # few: hash more at once from here on
                 self._step = 4 * _SLICE_ROWS
-            if len(values) > MOST_DISTINCT + 1 or values.nbytes > _MOST_BYTES:
+            if len(values) > self._most + 1 or values.nbytes > self._most_bytes:
                 return False
             self._pending.append((values, counts))
             self._rows += len(values)
-            if self._rows > _PENDING and not self._merge():
+            if self._rows > 4 * self._most and not self._merge():
                 return False
         return True
 
@@ -137,7 +189,7 @@ class _Counter:
         if values.null_count:
             kept = values.is_valid()
             values, counts = values.filter(kept), counts.filter(kept)
-        if len(values) > MOST_DISTINCT:
+        if len(values) > self._most:
             return None, []
         top = heapq.nlargest(TOP_VALUES, enumerate(counts.to_pylist()), key=itemgetter(1))
         if not top or top[0][1] < 2:
@@ -149,7 +201,7 @@ class _Counter:
         kind = self._pending[0][0].type
         found = pa.chunked_array([v for v, _ in self._pending], kind).combine_chunks().dictionary_encode("encode")
         values = found.dictionary
-        if len(values) > MOST_DISTINCT + 1 or values.nbytes > _MOST_BYTES:
+        if len(values) > self._most + 1 or values.nbytes > self._most_bytes:
             return False
         totals = [0] * len(values)
         counts = (n for _, some in self._pending for n in some.to_pylist())
@@ -160,9 +212,9 @@ class _Counter:
         return True
 
 
-def _short(cell: Any) -> Any:
+def _short(cell: Any, most: int = CELL_CHARACTERS) -> Any:
     text = cell if isinstance(cell, str) else dumps(cell) if isinstance(cell, list | dict) else None
-    return cell if text is None or len(text) <= CELL_CHARACTERS else text[: CELL_CHARACTERS - 1] + "…"
+    return cell if text is None or len(text) <= most else text[: most - 1] + "…"
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -23,7 +23,7 @@ from executor.results.columns import cast, cast_batch, result_columns, storable,
 from executor.results.pages import PageRows
 from executor.results.parts import Part, joined, write_part
 from executor.results.places import Place
-from executor.results.statistics import ColumnStatistics
+from executor.results.statistics import ColumnStatistics, bounded
 from executor.timers import Later, Timers
 
 CURRENT = "CURRENT"
@@ -139,7 +139,7 @@ class StoredWriter:
                 row_count=self._rows,
                 bytes=self._bytes,
                 truncated=self._truncated,
-                stats=tuple(s.stats() for s in self._statistics),
+                stats=bounded([s.stats() for s in self._statistics]),
             )
             manifest.Manifest(self._job_id, self._attempt, tuple(self._parts), schema, summary).save(
                 self._place, self._folder
@@ -219,7 +219,7 @@ class StoredWriter:
             self._wide = list(wide)
         self._schema = union
         if not self._statistics:
-            self._statistics = [ColumnStatistics(field.type) for field in union]
+            self._statistics = [ColumnStatistics(field.type, columns=len(union)) for field in union]
         for statistics, field in zip(self._statistics, union, strict=True):
             statistics.retype(field.type)
 

@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -227,6 +228,17 @@ def test_a_summary_stays_small_whatever_the_cells_hold(store):
     assert len(json.dumps(summary.stats)) < 1_500
 
 
+def test_a_summary_of_very_many_columns_stays_small_and_tells_most_of_the_first(store):
+    names = [f"a column with quite a long name {n}" for n in range(800)]
+    rows = pa.array([f"some text {i % 40} " + "x" * 40 for i in range(200)])
+    summary = stored(store, pa.RecordBatch.from_arrays([rows] * 800, names=names))
+    assert len(json.dumps(summary.stats, separators=(",", ":"), ensure_ascii=False).encode()) <= 20_002
+    assert len(summary.stats) == 800
+    assert summary.stats[0]["nulls"] == 0
+    assert summary.stats[0]["distinct"] == 40
+    assert summary.stats[0]["min"].startswith("some text 0")
+
+
 def test_the_first_page_is_ready_when_the_result_is(store):
     with store.writer(JOB, 1, limits=Limits()) as writer:
         for some in numbers(5_000, size=300):
@@ -376,6 +388,47 @@ def test_parquet_and_arrow_keep_types_and_values(store):
         assert table.column_names == ["id", "text", "price", "items", "id_2"]
         assert table.column("price").to_pylist() == EXPORTED.column(2).to_pylist()
         assert table.column("items").to_pylist() == [[1, 2], None, []]
+
+
+EXACT = pa.record_batch(
+    [
+        pa.array([2**53, 2**53 + 1, -(2**63)]),
+        pa.array([Decimal("12345678901234567890123456789.01"), Decimal("0.10"), None], pa.decimal128(38, 2)),
+        pa.array([b"\x00\xff", b"", None]),
+        pa.array([float("nan"), float("inf"), float("-inf")]),
+        pa.array([0, 1_700_000_000_123_456, None], pa.timestamp("us", "Europe/Berlin")),
+        pa.array([0.1, 1e300, -0.0]),
+    ],
+    names=["big", "exact", "raw", "x", "at", "x"],
+)
+
+
+def test_text_exports_lose_no_digit_and_hold_what_json_has_no_number_for_as_text(store):
+    stored(store, EXACT)
+    records = [json.loads(line) for line in exported(store, "json").splitlines()]
+    assert [list(r) for r in records] == [["big", "exact", "raw", "x", "at", "x_2"]] * 3
+    assert [str(r["big"]) for r in records] == [str(2**53), str(2**53 + 1), str(-(2**63))]
+    assert isinstance(records[1]["big"], str)
+    assert [r["exact"] for r in records] == ["12345678901234567890123456789.01", "0.10", None]
+    assert [r["raw"] for r in records] == ["\\x00ff", "\\x", None]
+    assert [r["x"] for r in records] == ["NaN", "Infinity", "-Infinity"]
+    assert [datetime.fromisoformat(r["at"]) for r in records[:2]] == EXACT.column(4).to_pylist()[:2]
+    assert [r["x_2"] for r in records] == [0.1, 1e300, -0.0]
+    rows = list(csv.DictReader(io.StringIO(exported(store, "csv").decode())))
+    assert [r["big"] for r in rows] == [str(v) for v in EXACT.column(0).to_pylist()]
+    for name in ("exact", "raw", "x", "at"):
+        assert [r[name] or None for r in rows] == [r[name] for r in records]
+
+
+@pytest.mark.parametrize("format", ["parquet", "arrow"])
+def test_binary_exports_keep_every_type(store, format):  # noqa: A002 - the word users type
+    stored(store, EXACT)
+    data = exported(store, format)
+    table = pq.read_table(io.BytesIO(data)) if format == "parquet" else pa.ipc.open_file(data).read_all()
+    assert table.schema.types == EXACT.schema.types
+    assert table.column_names[-1] == "x_2"
+    for column, kept in zip(EXACT.columns, table.columns, strict=True):
+        assert [repr(v) for v in kept.to_pylist()] == [repr(v) for v in column.to_pylist()]
 
 
 @pytest.mark.parametrize("format", ["csv", "json", "parquet", "arrow"])
