@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from executor.secrets import resolve_secret
 from executor.history.schema import migrate
+from executor.secrets import resolve_secret
 from executor.settings import ExecutorSettings
 
 _WAIT_S = 5
