@@ -35,7 +35,7 @@ from executor.jobs import (
     new_job_id,
     parse_job_id,
 )
-from executor.settings import ExecutorSettings, LimitSettings
+from executor.settings import ExecutorSettings, HistorySettings, LimitSettings
 from executor.sources import (
     AnySource,
     Column,
@@ -83,6 +83,7 @@ __all__ = [
     "ExecutorError",
     "ExecutorSettings",
     "ForeignKey",
+    "HistorySettings",
     "Job",
     "JobKind",
     "JobLost",
