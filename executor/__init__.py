@@ -42,7 +42,7 @@ from executor.jobs import (
     parse_job_id,
 )
 from executor.sessions import attribute_of
-from executor.settings import ExecutorSettings, LimitSettings
+from executor.settings import ExecutorSettings, HistorySettings, LimitSettings
 from executor.sources import (
     AnySource,
     Column,
@@ -94,6 +94,7 @@ __all__ = [
     "ExecutorError",
     "ExecutorSettings",
     "ForeignKey",
+    "HistorySettings",
     "Input",
     "Job",
     "JobKind",

@@ -19,6 +19,7 @@ from executor import (
     DuckDBSource,
     ErrorCode,
     ExecutorSettings,
+    HistorySettings,
     LimitSettings,
     MySQLSource,
     PostgresSource,
@@ -403,7 +404,8 @@ def test_the_example_loads_with_every_setting_switched_on(tmp_path: Path) -> Non
 
 
 _EXAMPLES: dict[type[BaseModel], tuple[str, ...]] = {
-    ExecutorSettings: ("limits", "sources", "realm"),
+    ExecutorSettings: ("limits", "history", "sources", "realm"),
+    HistorySettings: ("url",),
     DuckDBSource: ("files",),
     McpServerSettings: ("cost", "local_principal"),
     LocalPrincipalSettings: ("roles",),
@@ -418,6 +420,7 @@ _EXAMPLES: dict[type[BaseModel], tuple[str, ...]] = {
     [
         (ExecutorSettings, ("executor",)),
         (LimitSettings, ("executor", "limits")),
+        (HistorySettings, ("executor", "history")),
         (SQLiteSource, ("executor", "sources", "shop")),
         (DuckDBSource, ("executor", "sources", "exports")),
         (PostgresSource, ("executor", "sources", "warehouse")),
