@@ -61,6 +61,11 @@ class JobKind(StrEnum):
     """Looks at how the source lets us in."""
 
 
+StopSeen = Literal["call", "server", "process"]
+"""How a database was seen to have stopped a statement: the driver's call came back (the database runs in the worker);
+the server, asked on another connection, does not run it any more; the process that ran it has ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one job may use: rows kept, bytes kept (Arrow, in memory), seconds of the statement, seconds of the job."""
@@ -200,7 +205,8 @@ class Job:
     `error` is set when failed; `summary` and `preview` when rows are there; `ahead` is the number of jobs that are
     before this one in the queue; `workers_alive` how many workers beat in the last seconds; `proof` what the policy did
     to each table that is read. `notes` holds what else was seen: ``estimate`` and ``plan`` of a statement that was
-    explained, ``confirmation`` and ``confirm_by`` of one that needs a yes.
+    explained, ``confirmation`` and ``confirm_by`` of one that needs a yes; ``stopped_after_ms`` and ``stop_seen`` (see
+    `StopSeen`) once the database was seen to have stopped, counted from the cancel or from the end of the time.
     """
 
     id: str

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from executor.jobs import Limits
 from executor.sources import SOURCE_NAME, SecretRef, SourceConfig, SourceInfo
 
-STORE_VERSION = 2
+STORE_VERSION = 3
 """The shape of the job's row and of the scripts. Part of every key, so that two shapes never share a queue."""
 
 

@@ -21,6 +21,9 @@ from executor.tasks import end_task
 
 log = logging.getLogger(__name__)
 
+_LEFT_RUNNING = "stops"
+"""In the place of a job's id: the set of statements to stop has grown."""
+
 
 class ChangeListener:
     """One pub/sub connection of a server, and an event per waiting caller. An asynchronous context manager."""
@@ -75,9 +78,17 @@ class ChangeListener:
 
 
 def listen_for_cancels(
-    connection: redis.Redis, namespace: str, on_cancel: Callable[[str], None], stop: threading.Event
+    connection: redis.Redis,
+    namespace: str,
+    *,
+    on_cancel: Callable[[str], None],
+    on_left_running: Callable[[], None],
+    stop: threading.Event,
 ) -> None:
-    """Calls `on_cancel(job_id)` for every cancel asked for, until `stop` is set. Runs in a thread of its own."""
+    """Calls `on_cancel(job_id)` for every cancel asked for, until `stop` is set. Runs in a thread of its own.
+
+    `on_left_running()` is called when a dead worker's statement is to be stopped.
+    """
     channel = f"{namespace}:cancel"
     while not stop.is_set():
         try:
@@ -85,7 +96,11 @@ def listen_for_cancels(
                 pubsub.subscribe(channel)
                 while not stop.is_set():
                     message: dict[str, Any] | None = pubsub.get_message(timeout=1.0)
-                    if message is not None:
+                    if message is None:
+                        continue
+                    if message["data"] == _LEFT_RUNNING:
+                        on_left_running()
+                    else:
                         on_cancel(message["data"])
         except (RedisError, OSError) as error:
             log.warning("cancel_signals_interrupted", extra={"error": type(error).__name__})

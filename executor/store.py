@@ -24,7 +24,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from executor.errors import ErrorCode, ExecutorError, SettingsInvalid, StatementFailed, SubmitRefused
-from executor.jobs import MOVES, Job, JobKind, JobState, Limits, ResultColumn, ResultSummary, Truncated
+from executor.jobs import MOVES, Job, JobKind, JobState, Limits, ResultColumn, ResultSummary, StopSeen, Truncated
 from executor.orders import proof_of
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
@@ -37,6 +37,10 @@ _LINE_SCAN = 50
 _CONNECTIONS = 32
 _TURN_S = 20.0
 """How long a call waits for its turn on a connection."""
+
+_STOP_AGAIN_S = 10.0
+_STOP_KEPT_S = 3600.0
+"""How long after a failure a statement is tried to be stopped again, and how long at all."""
 
 BROKER_ERRORS = (RedisConnectionError, RedisTimeoutError, OSError)
 
@@ -91,6 +95,16 @@ class Claim:
     policy: tuple[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class LeftRunning:
+    """A statement that was left on a server: on which source, under which query id, by which job."""
+
+    source: str
+    query_id: str
+    job_id: str
+    entry: str
+
+
 def result_fields(summary: ResultSummary, preview: list[list[Any]]) -> dict[str, str]:
     """A stored result as fields of the job's row."""
     return {
@@ -126,6 +140,7 @@ def job_of(
     notes: dict[str, Any] = {}
     if row.get("stopped_after_ms"):
         notes["stopped_after_ms"] = int(row["stopped_after_ms"])
+        notes["stop_seen"] = row["stop_seen"]
     if row.get("question"):
         notes["question"] = row["question"]
     for name in ("findings", "estimate", "plan"):
@@ -288,7 +303,10 @@ class WorkerStore:
         self._redis = connection
         self._scripts = {
             name: connection.register_script(script(settings, name))
-            for name in ("claim", "beat", "note", "finish", "enrol", "depart", "reap")
+            for name in (
+                *("claim", "beat", "note", "finish", "enrol", "depart", "reap"),
+                *("abandon", "take_stop", "stopped"),
+            )
         }
 
     def _run(self, name: str, *args: object) -> Any:
@@ -352,13 +370,21 @@ class WorkerStore:
         """Whether the job has a row."""
         return bool(self._redis.exists(f"{self._ns}:job:{job_id}"))
 
-    def take_stop(self) -> tuple[str, str] | None:
-        """A statement that a dead worker left running: (source, query id)."""
-        text = cast("str | None", self._redis.lpop(f"{self._ns}:stops"))
-        if text is None:
+    def abandon(self, job_id: str, worker: str, source: str, query_id: str | None) -> None:
+        """Tells that a job was ended and its statement was not seen to stop: some worker is to see to it."""
+        self._run("abandon", job_id, worker, source, query_id or "")
+
+    def take_stop(self) -> LeftRunning | None:
+        """A statement that may still run on a server with nobody to stop it; taken again later unless `stopped`."""
+        text = cast("str", self._run("take_stop", _STOP_AGAIN_S, _STOP_KEPT_S))
+        if not text:
             return None
         told: dict[str, str] = json.loads(text)
-        return told["source"], told["query_id"]
+        return LeftRunning(told["source"], told["query_id"], told["job_id"], entry=text)
+
+    def stopped(self, job_id: str, how: StopSeen, entry: str = "") -> None:
+        """Tells that the statement of an ended job was seen to have stopped; `entry` as `take_stop` gave it."""
+        self._run("stopped", job_id, how, entry)
 
     def save_schema(self, signer: Signer, source: str, text: str) -> None:
         """Keeps a source's schema for the servers, signed."""

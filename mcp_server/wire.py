@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from executor import ExecutorError, Job, JobKind, JobState, ResultPage
 from mcp_server.bounds import CELL_CHARS, columns_that_fit, cut_text, json_length, preview, summarise
 from mcp_server.errors import error_content
+from mcp_server.stops import stop_in_words
 
 SQL_CHARS = 500
 """The most characters of a statement in a tool's answer; the resource ``job://{id}`` shows it whole."""
@@ -281,11 +282,8 @@ def _error_view(error: ExecutorError) -> ErrorView:
 def _stage(job: Job) -> str | None:
     if job.state is JobState.QUEUED:
         return "queued" if job.ahead is None else f"queued, position {job.ahead + 1}"
-    if job.state is JobState.CANCELLED:
-        stopped = job.notes.get("stopped_after_ms")
-        return None if stopped is None else f"the database stopped {float(stopped):.0f} ms after it was asked to"
     if job.is_finished:
-        return None
+        return stop_in_words(job)
     return "cancelling" if job.cancel_requested_at is not None else job.stage or None
 
 

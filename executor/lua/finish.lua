@@ -19,5 +19,9 @@ if #fields > 0 then
 end
 redis.call('HSET', key, 'stage', '')
 settle(id, to, at, ARGV[5])
+local seen = redis.call('HGET', key, 'stop_seen')
+if to == 'cancelled' and seen then
+  tell_stop(id, at, seen)
+end
 dispatch(at)
 return 1

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from executor import Job, JobState
+from mcp_server.stops import stop_in_words
 
 if TYPE_CHECKING:
     from executor import Executor
@@ -30,6 +31,9 @@ def words(job: Job) -> str:
         return "queued" if job.ahead is None else f"queued, position {job.ahead + 1}"
     if job.cancel_requested_at is not None and not job.is_finished:
         return "cancelling"
+    stopped = stop_in_words(job)
+    if stopped is not None:
+        return f"{job.state}; {stopped}"
     return f"{job.stage or job.state}, {job.rows:,} rows" if job.rows else job.stage or str(job.state)
 
 
@@ -60,9 +64,7 @@ async def follow(executor: Executor, job: Job, *, owner: str, wait_s: float | No
 async def _cancel(executor: Executor, job: Job, owner: str, console: Console) -> None:
     await executor.cancel(job.id, owner=owner)
     ended = await executor.wait(job.id, owner=owner, timeout_s=_CANCEL_WITHIN_S)
-    after = ended.notes.get("stopped_after_ms")
-    told = f"; the database stopped {after} ms after it was asked to" if after is not None else ""
-    console.print(f"cancelled{told}" if ended.state is JobState.CANCELLED else f"{ended.state}: {ended.id}")
+    console.print(words(ended) if ended.state is JobState.CANCELLED else f"{ended.state}: {ended.id}")
 
 
 def run_until_interrupted(main: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
