@@ -46,15 +46,15 @@ class Sources:
         )
         mark = f"m{uuid.uuid4().hex[:10]}"
         shop = self.shops[kind]
-        sql = f"SELECT q.*, '{mark}' AS mark FROM ({shop.endless if fetches else shop.silent}) q"  # noqa: S608 # ours
+        sql = f"SELECT q.*, '{mark}' AS mark FROM ({shop.endless if fetches else shop.silent}) q"
         big = {"max_rows": 10**10, "max_bytes": 10**12} if fetches else {}
         statement = self.statement(kind, sql, **big, **limits)
         job = await self.machine.executor.submit(statement, owner=OWNER)
         job = await self.machine.until(job, JobState.RUNNING, JobState.FAILED)
         self.workers[mark] = self.machine.fleet.pids()
         if fetches:
-            async for job in self.machine.executor.watch(job.id, owner=OWNER, timeout_s=30):
-                if job.rows:
+            async for seen in self.machine.executor.watch(job.id, owner=OWNER, timeout_s=30):
+                if seen.rows:
                     break
         assert await self.soon(lambda: self.runs(kind, mark)), "it is not seen to run, so a stop would prove nothing"
         return job, mark
