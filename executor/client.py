@@ -186,15 +186,26 @@ class Executor:
             )
         return job
 
-    async def watch(self, job_id: str, *, owner: str, timeout_s: float) -> AsyncGenerator[Job]:
+    async def watch(
+        self, job_id: str, *, owner: str, timeout_s: float, known: Job | None = None, ends_only: bool = False
+    ) -> AsyncGenerator[Job]:
         """The job now, then after each change and at least every second, until it is finished or `timeout_s` is over.
+
+        Args:
+            job_id: the handle.
+            owner: who asks.
+            timeout_s: seconds.
+            known: the job as `submit` has just returned it, which saves the first look.
+            ends_only: whether changes before the end may be seen up to a second late, which saves looks.
 
         Raises: as `get`, on the first look; a broker that goes away later is waited for.
         """
         until = time.monotonic() + timeout_s
         job_id = parse_job_id(job_id)
-        with self._changes.listen(job_id) as changed:
-            job = await self.get(job_id, owner=owner)
+        with self._changes.listen(job_id, ends_only=ends_only) as changed:
+            if known is None or known.id != job_id or known.owner != owner or self._changes.may_have_changed(job_id):
+                known = await self.get(job_id, owner=owner)
+            job = known
             yield job
             while not job.is_finished and (left := until - time.monotonic()) > 0:
                 with suppress(TimeoutError):
@@ -209,10 +220,10 @@ class Executor:
                     continue
                 yield job
 
-    async def wait(self, job_id: str, *, owner: str, timeout_s: float) -> Job:
-        """The job when it is finished, or as it is after `timeout_s` seconds. Raises as `get`."""
+    async def wait(self, job_id: str, *, owner: str, timeout_s: float, known: Job | None = None) -> Job:
+        """The job when it is finished, or as it is after `timeout_s` seconds. `known` and errors as in `watch`."""
         job: Job | None = None
-        async for seen in self.watch(job_id, owner=owner, timeout_s=timeout_s):
+        async for seen in self.watch(job_id, owner=owner, timeout_s=timeout_s, known=known, ends_only=True):
             job = seen
         return job if job is not None else await self.get(job_id, owner=owner)
 
@@ -288,7 +299,8 @@ class Executor:
         if job.state is JobState.QUEUED:
             return ResultPage((), [], 0, place.encode(), complete=False)
         end = place.offset + limit
-        if job.summary is not None and columns is None and end <= len(job.preview):
+        inline = len(job.preview)
+        if job.summary is not None and columns is None and (end <= inline or inline == job.summary.row_count):
             following = Cursor(job.id, job.attempt, end).encode() if end < job.summary.row_count else None
             return ResultPage(job.summary.columns, job.preview[place.offset : end], place.offset, following)
         stored = await asyncio.to_thread(

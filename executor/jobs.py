@@ -252,7 +252,8 @@ def _check_symbol(body: str) -> str | None:
 def new_job_id() -> str:
     """A fresh handle with 99.8 random bits."""
     while True:
-        body = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM_LENGTH))
+        drawn = secrets.randbits(5 * _RANDOM_LENGTH)
+        body = "".join(_ALPHABET[drawn >> shift & 31] for shift in range(0, 5 * _RANDOM_LENGTH, 5))
         check = _check_symbol(body)
         if check is not None:
             groups = [body[i : i + 5] for i in range(0, _RANDOM_LENGTH, 5)]

@@ -60,6 +60,10 @@ def _nothing() -> None:
     """Runs in the event loop to wake it."""
 
 
+def _nothing_is_kept(_delivery_tag: str) -> None:
+    """Stands for an acknowledgement where there is none."""
+
+
 def make_celery(namespace: str, broker_url: str, execute: Callable[[str, str], None], *, threads: int = 1) -> Celery:
     """The Celery app of one worker process, its one task bound to `execute(job_id, attempt)`.
 
@@ -69,12 +73,16 @@ def make_celery(namespace: str, broker_url: str, execute: Callable[[str, str], N
     hands = _Hands(threads)
 
     class TakeWhatCanRun(bootsteps.StartStopStep):
-        """Asks `hands` before each fetch. Comes after the step that makes the consumer."""
+        """Asks `hands` before each fetch, and acknowledges nothing. Comes after the step that makes the consumer."""
 
         requires = ("celery.worker.consumer.tasks:Tasks",)
 
         def start(self, parent: Any) -> None:
-            parent.task_consumer.channel.qos.can_consume = hands.may_take
+            qos = parent.task_consumer.channel.qos
+            qos.can_consume = hands.may_take
+            # kombu keeps nothing of what is consumed without acknowledgement, yet acknowledges it to Redis
+            # (kombu.Message.ack asks for `no_ack_consumers`, which its virtual channels do not have)
+            qos.ack = _nothing_is_kept
 
     def run_ticket(job_id: str, attempt: str) -> None:
         try:

@@ -1,6 +1,7 @@
 """Wake-ups over Redis pub/sub: "this job changed", "please cancel this job". The job's row stays the truth.
 
-A message may be lost (a connection drops); who waits therefore looks again after each reconnect and now and then.
+A change is told as the job's id, with its new state after a space where that is what changed. A message may be lost (a
+connection drops); who waits therefore looks again after each reconnect and now and then.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
@@ -17,12 +19,16 @@ import redis
 import redis.asyncio
 from redis.exceptions import RedisError
 
+from executor.jobs import JobState
 from executor.tasks import end_task
 
 log = logging.getLogger(__name__)
 
 _LEFT_RUNNING = "stops"
 """In the place of a job's id: the set of statements to stop has grown."""
+_ENDS = frozenset(state.value for state in JobState if state.is_terminal)
+_HEARD = 4096
+"""How many changed jobs are remembered. One forgotten too early is looked at a second later."""
 
 
 class ChangeListener:
@@ -32,6 +38,9 @@ class ChangeListener:
         self._redis = connection
         self._channel = f"{namespace}:changed"
         self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._waiting_for_ends: dict[str, set[asyncio.Event]] = {}
+        self._heard: OrderedDict[str, None] = OrderedDict()
+        self._is_connected = False
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> ChangeListener:
@@ -42,18 +51,23 @@ class ChangeListener:
         if self._task is not None:
             await end_task(self._task)
 
+    def may_have_changed(self, job_id: str) -> bool:
+        """Whether a job submitted here a moment ago may be another by now. False only where nothing was heard of it."""
+        return not self._is_connected or job_id in self._heard
+
     @contextmanager
-    def listen(self, job_id: str) -> Generator[asyncio.Event]:
-        """An event that is set whenever the job may have changed."""
+    def listen(self, job_id: str, *, ends_only: bool = False) -> Generator[asyncio.Event]:
+        """An event that is set whenever the job may have changed; with `ends_only`, may have ended."""
         event = asyncio.Event()
-        self._waiting.setdefault(job_id, set()).add(event)
+        waiting = self._waiting_for_ends if ends_only else self._waiting
+        waiting.setdefault(job_id, set()).add(event)
         try:
             yield event
         finally:
-            events = self._waiting[job_id]
+            events = waiting[job_id]
             events.discard(event)
             if not events:
-                del self._waiting[job_id]
+                del waiting[job_id]
 
     async def _listen(self) -> None:
         while True:
@@ -63,18 +77,31 @@ class ChangeListener:
                     self._wake_all()
                     while True:
                         message: dict[str, Any] | None = await pubsub.get_message(timeout=2.0)
+                        self._is_connected = True
                         if message is not None:
-                            for event in self._waiting.get(message["data"], ()):
-                                event.set()
+                            self._hear(*message["data"].split(" "))
             except (RedisError, OSError) as error:
+                self._is_connected = False
                 log.warning("wake_ups_interrupted", extra={"error": type(error).__name__})
                 self._wake_all()
                 await asyncio.sleep(0.1)
 
-    def _wake_all(self) -> None:
-        for events in self._waiting.values():
-            for event in events:
+    def _hear(self, job_id: str, state: str = "") -> None:
+        self._heard[job_id] = None
+        self._heard.move_to_end(job_id)
+        if len(self._heard) > _HEARD:
+            self._heard.popitem(last=False)
+        for event in self._waiting.get(job_id, ()):
+            event.set()
+        if state in _ENDS:
+            for event in self._waiting_for_ends.get(job_id, ()):
                 event.set()
+
+    def _wake_all(self) -> None:
+        for waiting in (self._waiting, self._waiting_for_ends):
+            for events in waiting.values():
+                for event in events:
+                    event.set()
 
 
 def listen_for_cancels(

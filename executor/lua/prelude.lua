@@ -24,7 +24,7 @@ local function move(id, to, at, reason)
   redis.call('HSET', key, 'state', to)
   redis.call('XADD', NS .. ':events', 'MAXLEN', '~', CONF.events, '*',
     'job', id, 'from', from, 'to', to, 'reason', reason, 'at', stamp(at))
-  redis.call('PUBLISH', NS .. ':changed', id)
+  redis.call('PUBLISH', NS .. ':changed', id .. ' ' .. to)
   return true
 end
 

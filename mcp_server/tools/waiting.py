@@ -38,7 +38,7 @@ async def wait_for(executor: Executor, job: Job, *, owner: str, timeout_s: float
         return job
     began = time.monotonic()
     reported = began
-    changes = executor.watch(job.id, owner=owner, timeout_s=timeout_s)
+    changes = executor.watch(job.id, owner=owner, timeout_s=timeout_s, known=job, ends_only=True)
     async with aclosing(changes):  # pyright: ignore[reportArgumentType] - a generator, whatever it is declared as
         async for change in changes:
             job = change
