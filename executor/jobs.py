@@ -206,7 +206,8 @@ class Job:
     before this one in the queue; `workers_alive` how many workers beat in the last seconds; `proof` what the policy did
     to each table that is read. `notes` holds what else was seen: ``estimate`` and ``plan`` of a statement that was
     explained, ``confirmation`` and ``confirm_by`` of one that needs a yes; ``stopped_after_ms`` and ``stop_seen`` (see
-    `StopSeen`) once the database was seen to have stopped, counted from the cancel or from the end of the time.
+    `StopSeen`) once the database was seen to have stopped, counted from the cancel or from the end of the time;
+    ``broker_memory``, in percent, while the broker's memory is nearly full.
     """
 
     id: str

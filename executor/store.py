@@ -19,7 +19,7 @@ import redis
 import redis.asyncio
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import OutOfMemoryError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -41,6 +41,9 @@ _TURN_S = 20.0
 _STOP_AGAIN_S = 10.0
 _STOP_KEPT_S = 3600.0
 """How long after a failure a statement is tried to be stopped again, and how long at all."""
+
+MEMORY_WARN_PERCENT = 75
+_MEMORY_KNOWN_S = 60
 
 BROKER_ERRORS = (RedisConnectionError, RedisTimeoutError, OSError)
 
@@ -77,6 +80,16 @@ def broker_away(error: BaseException) -> ExecutorError:
         ErrorCode.EXECUTOR_UNAVAILABLE,
         f"The job broker does not answer ({type(error).__name__}).",
         hint="Nothing is lost: jobs already submitted go on when it is back. Call again in a few seconds.",
+    )
+
+
+def broker_full() -> ExecutorError:
+    """The one error for a broker whose memory is full."""
+    return SubmitRefused(
+        ErrorCode.STORE_FULL,
+        "The job broker's memory is full; the job was not taken.",
+        hint="Jobs it holds go on. Raise [executor] embedded_memory_mb or the broker's maxmemory, or lower "
+        "result_ttl_s.",
     )
 
 
@@ -220,11 +233,14 @@ class ClientStore:
         try:
             told = cast("list[Any]", await self._submit(args=args))
         except OutOfMemoryError as error:
+            raise broker_full() from error
+        except ResponseError as error:
+            if not str(error).startswith("MISCONF"):
+                raise
             raise SubmitRefused(
                 ErrorCode.STORE_FULL,
-                "The job broker's memory is full; the job was not taken.",
-                hint="Jobs it holds go on. Raise [executor] embedded_memory_mb or the broker's maxmemory, or lower "
-                "result_ttl_s.",
+                "The job broker cannot write its log to its disk; the job was not taken.",
+                hint="Make room on the broker's disk ([executor] state_dir for the embedded one). Jobs it holds go on.",
             ) from error
         answer, found = cast("str", told[0]), cast("str", told[1])
         if answer == "queue_full":
@@ -261,7 +277,10 @@ class ClientStore:
             payload = self._signer.open(row["payload"], row["signature"])
         except (StatementFailed, KeyError):
             return None
-        return job_of(row, payload, ahead=snapshot[1], workers_alive=snapshot[2])
+        job = job_of(row, payload, ahead=snapshot[1], workers_alive=snapshot[2])
+        if snapshot[3]:
+            job.notes["broker_memory"] = int(snapshot[3])
+        return job
 
     async def cancel(self, job_id: str) -> None:
         """Ends a queued job, flags a running one."""
@@ -305,7 +324,7 @@ class WorkerStore:
             name: connection.register_script(script(settings, name))
             for name in (
                 *("claim", "beat", "note", "finish", "enrol", "depart", "reap"),
-                *("abandon", "take_stop", "stopped"),
+                *("abandon", "take_stop", "stopped", "lead"),
             )
         }
 
@@ -319,7 +338,8 @@ class WorkerStore:
             SettingsInvalid: the servers and workers of this configuration use another key.
         """
         name = f"{self._ns}:key"
-        self._redis.set(name, signer.key_fingerprint(), nx=True)
+        if self._redis.get(name) is None:  # a full broker refuses to set even what is there
+            self._redis.set(name, signer.key_fingerprint(), nx=True)
         agree_on_key(signer, cast("str | None", self._redis.get(name)))
 
     def claim(self, job_id: str, attempt: str, worker: str) -> Claim | None:
@@ -366,6 +386,11 @@ class WorkerStore:
         """Mends what death left behind; the ids that moved."""
         return cast("list[str]", self._run("reap", self._settings.attempts, self._settings.claim_timeout_s))
 
+    def may_have_rows(self, job_id: str) -> bool:
+        """Whether rows of the job may be asked for, now or later; so they may where nothing is known of it."""
+        state = cast("str | None", self._redis.hget(f"{self._ns}:job:{job_id}", "state"))
+        return state not in (JobState.FAILED, JobState.CANCELLED)
+
     def exists(self, job_id: str) -> bool:
         """Whether the job has a row."""
         return bool(self._redis.exists(f"{self._ns}:job:{job_id}"))
@@ -393,10 +418,20 @@ class WorkerStore:
 
     def is_leader(self, who: str, hold_s: float) -> bool:
         """Whether `who` may reap for the next `hold_s` seconds: one process at a time does."""
-        key = f"{self._ns}:reaper"
-        if self._redis.set(key, who, nx=True, px=int(hold_s * 1000)):
-            return True
-        return self._redis.get(key) == who and bool(self._redis.pexpire(key, int(hold_s * 1000)))
+        return bool(self._run("lead", who, int(hold_s * 1000)))
+
+    def note_memory(self) -> int | None:
+        """Looks how full the broker's memory is, and keeps that for the jobs' views when it is nearly; percent."""
+        told = cast("dict[str, int]", self._redis.info("memory"))
+        if not told.get("maxmemory"):
+            return None
+        percent = 100 * told["used_memory"] // told["maxmemory"]
+        name = f"{self._ns}:memory"
+        if percent >= MEMORY_WARN_PERCENT:
+            self._redis.set(name, percent, ex=_MEMORY_KNOWN_S)
+        else:
+            self._redis.delete(name)
+        return percent
 
 
 def _retry() -> Retry:

@@ -1,6 +1,7 @@
-"""Deletes results that outlived their job's row. Runs in a thread of every worker; doing it twice harms nothing.
+"""Deletes results that outlived their job's row, and what killed workers wrote for jobs that then failed.
 
-Only results older than their lifetime go: rows that a broken broker forgot are not taken from whoever still has them.
+Runs in a thread of every worker; doing it twice harms nothing. Of jobs that the broker does not know, only results
+older than their lifetime go: rows that a broken broker forgot are not taken from whoever still has them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from executor.store import WorkerStore
 log = logging.getLogger(__name__)
 
 _EVERY_S = 300.0
+_SETTLED_S = 300.0
 
 
 class Sweeper:
@@ -37,9 +39,14 @@ class Sweeper:
         self._stop.set()
         self._thread.join(timeout=5)
 
-    def sweep(self) -> int:
-        """One round; the number of results deleted."""
-        return self._results.expire(self._store.exists, min_age_s=self._min_age_s)
+    def sweep(self, *, settled_s: float = _SETTLED_S) -> int:
+        """One round; the number of results deleted.
+
+        Args:
+            settled_s: how old the rows of a failed or cancelled job are at least, so that nobody still writes them.
+        """
+        gone = self._results.expire(self._store.may_have_rows, min_age_s=settled_s)
+        return gone + self._results.expire(self._store.exists, min_age_s=self._min_age_s)
 
     def _loop(self) -> None:
         while not self._stop.wait(_EVERY_S):

@@ -95,6 +95,7 @@ class JobView(_Shape):
     )
     result_uri: str | None = Field(default=None, description="The resource with the rows.")
     download_urls: dict[str, str] | None = None
+    workers_alive: int | None = Field(default=None, description="Told when it is 0: nobody is there to run the job.")
     warnings: list[str] = Field(default_factory=list)
     next_step: str | None = Field(default=None, description="The very next call, with its arguments.")
     expires_at: str | None = Field(default=None, description="Until when the rows are kept (ISO 8601, UTC).")
@@ -179,6 +180,7 @@ def job_view(
         question=job.notes.get("question"),
         policy=_policy(job) or None,
         plan=job.notes.get("plan"),
+        workers_alive=0 if job.workers_alive == 0 and not job.is_finished else None,
         warnings=said,
         next_step=_next_step_unfinished(job),
         error=None if job.error is None else _error_view(job.error),
@@ -291,6 +293,11 @@ def _warnings(job: Job) -> list[str]:
     said = [str(job.notes["expensive"])] if job.notes.get("expensive") else []
     if not job.is_finished and job.workers_alive == 0:
         said.append("No worker is running, so nothing will start. Someone must run: awaitsql worker")
+    if job.notes.get("broker_memory"):
+        said.append(
+            f"The job broker's memory is {job.notes['broker_memory']} % full; when it is full, no job is taken. "
+            "Whoever runs it should raise [executor] embedded_memory_mb or its maxmemory, or lower result_ttl_s."
+        )
     return said
 
 

@@ -170,7 +170,8 @@ local function snapshot(id)
     return {}
   end
   local ahead = redis.call('ZRANK', NS .. ':queued', id)
-  return { row, ahead or -1, redis.call('ZCOUNT', NS .. ':workers', stamp(now()), '+inf') }
+  return { row, ahead or -1, redis.call('ZCOUNT', NS .. ':workers', stamp(now()), '+inf'),
+    redis.call('GET', NS .. ':memory') or '' }
 end
 
 local function holds(id, worker, attempt)
