@@ -12,6 +12,7 @@ import re
 import stat
 import threading
 import time
+from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -155,7 +156,7 @@ class DuckDBAdapter(Adapter):
         self._timers = Timers()
         self._lock = threading.Lock()
         self._instance: DuckDBInstance | None = None
-        self._users = 0
+        self._users: Counter[DuckDBInstance] = Counter()
         self._closing: Later | None = None
         self._idle_at = 0.0
 
@@ -239,28 +240,34 @@ class DuckDBAdapter(Adapter):
             if self._instance is None:
                 self._instance = DuckDBInstance.open(self._name, self._config)
             instance = self._instance
-            self._users += 1
+            self._users[instance] += 1
         try:
             yield instance
         finally:
             with self._lock:
-                self._users -= 1
-                if not self._users and self.is_open:
-                    self._idle_at = time.monotonic()
-                    self._closing = self._timers.call_later(self._idle_s, self._close_idle)
+                self._users[instance] -= 1
+                if not self._users[instance]:
+                    del self._users[instance]
+                    if instance is not self._instance:
+                        instance.close()
+                    else:
+                        self._idle_at = time.monotonic()
+                        self._closing = self._timers.call_later(self._idle_s, self._close_idle)
 
     def _close_idle(self) -> None:
         with self._lock:
             # a call that was already being made when a statement cancelled it finds a younger idleness
-            is_idle = not self._users and time.monotonic() - self._idle_at >= self._idle_s
+            is_idle = self._instance not in self._users and time.monotonic() - self._idle_at >= self._idle_s
             if is_idle and self._instance is not None:
                 self._instance.close()
                 self._instance = None
                 self._closing = None
 
     def _forget(self) -> None:
-        """Leaves a broken instance to its users and opens a new one for the next."""
+        """Leaves a broken instance to its users, the last of whom closes it, and opens a new one for the next."""
         with self._lock:
+            if self._instance is not None and self._instance not in self._users:
+                self._instance.close()
             self._instance = None
 
     def _changed(self) -> SourceFailed | None:
