@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from urllib.parse import urlsplit
 
 import psycopg
@@ -179,8 +180,8 @@ async def submit_some(settings, url: str, count: int) -> list[str]:
         return [(await executor.submit(statement, owner=OWNER)).id for _ in range(count)]
 
 
-def drain_all(settings, url: str, *, batch: int = 7) -> int:
-    """Takes the chain over again and again, and writes until the stream is empty; how often it was fenced off."""
+def drain_all(settings, url: str, both_took_over: Barrier | None = None, *, batch: int = 7) -> int:
+    """Takes the chain over, waits for the other if there is one, writes all; how often it was fenced off."""
     engine = open_history(settings)
     stream = EventStream(settings, connect_sync(url))
     signer = Signer(signing_key(settings))
@@ -189,6 +190,8 @@ def drain_all(settings, url: str, *, batch: int = 7) -> int:
         try:
             writer = HistoryWriter(engine, signer, settings.namespace)
             place = writer.place(stream.epoch())
+            if both_took_over is not None and not fenced:
+                both_took_over.wait(20)
             while True:
                 found = stream.next(place.epoch, place.position, batch)
                 assert found is not None
@@ -203,8 +206,9 @@ def drain_all(settings, url: str, *, batch: int = 7) -> int:
 async def test_two_drainers_at_once_write_each_event_once(broker_of_settings):
     settings, url = broker_of_settings
     ids = await submit_some(settings, url, 100)
+    both = Barrier(2)
     with ThreadPoolExecutor(2) as pool:
-        fenced = [each.result() for each in [pool.submit(drain_all, settings, url) for _ in range(2)]]
+        fenced = [each.result() for each in [pool.submit(drain_all, settings, url, both) for _ in range(2)]]
     engine = open_history(settings)
     report = verify(engine, Signer(signing_key(settings)), settings.namespace)
     engine.dispose()
