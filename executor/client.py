@@ -15,6 +15,8 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
+from redis.exceptions import OutOfMemoryError
+
 from executor.costs import confirmed_cost
 from executor.cursors import Cursor
 from executor.errors import ErrorCode, ExecutorError, JobLost, JobNotFound, ResultFailed, StatementFailed
@@ -36,6 +38,7 @@ from executor.store import (
     ClientStore,
     WorkerStore,
     broker_away,
+    broker_full,
     connect_async,
     connect_sync,
 )
@@ -100,6 +103,8 @@ class Executor:
             await asyncio.to_thread(reaper_store.check_key, self._signer)
             if self._submits:
                 await asyncio.to_thread(reaper_store.publish_policy, self._signer, self._policy_version)
+        except OutOfMemoryError as error:
+            raise broker_full() from error
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
         self._stack.push_async_callback(self._redis.aclose)
@@ -269,12 +274,13 @@ class Executor:
         """
         try:
             jobs: list[Job] = []
-            for job_id in await self._store.ids_of(owner, limit):
-                job = await self._store.get(job_id)
-                if job is None:
-                    await self._store.forget(owner, job_id)
-                elif job.id == job_id and job.owner == owner:
-                    jobs.append(job)
+            async with asyncio.timeout(_BROKER_S):
+                for job_id in await self._store.ids_of(owner, limit):
+                    job = await self._store.get(job_id)
+                    if job is None:
+                        await self._store.forget(owner, job_id)
+                    elif job.id == job_id and job.owner == owner:
+                        jobs.append(job)
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
         if len(jobs) < limit:
@@ -305,7 +311,8 @@ class Executor:
     async def workers_alive(self) -> int:
         """How many workers have been heard of in the last seconds."""
         try:
-            return await self._store.workers_alive()
+            async with asyncio.timeout(_BROKER_S):
+                return await self._store.workers_alive()
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
 
@@ -538,6 +545,7 @@ class Executor:
 
     async def _load_schema(self, source: str) -> str | None:
         try:
-            return await self._store.schema(source)
+            async with asyncio.timeout(_BROKER_S):
+                return await self._store.schema(source)
         except BROKER_ERRORS as error:
             raise broker_away(error) from error

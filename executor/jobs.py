@@ -73,6 +73,11 @@ class JobKind(StrEnum):
     """Looks at how the source lets us in."""
 
 
+StopSeen = Literal["call", "server", "process"]
+"""How a database was seen to have stopped a statement: the driver's call came back (the database runs in the worker);
+the server, asked on another connection, does not run it any more; the process that ran it has ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one job may use: rows kept, bytes kept (Arrow, in memory), seconds of the statement, seconds of the job."""
@@ -243,7 +248,10 @@ class Job:
     not known; `workers_alive` how many workers beat in the last seconds; `proof` what the policy did to each table that
     is read, `origins` where its rows come from. `notes` holds what else was seen: ``estimate`` and ``plan`` of a
     statement that was explained, ``confirmation`` and ``confirm_by`` of one that needs a yes, ``shared`` (``joined`` or
-    ``stored``) of one whose rows another job's run brought. Rows are stored under the id `rows_of` and this job's
+    ``stored``) of one whose rows another job's run brought; ``stopped_after_ms`` and ``stop_seen`` (see
+    `StopSeen`) once the database was seen to have stopped, counted from the cancel or from the end of the time, and
+    ``left`` where the statement went on for other callers; ``broker_memory``, in percent, while the broker's memory is
+    nearly full. Rows are stored under the id `rows_of` and this job's
     attempt, and were there at `rows_at`.
     """
 

@@ -12,12 +12,13 @@ import time
 
 from redis.exceptions import RedisError
 
-from executor.store import WorkerStore
+from executor.store import MEMORY_WARN_PERCENT, WorkerStore
 
 log = logging.getLogger(__name__)
 
 _EVERY_S = 0.5
 _LEADS_S = 3.0
+_MEMORY_EVERY_S = 5.0
 
 
 class Reaper:
@@ -39,13 +40,21 @@ class Reaper:
         self._thread.join(timeout=5)
 
     def _loop(self) -> None:
-        not_before = 0.0
+        not_before = look_at = 0.0
         while not self._stop.wait(_EVERY_S):
             try:
                 if time.monotonic() >= not_before and self._store.is_leader(self._who, _LEADS_S):
                     for job_id in self._store.reap():
                         log.warning("job_reaped", extra={"job_id": job_id})
+                    if time.monotonic() >= look_at:
+                        look_at = time.monotonic() + _MEMORY_EVERY_S
+                        self._look_at_memory()
             except (RedisError, OSError) as error:
                 # leases ran out while nobody could beat: give their holders the time to come back
                 not_before = time.monotonic() + self._grace_s
                 log.warning("reaper_interrupted", extra={"error": type(error).__name__})
+
+    def _look_at_memory(self) -> None:
+        percent = self._store.note_memory()
+        if percent is not None and percent >= MEMORY_WARN_PERCENT:
+            log.warning("broker_memory_nearly_full", extra={"percent": percent})

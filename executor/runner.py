@@ -23,10 +23,14 @@ from executor.results import ResultStore
 from executor.running import RunningJob, StoppedFromOutside
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
+from executor.stops import see_the_end
 from executor.store import BROKER_ERRORS, Claim, WorkerStore, result_fields
 from executor.timers import Timers
 
 log = logging.getLogger(__name__)
+
+_SEE_S = 1.5
+"""How long it is looked whether a server has stopped a statement before the job ends without that proof."""
 
 _SAY_FOR_S = 60.0
 """How long a worker tries to tell a broker that is away how a job ended."""
@@ -62,6 +66,42 @@ class Runner:
         for job in self.running():
             if job.job_id == job_id:
                 job.stop("cancelled")
+
+    def tell(self, job: RunningJob) -> None:
+        """Beats for the job: extends its lease, tells how far it is, and hears whether it is to stop.
+
+        Raises:
+            RedisError: the broker did not answer.
+        """
+        answer = self._store.beat(
+            job.job_id,
+            job.attempt,
+            self._worker,
+            stage=job.stage,
+            rows=job.rows,
+            size=job.bytes,
+            query_id=job.query_id,
+        )
+        if answer == "lost":
+            job.stop("lost")
+        elif answer == "cancel":
+            job.stop("cancelled")
+
+    def stop_left_running(self) -> None:
+        """Stops statements that dead workers left on their servers, and tells when each was seen to have stopped.
+
+        Raises: whatever a driver raises, or the broker; what was not stopped is tried again later.
+        """
+        while (left := self._store.take_stop()) is not None:
+            adapter = self.adapter(left.source)
+            found = adapter.stop(left.query_id)
+            how = see_the_end(adapter, left.query_id, within_s=_SEE_S)
+            log.warning(
+                "orphan_statement_stopped",
+                extra={"job_id": left.job_id, "source": left.source, "found": found, "seen": how},
+            )
+            if how is not None:
+                self._store.stopped(left.job_id, how, left.entry)
 
     def leave(self) -> None:
         """Stops everything because the process is going; jobs go back in line."""
@@ -102,13 +142,16 @@ class Runner:
         for earlier in self.running():
             if earlier.job_id == job_id:
                 earlier.stop("lost")
-        job = RunningJob(job_id, attempt)
+        job = RunningJob(job_id, attempt, claim.source)
         self._running[job_id, attempt] = job
         try:
             self._attempt(job, claim)
         finally:
             self._running.pop((job_id, attempt), None)
             job.is_over = True
+            if job.is_given_up and job.query_id is None:
+                # its end was told before, without the proof
+                self._store.stopped(job_id, "call")
 
     def _attempt(self, job: RunningJob, claim: Claim) -> None:
         order: Order | None = None
@@ -124,8 +167,11 @@ class Runner:
             )
             fields = self._execute(job, order, claim.deadline_at)
         except StoppedFromOutside:
-            self._end_stopped(job)
+            if not job.is_given_up:
+                self._end_stopped(job)
         except Exception as error:  # noqa: BLE001 - a job must end whatever is raised in it
+            if job.is_given_up:
+                return
             if job.stopped is not None:
                 self._end_stopped(job)
             else:
@@ -165,6 +211,10 @@ class Runner:
                     job.attach(session)
                     if order.session:
                         session.take_on(dict(order.session))
+                    if job.query_id is not None:
+                        # before the statement: killed from here on, somebody knows what to stop on the server
+                        self.tell(job)
+                        job.check()
                     if order.kind is JobKind.DRY_RUN or order.cost is not None:
                         self._explain(job, order, session)
                     if order.kind is JobKind.DRY_RUN:
@@ -306,8 +356,14 @@ class Runner:
     def _end_failed(self, job: RunningJob, error: ExecutorError) -> None:
         log.info("job_failed", extra={"job_id": job.job_id, "code": str(error.code)})
         fields = {"error": json.dumps(error.as_dict())}
-        if self._finish(job, JobState.FAILED, str(error.code), fields):
+        is_late = error.code is ErrorCode.STATEMENT_TIMEOUT and job.has_begun
+        seen = self._seen_stopped(job) if is_late else {}
+        if seen:
+            seen["stopped_after_ms"] = str(job.late_ms)
+        if self._finish(job, JobState.FAILED, str(error.code), {**fields, **seen}):
             self._drop_rows(job)
+            if is_late and not seen:
+                self._abandon(job)
 
     def _end_stopped(self, job: RunningJob) -> None:
         if job.stopped == "late":
@@ -319,11 +375,12 @@ class Runner:
                     hint="Ask for less: filter, aggregate, or split the question.",
                 ),
             )
-        if job.stopped == "cancelled":
-            asked = job.stop_asked_at or time.monotonic()
-            after = int((time.monotonic() - asked) * 1000)
-            if self._finish(job, JobState.CANCELLED, "asked", {"stopped_after_ms": str(after)}):
+        elif job.stopped == "cancelled":
+            seen = self._seen_stopped(job)
+            if self._finish(job, JobState.CANCELLED, "asked", seen):
                 self._drop_rows(job)
+                if not seen:
+                    self._abandon(job)
 
     def _drop_rows(self, job: RunningJob) -> None:
         try:
@@ -331,7 +388,22 @@ class Runner:
         except ExecutorError as error:  # the sweeper will find them
             log.warning("rows_left_behind", extra={"job_id": job.job_id, "code": str(error.code)})
 
+    def _seen_stopped(self, job: RunningJob) -> dict[str, str]:
+        """The fields that say how the database was seen to have stopped; empty where it was not."""
+        if job.is_given_up:
+            return {}
+        if job.query_id is None or not job.has_begun:
+            # the database runs in this process and its call has come back; what has not begun runs nowhere
+            return {"stop_seen": "call"}
+        how = see_the_end(self.adapter(job.source), job.query_id, within_s=_SEE_S)
+        return {} if how is None else {"stop_seen": how}
+
+    def _abandon(self, job: RunningJob) -> None:
+        log.error("statement_not_seen_to_stop", extra={"job_id": job.job_id, "source": job.source})
+        self._store.abandon(job.job_id, self._worker, job.source, job.query_id)
+
     def give_up(self, job: RunningJob) -> None:
         """Ends a cancelled job whose thread does not come back. The thread's own last word will not count."""
         self._running.pop((job.job_id, job.attempt), None)
+        job.is_given_up = True
         self._end_stopped(job)

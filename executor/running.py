@@ -22,9 +22,10 @@ class StoppedFromOutside(Exception):
 class RunningJob:
     """Handles to the statement of one running job. Thread-safe; `stop` may come before the statement began."""
 
-    def __init__(self, job_id: str, attempt: str) -> None:
+    def __init__(self, job_id: str, attempt: str, source: str) -> None:
         self.job_id = job_id
         self.attempt = attempt
+        self.source = source
         self.stage = "executing"
         self.notes: dict[str, str] = {}
         self.stopped: Stop | None = None
@@ -37,13 +38,19 @@ class RunningJob:
         self._lock = threading.Lock()
         self._late_at: float | None = None
         self._canceller: threading.Thread | None = None
+        # of the session that ran it, also after that was let go
+        self.query_id: str | None = None
+        self.has_begun = False
         self.is_over = False
+        self.is_given_up = False
 
     def attach(self, session: Session) -> None:
         """Makes the session cancellable. Raises `StoppedFromOutside` when it is too late to begin."""
         with self._lock:
             self._session = session
+            self.query_id = session.query_id
         self.check()
+        self.has_begun = True
 
     def detach(self) -> None:
         """The statement is over: nothing is left to cancel, and a late cancel must not hit the next one."""
@@ -85,6 +92,11 @@ class RunningJob:
         return self._late_at is not None and time.monotonic() > self._late_at + grace_s
 
     @property
+    def late_ms(self) -> int:
+        """Milliseconds since the statement's time was over; 0 before."""
+        return 0 if self._late_at is None else max(0, int((time.monotonic() - self._late_at) * 1000))
+
+    @property
     def rows(self) -> int:
         """Rows written so far."""
         return self._writer.rows if self._writer else 0
@@ -93,9 +105,3 @@ class RunningJob:
     def bytes(self) -> int:
         """Arrow bytes written so far."""
         return self._writer.bytes if self._writer else 0
-
-    @property
-    def query_id(self) -> str | None:
-        """What the database server calls the running statement's connection."""
-        session = self._session
-        return session.query_id if session is not None else None

@@ -119,7 +119,7 @@ class ExecutorSettings(BaseModel):
     lease_s: float = Field(default=10.0, ge=1)
     beat_s: float = Field(default=3.0, gt=0)
     attempts: int = Field(default=3, ge=1, le=20)
-    claim_timeout_s: float = Field(default=15.0, gt=0, description="A ticket nobody claims is sent again after this.")
+    claim_timeout_s: float = Field(default=5.0, gt=0, description="A ticket nobody claims is sent again after this.")
     cancel_grace_s: float = Field(default=5.0, gt=0, description="A thread that will not stop is given up after this.")
     principal_max_running: int = Field(default=3, ge=1)
     queue_depth: int = Field(default=10_000, ge=1)

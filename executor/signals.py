@@ -24,6 +24,8 @@ from executor.tasks import end_task
 
 log = logging.getLogger(__name__)
 
+_LEFT_RUNNING = "stops"
+"""In the place of a job's id: the set of statements to stop has grown."""
 _ENDS = frozenset(state.value for state in JobState if state.is_terminal)
 _HEARD = 4096
 """How many changed jobs are remembered. One forgotten too early is looked at a second later."""
@@ -103,9 +105,17 @@ class ChangeListener:
 
 
 def listen_for_cancels(
-    connection: redis.Redis, namespace: str, on_cancel: Callable[[str], None], stop: threading.Event
+    connection: redis.Redis,
+    namespace: str,
+    *,
+    on_cancel: Callable[[str], None],
+    on_left_running: Callable[[], None],
+    stop: threading.Event,
 ) -> None:
-    """Calls `on_cancel(job_id)` for every cancel asked for, until `stop` is set. Runs in a thread of its own."""
+    """Calls `on_cancel(job_id)` for every cancel asked for, until `stop` is set. Runs in a thread of its own.
+
+    `on_left_running()` is called when a dead worker's statement is to be stopped.
+    """
     channel = f"{namespace}:cancel"
     while not stop.is_set():
         try:
@@ -113,7 +123,11 @@ def listen_for_cancels(
                 pubsub.subscribe(channel)
                 while not stop.is_set():
                     message: dict[str, Any] | None = pubsub.get_message(timeout=1.0)
-                    if message is not None:
+                    if message is None:
+                        continue
+                    if message["data"] == _LEFT_RUNNING:
+                        on_left_running()
+                    else:
                         on_cancel(message["data"])
         except (RedisError, OSError) as error:
             log.warning("cancel_signals_interrupted", extra={"error": type(error).__name__})

@@ -19,12 +19,23 @@ import redis
 import redis.asyncio
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import OutOfMemoryError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from executor.errors import ErrorCode, ExecutorError, SettingsInvalid, StatementFailed, SubmitRefused
-from executor.jobs import MOVES, Job, JobKind, JobState, Limits, Origin, ResultColumn, ResultSummary, Truncated
+from executor.jobs import (
+    MOVES,
+    Job,
+    JobKind,
+    JobState,
+    Limits,
+    Origin,
+    ResultColumn,
+    ResultSummary,
+    StopSeen,
+    Truncated,
+)
 from executor.orders import proof_of
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
@@ -43,6 +54,13 @@ _SHARED = ("prelude", "line", "shared", "ends", "outlook")
 _CONNECTIONS = 32
 _TURN_S = 20.0
 """How long a call waits for its turn on a connection."""
+
+_STOP_AGAIN_S = 10.0
+_STOP_KEPT_S = 3600.0
+"""How long after a failure a statement is tried to be stopped again, and how long at all."""
+
+MEMORY_WARN_PERCENT = 75
+_MEMORY_KNOWN_S = 60
 
 BROKER_ERRORS = (RedisConnectionError, RedisTimeoutError, OSError)
 
@@ -84,6 +102,16 @@ def broker_away(error: BaseException) -> ExecutorError:
     )
 
 
+def broker_full() -> ExecutorError:
+    """The one error for a broker whose memory is full."""
+    return SubmitRefused(
+        ErrorCode.STORE_FULL,
+        "The job broker's memory is full; the job was not taken.",
+        hint="Jobs it holds go on. Raise [executor] embedded_memory_mb or the broker's maxmemory, or lower "
+        "result_ttl_s.",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """What a worker gets for a ticket: the signed payload, when the job must be over, whose row and source it is.
@@ -97,6 +125,16 @@ class Claim:
     owner: str
     source: str
     policy: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftRunning:
+    """A statement that was left on a server: on which source, under which query id, by which job."""
+
+    source: str
+    query_id: str
+    job_id: str
+    entry: str
 
 
 def result_fields(summary: ResultSummary, preview: list[list[Any]]) -> dict[str, str]:
@@ -139,10 +177,12 @@ def job_of(
     notes: dict[str, Any] = {}
     if row.get("stopped_after_ms"):
         notes["stopped_after_ms"] = int(row["stopped_after_ms"])
+        notes["stop_seen"] = row["stop_seen"]
     if row.get("question"):
         notes["question"] = row["question"]
-    if row.get("evicted"):
-        notes["evicted"] = True
+    for name in ("evicted", "left"):
+        if row.get(name):
+            notes[name] = True
     for name in ("findings", "estimate", "plan"):
         if row.get(name):
             notes[name] = json.loads(row[name])
@@ -240,11 +280,14 @@ class ClientStore:
         try:
             told = cast("list[Any]", await self._submit(args=args))
         except OutOfMemoryError as error:
+            raise broker_full() from error
+        except ResponseError as error:
+            if not str(error).startswith("MISCONF"):
+                raise
             raise SubmitRefused(
                 ErrorCode.STORE_FULL,
-                "The job broker's memory is full; the job was not taken.",
-                hint="Jobs it holds go on. Raise [executor] embedded_memory_mb or the broker's maxmemory, or lower "
-                "result_ttl_s.",
+                "The job broker cannot write its log to its disk; the job was not taken.",
+                hint="Make room on the broker's disk ([executor] state_dir for the embedded one). Jobs it holds go on.",
             ) from error
         answer, found = cast("str", told[0]), cast("str", told[1])
         if answer == "queue_full":
@@ -283,7 +326,10 @@ class ClientStore:
                 return None
         except (StatementFailed, KeyError):
             return None
-        return job_of(row, payload, place=snapshot[1], starts_in_s=float(snapshot[2]), workers_alive=snapshot[3])
+        job = job_of(row, payload, place=snapshot[1], starts_in_s=float(snapshot[2]), workers_alive=snapshot[3])
+        if snapshot[4]:
+            job.notes["broker_memory"] = int(snapshot[4])
+        return job
 
     async def cancel(self, job_id: str) -> None:
         """Ends a queued job, flags a running one."""
@@ -329,7 +375,10 @@ class WorkerStore:
         self._redis = connection
         self._scripts = {
             name: connection.register_script(script(settings, name))
-            for name in ("claim", "beat", "note", "finish", "enrol", "depart", "reap", "evict", "readers")
+            for name in (
+                *("claim", "beat", "note", "finish", "enrol", "depart", "reap"),
+                *("abandon", "take_stop", "stopped", "lead", "evict", "readers"),
+            )
         }
 
     def _run(self, name: str, *args: object) -> Any:
@@ -342,7 +391,8 @@ class WorkerStore:
             SettingsInvalid: the servers and workers of this configuration use another key.
         """
         name = f"{self._ns}:key"
-        self._redis.set(name, signer.key_fingerprint(), nx=True)
+        if self._redis.get(name) is None:  # a full broker refuses to set even what is there
+            self._redis.set(name, signer.key_fingerprint(), nx=True)
         agree_on_key(signer, cast("str | None", self._redis.get(name)))
 
     def claim(self, job_id: str, attempt: str, worker: str) -> Claim | None:
@@ -425,13 +475,21 @@ class WorkerStore:
         """Says that a finished job's rows go; False when they must stay."""
         return bool(self._run("evict", job_id))
 
-    def take_stop(self) -> tuple[str, str] | None:
-        """A statement that a dead worker left running: (source, query id)."""
-        text = cast("str | None", self._redis.lpop(f"{self._ns}:stops"))
-        if text is None:
+    def abandon(self, job_id: str, worker: str, source: str, query_id: str | None) -> None:
+        """Tells that a job was ended and its statement was not seen to stop: some worker is to see to it."""
+        self._run("abandon", job_id, worker, source, query_id or "")
+
+    def take_stop(self) -> LeftRunning | None:
+        """A statement that may still run on a server with nobody to stop it; taken again later unless `stopped`."""
+        text = cast("str", self._run("take_stop", _STOP_AGAIN_S, _STOP_KEPT_S))
+        if not text:
             return None
         told: dict[str, str] = json.loads(text)
-        return told["source"], told["query_id"]
+        return LeftRunning(told["source"], told["query_id"], told["job_id"], entry=text)
+
+    def stopped(self, job_id: str, how: StopSeen, entry: str = "") -> None:
+        """Tells that the statement of an ended job was seen to have stopped; `entry` as `take_stop` gave it."""
+        self._run("stopped", job_id, how, entry)
 
     def save_schema(self, signer: Signer, source: str, text: str) -> None:
         """Keeps a source's schema for the servers, signed."""
@@ -440,10 +498,20 @@ class WorkerStore:
 
     def is_leader(self, who: str, hold_s: float, *, what: str = "reaper") -> bool:
         """Whether `who` may be `what` for the next `hold_s` seconds: one process at a time may."""
-        key = f"{self._ns}:{what}"
-        if self._redis.set(key, who, nx=True, px=int(hold_s * 1000)):
-            return True
-        return self._redis.get(key) == who and bool(self._redis.pexpire(key, int(hold_s * 1000)))
+        return bool(self._run("lead", what, who, int(hold_s * 1000)))
+
+    def note_memory(self) -> int | None:
+        """Looks how full the broker's memory is, and keeps that for the jobs' views when it is nearly; percent."""
+        told = cast("dict[str, int]", self._redis.info("memory"))
+        if not told.get("maxmemory"):
+            return None
+        percent = 100 * told["used_memory"] // told["maxmemory"]
+        name = f"{self._ns}:memory"
+        if percent >= MEMORY_WARN_PERCENT:
+            self._redis.set(name, percent, ex=_MEMORY_KNOWN_S)
+        else:
+            self._redis.delete(name)
+        return percent
 
 
 def _retry() -> Retry:

@@ -1,4 +1,4 @@
-"""A worker's two watching threads: one beats for every running job, one hears of cancels. Both only look and tell.
+"""A worker's watching threads: one beats for every running job, one hears of cancels, one stops what others left.
 
 Also counts zombies: threads whose statement was cancelled and did not come back within the grace. Their job is ended,
 and when too many are lost the process is told to go, for its supervisor to start a fresh one.
@@ -49,11 +49,12 @@ class Watchdog:
         self._worker = worker
         self._on_exhausted = on_exhausted
         self._zombies: list[RunningJob] = []
-        self._stopper: threading.Thread | None = None
+        self._stops_wanted = threading.Event()
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._beats, name="awaitsql-beats", daemon=True),
             threading.Thread(target=self._cancels, name="awaitsql-cancels", daemon=True),
+            threading.Thread(target=self._stops, name="awaitsql-stops", daemon=True),
         ]
 
     def __enter__(self) -> Watchdog:
@@ -67,7 +68,13 @@ class Watchdog:
             thread.join(timeout=3)
 
     def _cancels(self) -> None:
-        listen_for_cancels(self._connection, self._settings.namespace, self._runner.cancel, self._stop)
+        listen_for_cancels(
+            self._connection,
+            self._settings.namespace,
+            on_cancel=self._runner.cancel,
+            on_left_running=self._stops_wanted.set,
+            stop=self._stop,
+        )
 
     def _beats(self) -> None:
         enrol_at = 0.0
@@ -89,40 +96,25 @@ class Watchdog:
         self._zombies = [job for job in self._zombies if not job.is_over]
         slots = max(self._settings.concurrency - len(self._zombies), 0)
         self._store.enrol(self._worker, slots, self._settings.beat_s * _WORKER_TTL_FACTOR)
-        if self._stopper is None or not self._stopper.is_alive():
-            # in a thread of its own: a server that hangs must not hold up the beats
-            self._stopper = threading.Thread(target=self._stop_orphans, name="awaitsql-stops", daemon=True)
-            self._stopper.start()
+        self._stops_wanted.set()
 
-    def _stop_orphans(self) -> None:
-        """Stops statements that dead workers left on their servers."""
-        try:
-            while (left := self._store.take_stop()) is not None:
-                source, query_id = left
-                found = self._runner.adapter(source).stop(query_id)
-                log.warning("orphan_statement_stopped", extra={"source": source, "found": found})
-        except Exception:
-            log.exception("orphan_statement_not_stopped")
+    def _stops(self) -> None:
+        # a thread of its own: a server that hangs must not hold up the beats
+        while not self._stop.is_set():
+            if self._stops_wanted.wait(_TICK_S):
+                self._stops_wanted.clear()
+                try:
+                    self._runner.stop_left_running()
+                except Exception:
+                    log.exception("orphan_statement_not_stopped")
 
     def _tell(self, job: RunningJob) -> None:
         now = time.monotonic()
         news = (job.stage, job.rows)
         if news == job.told and now - job.beat_at < self._settings.beat_s:
             return
-        answer = self._store.beat(
-            job.job_id,
-            job.attempt,
-            self._worker,
-            stage=job.stage,
-            rows=job.rows,
-            size=job.bytes,
-            query_id=job.query_id,
-        )
+        self._runner.tell(job)
         job.told, job.beat_at = news, now
-        if answer == "lost":
-            job.stop("lost")
-        elif answer == "cancel":
-            job.stop("cancelled")
 
     def _hurry(self, job: RunningJob) -> None:
         if job.stop_asked_at is None:

@@ -16,6 +16,7 @@ from executor import ExecutorError, Job, JobKind, JobState, ResultPage
 from mcp_server.bounds import CELL_CHARS, columns_that_fit, cut_text, json_length, preview, summarise
 from mcp_server.errors import error_content
 from mcp_server.line import in_line, shared_words
+from mcp_server.stops import stop_in_words
 
 SQL_CHARS = 500
 """The most characters of a statement in a tool's answer; the resource ``job://{id}`` shows it whole."""
@@ -95,6 +96,7 @@ class JobView(_Shape):
     )
     result_uri: str | None = Field(default=None, description="The resource with the rows.")
     download_urls: dict[str, str] | None = None
+    workers_alive: int | None = Field(default=None, description="Told when it is 0: nobody is there to run the job.")
     warnings: list[str] = Field(default_factory=list)
     next_step: str | None = Field(default=None, description="The very next call, with its arguments.")
     shared: str | None = Field(default=None, description="Said where an equal statement's run brought the rows.")
@@ -180,6 +182,7 @@ def job_view(
         question=job.notes.get("question"),
         policy=_policy(job) or None,
         plan=job.notes.get("plan"),
+        workers_alive=0 if job.workers_alive == 0 and not job.is_finished else None,
         warnings=said,
         shared=shared_words(job),
         next_step=_next_step_unfinished(job),
@@ -284,11 +287,8 @@ def _error_view(error: ExecutorError) -> ErrorView:
 def _stage(job: Job) -> str | None:
     if job.state is JobState.QUEUED:
         return in_line(job)
-    if job.state is JobState.CANCELLED:
-        stopped = job.notes.get("stopped_after_ms")
-        return None if stopped is None else f"the database stopped {float(stopped):.0f} ms after it was asked to"
     if job.is_finished:
-        return None
+        return stop_in_words(job)
     return "cancelling" if job.cancel_requested_at is not None else job.stage or None
 
 
@@ -296,6 +296,11 @@ def _warnings(job: Job) -> list[str]:
     said = [str(job.notes["expensive"])] if job.notes.get("expensive") else []
     if not job.is_finished and job.workers_alive == 0:
         said.append("No worker is running, so nothing will start. Someone must run: awaitsql worker")
+    if job.notes.get("broker_memory"):
+        said.append(
+            f"The job broker's memory is {job.notes['broker_memory']} % full; when it is full, no job is taken. "
+            "Whoever runs it should raise [executor] embedded_memory_mb or its maxmemory, or lower result_ttl_s."
+        )
     return said
 
 

@@ -132,6 +132,15 @@ class Adapter(ABC):
         """Stop a statement that a dead worker left running on the server. True when the server says it was there."""
 
     @abstractmethod
+    def runs(self, query_id: str) -> bool:
+        """Whether the server still runs a statement of that session, asked on another connection.
+
+        False where the database runs in this process: a statement has ended when its call came back.
+
+        Raises: whatever the driver raises when it cannot be asked.
+        """
+
+    @abstractmethod
     def probe(self) -> list[Finding]:
         """What is wrong or risky about how we are let in (superuser, write rights), with what to type."""
 

@@ -19,7 +19,7 @@ from executor.adapters.interrupt import Interrupter
 from executor.adapters.mysql_address import MySQLAddress, address_of
 from executor.adapters.mysql_columns import MySQLColumns
 from executor.adapters.mysql_errors import INTERRUPTED, STOPPED, classified, number_of
-from executor.adapters.mysql_link import MySQLLink, MySQLStream, aside, kill
+from executor.adapters.mysql_link import MySQLLink, MySQLStream, aside, is_running, kill
 from executor.adapters.mysql_plan import estimate_of
 from executor.adapters.mysql_role import examine_user
 from executor.adapters.mysql_schema import read_schema
@@ -194,6 +194,14 @@ class MySQLAdapter(Adapter):
             return False
         with aside(self._address()) as wire:
             return kill(wire, int(connection), token, connection_too=True)
+
+    def runs(self, query_id: str) -> bool:
+        """See `Adapter.runs`."""
+        connection, _, token = query_id.partition(":")
+        if not (connection.isdigit() and token):
+            return False
+        with aside(self._address()) as wire:
+            return is_running(wire, int(connection), token)
 
     def probe(self) -> list[Finding]:
         """See `Adapter.probe`."""

@@ -221,6 +221,11 @@ def marked(token: str) -> str:
     return f"/* awaitsql {token} */"
 
 
+def is_running(wire: MySQLWire, connection_id: int, token: str) -> bool:
+    """Whether a connection runs a statement of that session now."""
+    return any(number == connection_id and (text or "").startswith(marked(token)) for number, _, text in _running(wire))
+
+
 def kill(wire: MySQLWire, connection_id: int, token: str, *, connection_too: bool) -> bool:
     """Stops the statement that a connection runs, if it is one of that session's; with `connection_too` both.
 

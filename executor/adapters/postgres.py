@@ -287,6 +287,19 @@ class PostgresAdapter(Adapter):
             ).fetchone()
         return found is not None and bool(found[0])
 
+    def runs(self, query_id: str) -> bool:
+        """See `Adapter.runs`."""
+        parts = query_id.split(":")
+        if len(parts) != 3 or not (parts[0].isdigit() and parts[1].isdigit()):
+            return False
+        with self._aside() as connection:
+            found = connection.execute(
+                "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND state = 'active'"
+                " AND (extract(epoch FROM backend_start) * 1000000)::int8 = %s AND application_name = %s",
+                (int(parts[0]), int(parts[1]), f"{APPLICATION} {parts[2]}"),
+            ).fetchone()
+        return found is not None
+
     def probe(self) -> list[Finding]:
         """See `Adapter.probe`."""
         try:

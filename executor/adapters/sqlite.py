@@ -260,6 +260,10 @@ class SQLiteAdapter(Adapter):
         """False: a statement ends with its process."""
         return False
 
+    def runs(self, query_id: str) -> bool:
+        """False: see `Adapter.runs`."""
+        return False
+
     def probe(self) -> list[Finding]:
         """See `Adapter.probe`."""
         try:

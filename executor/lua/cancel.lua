@@ -11,9 +11,11 @@ end
 if MOVES[job[1]].cancelled then
   redis.call('HSETNX', key, 'cancel_requested_at', stamp(at))
   if leave(id) then
+    redis.call('HSET', key, 'left', '1')
     settle(id, 'cancelled', at, 'left')
   elseif hand_over(id, at) then
     unpark(id, job[2])
+    redis.call('HSET', key, 'left', '1')
     settle(id, 'cancelled', at, 'left')
     dispatch(at)
   elseif job[1] == 'running' then

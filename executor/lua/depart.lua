@@ -10,9 +10,19 @@ for _, id in ipairs(redis.call('ZRANGE', NS .. ':running', 0, -1)) do
       requeue(id, at, 'worker left')
     else
       redis.call('ZADD', NS .. ':running', 0, id)
+      if ARGV[2] == 'lost' then
+        redis.call('HSET', job_key(id), 'process_ended', '1')
+      end
     end
     moved = moved + 1
   end
+end
+if ARGV[2] == 'lost' then
+  -- threads that did not come back have ended with the process
+  for _, id in ipairs(redis.call('SMEMBERS', NS .. ':unseen:' .. ARGV[1])) do
+    tell_stop(id, at, 'process')
+  end
+  redis.call('DEL', NS .. ':unseen:' .. ARGV[1])
 end
 dispatch(at)
 return moved

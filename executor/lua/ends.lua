@@ -1,5 +1,24 @@
 -- How an attempt and a job end.
 
+-- The database was seen to have stopped what an ended job ran there: how, and how long after it was asked to.
+local function tell_stop(id, at, how)
+  local key = job_key(id)
+  local job = redis.call('HMGET', key, 'cancel_requested_at', 'finished_at', 'stopped_after_ms')
+  local since = job[1] or job[2]
+  if since and not job[3] then
+    local after = math.max(0, math.floor((at - tonumber(since)) * 1000))
+    redis.call('HSET', key, 'stop_seen', how, 'stopped_after_ms', after)
+    redis.call('PUBLISH', NS .. ':changed', id)
+  end
+end
+
+-- Some live worker is to stop what still runs on a server under that id, and to look whether it has ended.
+local function ask_stop(id, source, query_id, at)
+  redis.call('ZADD', NS .. ':stops', stamp(at),
+    cjson.encode({ source = source, query_id = query_id, job_id = id, at = at }))
+  redis.call('PUBLISH', NS .. ':cancel', 'stops')
+end
+
 -- The end of a job: final state, time, and how long its row is kept.
 local function settle(id, to, at, reason)
   if not move(id, to, at, reason) then
@@ -42,7 +61,7 @@ local function requeue(id, at, reason)
   for _, one in ipairs(everyone(id)) do
     move(one, 'queued', at, reason)
     local key = job_key(one)
-    redis.call('HDEL', key, 'lease_owner', 'query_id', 'rows_of', 'rows_payload', 'rows_signature')
+    redis.call('HDEL', key, 'lease_owner', 'query_id', 'process_ended', 'rows_of', 'rows_payload', 'rows_signature')
     redis.call('HSET', key, 'stage', '', 'rows', 0, 'bytes', 0, 'attempt', attempt)
     line_up(one, at)
   end

@@ -21,5 +21,9 @@ if to == 'succeeded' then
   keep_pace(id, at)
 end
 settle_all(id, to, at, ARGV[5])
+local seen = redis.call('HGET', key, 'stop_seen')
+if to == 'cancelled' and seen then
+  tell_stop(id, at, seen)
+end
 dispatch(at)
 return 1

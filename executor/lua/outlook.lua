@@ -164,7 +164,8 @@ local function outlook(id)
   return { tonumber(place), tonumber(seconds) }
 end
 
--- A job's row as it is, with its place in the queue, when it may start, and how many workers could take it.
+-- A job's row as it is, with its place in the queue, when it may start, how many workers could take it, and how full
+-- the broker's memory is if it nearly is.
 local function snapshot(id)
   local row = redis.call('HGETALL', job_key(id))
   if #row == 0 then
@@ -174,5 +175,6 @@ local function snapshot(id)
   if redis.call('HGET', job_key(id), 'state') == 'queued' then
     told = outlook(redis.call('HGET', job_key(id), 'leader') or id)
   end
-  return { row, told[1], stamp(told[2]), redis.call('ZCOUNT', NS .. ':workers', stamp(now()), '+inf') }
+  return { row, told[1], stamp(told[2]), redis.call('ZCOUNT', NS .. ':workers', stamp(now()), '+inf'),
+    redis.call('GET', NS .. ':memory') or '' }
 end

@@ -1,6 +1,6 @@
 -- Mends what death leaves behind: jobs whose lease ran out, tickets nobody claimed, jobs that waited too long.
 -- ARGV: attempts, claim_timeout_s
--- Answers the ids it moved. Statements a dead worker left on a server go to the list `stops`, for a live worker.
+-- Answers the ids it moved. Statements a dead worker left on a server go to the set `stops`, for a live worker.
 local at = now()
 local moved = {}
 
@@ -11,15 +11,19 @@ end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', NS .. ':running', '-inf', stamp(at))) do
   local key = job_key(id)
-  local job = redis.call('HMGET', key, 'source', 'query_id', 'cancel_requested_at', 'deadline_at', 'state')
+  local job = redis.call('HMGET', key, 'source', 'query_id', 'cancel_requested_at', 'deadline_at', 'state', 'process_ended')
   if job[5] ~= 'running' then
     release(id)
   else
     if job[2] and job[2] ~= '' then
-      redis.call('RPUSH', NS .. ':stops', cjson.encode({ source = job[1], query_id = job[2] }))
+      ask_stop(id, job[1], job[2], at)
     end
     if job[3] then
       settle_all(id, 'cancelled', at, 'asked')
+      if job[6] and (not job[2] or job[2] == '') then
+        -- it ran in the worker's own process, if it had begun at all
+        tell_stop(id, at, 'process')
+      end
     elseif redis.call('HINCRBY', key, 'losses', 1) >= tonumber(ARGV[1]) then
       fail(settle_all, id, 'worker_lost', 'The worker that ran this job died, and so did the ones that tried it again ('
         .. ARGV[1] .. ' attempts).', 'Run a smaller statement, or look at the workers\' log; then submit again.')

@@ -14,6 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from executor import Job, JobState
 from mcp_server.line import in_line
+from mcp_server.stops import stop_in_words
 
 if TYPE_CHECKING:
     from executor import Executor
@@ -31,6 +32,9 @@ def words(job: Job) -> str:
         return in_line(job)
     if job.cancel_requested_at is not None and not job.is_finished:
         return "cancelling"
+    stopped = stop_in_words(job)
+    if stopped is not None:
+        return f"{job.state}; {stopped}"
     return f"{job.stage or job.state}, {job.rows:,} rows" if job.rows else job.stage or str(job.state)
 
 
@@ -61,9 +65,7 @@ async def follow(executor: Executor, job: Job, *, owner: str, wait_s: float | No
 async def _cancel(executor: Executor, job: Job, owner: str, console: Console) -> None:
     await executor.cancel(job.id, owner=owner)
     ended = await executor.wait(job.id, owner=owner, timeout_s=_CANCEL_WITHIN_S)
-    after = ended.notes.get("stopped_after_ms")
-    told = f"; the database stopped {after} ms after it was asked to" if after is not None else ""
-    console.print(f"cancelled{told}" if ended.state is JobState.CANCELLED else f"{ended.state}: {ended.id}")
+    console.print(words(ended) if ended.state is JobState.CANCELLED else f"{ended.state}: {ended.id}")
 
 
 def run_until_interrupted(main: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:

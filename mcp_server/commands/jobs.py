@@ -185,6 +185,7 @@ def _line(job: Job) -> dict[str, Any]:
         "submitted_at": job.submitted_at,
         "rows": job.rows,
         "error": job.error.as_dict() if job.error else None,
+        "stopped_after_ms": job.notes.get("stopped_after_ms"),
     }
 
 

@@ -186,8 +186,15 @@ def test_a_queued_job_says_its_position() -> None:
 
 
 def test_a_queue_without_workers_says_what_to_start() -> None:
-    [warning] = shown(job(JobState.QUEUED, place=1, workers_alive=0))["warnings"]
+    told = shown(job(JobState.QUEUED, place=1, workers_alive=0))
+    [warning] = told["warnings"]
+    assert told["workers_alive"] == 0
     assert "awaitsql worker" in warning
+
+
+def test_a_broker_that_fills_is_told_with_every_job() -> None:
+    [warning] = shown(job(notes={"broker_memory": 80}))["warnings"]
+    assert "80 %" in warning
 
 
 def test_a_failed_job_is_an_error_with_its_code_and_position() -> None:
@@ -273,7 +280,7 @@ def test_every_state_has_a_view(state: JobState) -> None:
 def test_the_view_has_the_fields_its_document_names() -> None:
     fields = (
         "job_id state stage progress source sql question policy plan columns rows row_count truncated summary "
-        "result_uri download_urls warnings next_step shared expires_at error"
+        "result_uri download_urls workers_alive warnings next_step shared expires_at error"
     )
     assert list(JobView.model_fields) == fields.split()
 

@@ -1,0 +1,20 @@
+"""The short form of the storm: see ``storm.py`` for the long one."""
+
+from __future__ import annotations
+
+import pytest
+from storm import flush, storm
+
+
+@pytest.mark.timeout(300)
+async def test_a_storm_loses_no_job_and_ends_none_twice(tmp_path, postgres_url):
+    seen = await storm(tmp_path, postgres_url, jobs=300, seed=20261128)
+
+    assert seen["ends"]["succeeded"] > 150
+    assert len(seen["blows"]) == 6
+
+
+async def test_a_flushed_broker_forgets_its_jobs_and_leaves_nothing_running(tmp_path, postgres_url):
+    job = await flush(tmp_path, postgres_url)
+
+    assert job.is_finished
