@@ -116,7 +116,7 @@ class Drainer:
             log.warning("history_taken_over")
 
     def _drain(self, writer: HistoryWriter) -> None:
-        """Moves events until there are none."""
+        """Moves the events that are there. What comes in meanwhile can wait: else a trickle is moved one by one."""
         from executor.history.stream import EventStream  # noqa: PLC0415 - as above
 
         stream = EventStream(self._settings, self._connection)
@@ -134,7 +134,7 @@ class Drainer:
                 continue
             self._say_gap(place, batch)
             place = writer.write(place, batch)
-            if not batch.events or not self._leads():
+            if len(batch.events) < _BATCH or not self._leads():
                 return
 
     @staticmethod

@@ -147,6 +147,10 @@ end
 -- A queued job's place and seconds; { -1, -1 } where it is not in line, or too far back.
 local function outlook(id)
   local at = now()
+  local rank = redis.call('ZRANK', NS .. ':dispatched', id)
+  if rank then
+    return { rank + 1, 0 }
+  end
   local key = NS .. ':outlook'
   if redis.call('ZCARD', NS .. ':queued') <= FEW then
     return play(at)[id] or { -1, -1 }
