@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from redis.exceptions import OutOfMemoryError
@@ -498,7 +498,7 @@ class Executor:
                 statement.kind,
                 statement.sql,
                 statement.source,
-                asdict(limits),
+                order["limits"],
                 statement.policy_hash,
                 confirm,
                 fields.get("inputs"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from secrets import token_hex
@@ -139,10 +139,18 @@ class LeftRunning:
 
 def result_fields(summary: ResultSummary, preview: list[list[Any]]) -> dict[str, str]:
     """A stored result as fields of the job's row."""
+    cut = summary.truncated
+    told = {
+        "columns": [{"name": column.name, "type": column.type} for column in summary.columns],
+        "row_count": summary.row_count,
+        "bytes": summary.bytes,
+        "truncated": None if cut is None else {"reason": cut.reason, "limit": cut.limit},
+        "stats": summary.stats,
+    }
     return {
         "rows": str(summary.row_count),
         "bytes": str(summary.bytes),
-        "summary": json.dumps(asdict(summary), separators=(",", ":")),
+        "summary": json.dumps(told, separators=(",", ":")),
         "preview": json.dumps(preview, separators=(",", ":")),
     }
 

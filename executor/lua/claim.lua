@@ -19,9 +19,7 @@ end
 if job[1] ~= 'queued' or job[2] ~= attempt then
   return {}
 end
-if redis.call('ZSCORE', NS .. ':dispatched', id) then
-  redis.call('ZREM', NS .. ':dispatched', id)
-else
+if redis.call('ZREM', NS .. ':dispatched', id) == 0 then
   local who = redis.call('HMGET', key, 'owner', 'source')
   unpark(id, who[1])
   occupy(id, who[1], who[2])

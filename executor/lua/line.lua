@@ -84,9 +84,27 @@ local function take(class, at)
   return false
 end
 
+local function free_slots(at)
+  return slots(at) - redis.call('ZCARD', NS .. ':dispatched') - redis.call('ZCARD', NS .. ':running')
+end
+
+-- Sends a new job's ticket at once where nobody waits and the caps let it go: what `park` and `dispatch` would come to.
+local function goes_straight(id, at, owner, source, owner_cap, source_cap)
+  if redis.call('EXISTS', NS .. ':turns') == 1 or free_slots(at) <= 0 or not is_under('owner', owner, owner_cap)
+    or not is_under('source', source, source_cap) then
+    return false
+  end
+  occupy(id, owner, source)
+  send(id, at)
+  return true
+end
+
 -- Sends tickets for parked jobs while slots are free.
 local function dispatch(at)
-  local free = slots(at) - redis.call('ZCARD', NS .. ':dispatched') - redis.call('ZCARD', NS .. ':running')
+  if redis.call('EXISTS', NS .. ':turns') == 0 then
+    return
+  end
+  local free = free_slots(at)
   local sent = true
   while free > 0 and sent do
     sent = false

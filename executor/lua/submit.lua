@@ -75,7 +75,9 @@ else
     redis.call('SET', NS .. ':share:' .. share, id)
   end
   line_up(id, at)
-  park(id, owner, false)
-  dispatch(at)
+  if not goes_straight(id, at, owner, source, ARGV[4], ARGV[5]) then
+    park(id, owner, false)
+    dispatch(at)
+  end
 end
 return { 'ok', id, snapshot(id) }

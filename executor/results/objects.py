@@ -74,7 +74,8 @@ class ObjectPlace:
         """See `Place.names`."""
         with _trouble_told():
             found = obstore.list_with_delimiter(self._store, f"{folder}/")
-            return [meta["path"].rpartition("/")[2] for meta in found["objects"]]
+            paths = [*(meta["path"] for meta in found["objects"]), *found["common_prefixes"]]
+            return [path.rstrip("/").rpartition("/")[2] for path in paths]
 
     def read(self, path: str) -> bytes | None:
         """See `Place.read`."""
@@ -105,7 +106,7 @@ class ObjectPlace:
         """See `Place.remove`."""
         with _trouble_told():
             paths = [meta["path"] for some in obstore.list(self._store, f"{folder}/") for meta in some]
-            # manifests and CURRENT first
+            # manifests first
             for some in ([p for p in paths if not p.endswith(".arrow")], [p for p in paths if p.endswith(".arrow")]):
                 if some:
                     obstore.delete(self._store, some)

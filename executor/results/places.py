@@ -1,7 +1,7 @@
 """Where the files of results lie: a folder for each attempt, whole files that appear at once. Knows no rows.
 
 `executor.results.local` keeps them in a directory, `executor.results.objects` in an object store. Paths are
-``<job>/<attempt>/<name>`` and ``<job>/<name>``, with ``/`` on every system.
+``<job>/<attempt>/<name>``, with ``/`` on every system.
 """
 
 # pyarrow ships no types: its files and buffers are unknown to the checker.
@@ -38,7 +38,7 @@ class Place(Protocol):
     """Keeps whole files by path. May be shared by threads; others may write and delete at the same time."""
 
     def names(self, folder: str) -> list[str]:
-        """The names of the files directly in `folder`; none where there is no such folder."""
+        """The names of the files and folders directly in `folder`; none where there is no such folder."""
         ...
 
     def read(self, path: str) -> bytes | None:

@@ -1,4 +1,4 @@
-"""The result store over any place: ``<root>/<job>/<attempt>/part-N-ROWS.arrow``, ``manifest.json``, ``<job>/CURRENT``.
+"""The result store over any place: ``<root>/<job>/<attempt>/part-N-ROWS.arrow``, ``manifest.json``.
 
 Killed at any moment, what is left is understood: a part is there whole or not at all, a result without a manifest is
 not complete. Knows no job rows and no principals.
@@ -24,7 +24,7 @@ from executor.results.columns import cast_batch, result_columns, union_schema
 from executor.results.pages import PageRows
 from executor.results.parts import Part, list_parts, part_schema, read_rows, row_starts
 from executor.results.places import FULL, Place, store_full
-from executor.results.writing import CURRENT, StoredWriter
+from executor.results.writing import StoredWriter
 from executor.timers import Timers
 
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -101,13 +101,16 @@ class StoredResults:
             raise store_full() from error
 
     def current(self, job_id: str) -> tuple[int, ResultSummary] | None:
-        """The attempt that was published last, with its summary; None when there is none."""
-        try:
-            attempt = int(self._place.read(f"{_job(job_id)}/{CURRENT}") or 0)
-        except ValueError:
-            return None
-        found = manifest.load(self._place, _attempt(job_id, attempt))
-        return None if found is None else (attempt, found.summary)
+        """The last attempt that is complete, with its summary; None when there is none.
+
+        A worker that was lost may end late: what counts is the attempt, not when it was written.
+        """
+        attempts = (int(name) for name in self._place.names(_job(job_id)) if name.isdecimal())
+        for attempt in sorted(attempts, reverse=True):
+            found = manifest.load(self._place, _attempt(job_id, attempt))
+            if found is not None:
+                return attempt, found.summary
+        return None
 
     def delete(self, job_id: str, attempt: int | None = None) -> None:
         """Remove one attempt of a job, or all of them; see `ResultStore.delete`."""

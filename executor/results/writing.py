@@ -26,7 +26,6 @@ from executor.results.places import Place
 from executor.results.statistics import ColumnStatistics, bounded
 from executor.timers import Later, Timers
 
-CURRENT = "CURRENT"
 FIRST_PART_ROWS = 1_000
 PART_ROWS = 65_536
 PART_BYTES = 8_000_000
@@ -119,7 +118,7 @@ class StoredWriter:
             return self._truncated is None
 
     def finish(self) -> ResultSummary:
-        """Write what is left, then the manifest, then point CURRENT to this attempt.
+        """Write what is left, then the manifest, which makes the result complete.
 
         Raises:
             ResultFailed: ``store_full``, ``store_unavailable``.
@@ -130,7 +129,8 @@ class StoredWriter:
             self._flush()
             self._closed = True
             schema = self._schema if self._schema is not None else pa.schema([])
-            self._settle(schema)
+            if not self._parts:
+                self._settle(schema)
             preview = PageRows(PREVIEW_ROWS, PAGE_BYTES)
             preview.fill(cast_batch(batch, schema) for batch in self._head)
             self._first_page = preview.rows
@@ -144,9 +144,6 @@ class StoredWriter:
             manifest.Manifest(self._job_id, self._attempt, tuple(self._parts), schema, summary).save(
                 self._place, self._folder
             )
-            current = f"{self._job_id}/{CURRENT}"
-            if int(self._place.read(current) or 0) < self._attempt:  # a lost worker may end late
-                self._place.put(current, str(self._attempt).encode())
             return summary
 
     def _within_limits(self, batch: pa.RecordBatch) -> pa.RecordBatch:
