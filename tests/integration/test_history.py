@@ -190,8 +190,9 @@ def drain_all(settings, url: str, both_took_over: Barrier | None = None, *, batc
         try:
             writer = HistoryWriter(engine, signer, settings.namespace)
             place = writer.place(stream.epoch())
-            if both_took_over is not None and not fenced:
+            if both_took_over is not None:
                 both_took_over.wait(20)
+                both_took_over = None
             while True:
                 found = stream.next(place.epoch, place.position, batch)
                 assert found is not None
