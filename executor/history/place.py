@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +62,8 @@ def _postgres(settings: ExecutorSettings, url: URL) -> Engine:
 
 def _sqlite(path: Path) -> Engine:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.touch(mode=0o600)
+    if not path.exists():
+        _make_sqlite(path)
     engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": _WAIT_S})
 
     @event.listens_for(engine, "connect")
@@ -75,3 +79,15 @@ def _sqlite(path: Path) -> Engine:
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _make_sqlite(path: Path) -> None:
+    """An empty file in WAL mode. Two processes that change one file's mode at once do not wait: one of them fails."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    draft.touch(mode=0o600)
+    with closing(sqlite3.connect(draft)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    # link, not rename: whoever comes second has the first one's
+    with suppress(FileExistsError):
+        os.link(draft, path)
+    draft.unlink()

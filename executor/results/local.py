@@ -7,7 +7,7 @@ out has a name that no result has.
 # pyarrow ships no types: its files and buffers are unknown to the checker.
 # pyright: reportUnknownParameterType=false
 # A small result is a handful of calls of the system: a `Path` for each would cost more than the calls.
-# ruff: noqa: PTH
+# ruff: noqa: PTH102, PTH103, PTH105, PTH120, PTH123, PTH208
 
 from __future__ import annotations
 
