@@ -251,8 +251,8 @@ class Job:
     ``stored``) of one whose rows another job's run brought; ``stopped_after_ms`` and ``stop_seen`` (see
     `StopSeen`) once the database was seen to have stopped, counted from the cancel or from the end of the time, and
     ``left`` where the statement went on for other callers; ``broker_memory``, in percent, while the broker's memory is
-    nearly full. Rows are stored under the id `rows_of` and this job's
-    attempt, and were there at `rows_at`.
+    nearly full; ``slow_store``, seconds, where most of the time went into storing the rows. Rows are stored under the
+    id `rows_of` and this job's attempt, and were there at `rows_at`.
     """
 
     id: str

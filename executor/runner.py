@@ -20,7 +20,7 @@ from executor.jobs import CostGate, JobKind, JobState
 from executor.orders import Order
 from executor.reading import check_input
 from executor.results import ResultStore
-from executor.running import RunningJob, StoppedFromOutside
+from executor.running import SLOW_STORE_S, RunningJob, StoppedFromOutside
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
 from executor.stops import see_the_end
@@ -306,9 +306,11 @@ class Runner:
         job.stage = "executing"
 
     def _stream(self, job: RunningJob, order: Order, session: Session) -> dict[str, str]:
+        began = time.monotonic()
         rows = session.run(order.sql)
-        with self._results.writer(job.job_id, int(job.attempt), limits=order.limits) as writer:
-            job.watch(writer)
+        writer = self._results.writer(job.job_id, int(job.attempt), limits=order.limits)
+        job.watch(writer)
+        with writer:
             writer.start(rows.schema)
             for batch in rows.batches:
                 job.check()
@@ -318,6 +320,9 @@ class Runner:
                     break
             job.check()
             summary = writer.finish()
+            waited_s = writer.patience.total_s
+        if waited_s > max(SLOW_STORE_S, (time.monotonic() - began) / 2):
+            job.notes["slow_store"] = f"{waited_s:.1f}"
         return result_fields(summary, writer.first_page)
 
     def _as_ours(self, error: Exception, order: Order | None) -> ExecutorError:

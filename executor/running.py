@@ -15,6 +15,10 @@ Stop = Literal["cancelled", "late", "lost", "left"]
 went to another worker; this worker leaves."""
 
 
+SLOW_STORE_S = 1.0
+"""A part that takes longer to be stored is told of: a local disk takes milliseconds."""
+
+
 class StoppedFromOutside(Exception):
     """Raised in the running thread where it notices that it was told to stop."""
 
@@ -26,7 +30,7 @@ class RunningJob:
         self.job_id = job_id
         self.attempt = attempt
         self.source = source
-        self.stage = "executing"
+        self._stage = "executing"
         self.notes: dict[str, str] = {}
         self.stopped: Stop | None = None
         self.stop_asked_at: float | None = None
@@ -60,7 +64,17 @@ class RunningJob:
     def watch(self, writer: ResultWriter) -> None:
         """Progress is read from this writer from now on."""
         self._writer = writer
-        self.stage = "fetching"
+        self._stage = "fetching"
+
+    @property
+    def stage(self) -> str:
+        """What the job is doing: ``explaining``, ``executing``, ``fetching``; ``storing`` while the store is slow."""
+        is_slow = self._writer is not None and self._writer.patience.waiting_s > SLOW_STORE_S
+        return "storing" if is_slow else self._stage
+
+    @stage.setter
+    def stage(self, stage: str) -> None:
+        self._stage = stage
 
     def check(self) -> None:
         """Raises `StoppedFromOutside` once the job was told to stop."""

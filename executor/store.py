@@ -194,6 +194,8 @@ def job_of(
     for name in ("findings", "estimate", "plan"):
         if row.get(name):
             notes[name] = json.loads(row[name])
+    if row.get("slow_store"):
+        notes["slow_store"] = float(row["slow_store"])
     for name in ("expensive", "confirmation", "confirm_by", "shared"):
         if row.get(name):
             notes[name] = row[name]

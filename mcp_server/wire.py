@@ -296,6 +296,16 @@ def _warnings(job: Job) -> list[str]:
     said = [str(job.notes["expensive"])] if job.notes.get("expensive") else []
     if not job.is_finished and job.workers_alive == 0:
         said.append("No worker is running, so nothing will start. Someone must run: awaitsql worker")
+    if job.stage == "storing":
+        said.append(
+            "The place where results are kept is slow just now, not the database. Whoever runs the workers should look "
+            "at its disk or object store."
+        )
+    if job.notes.get("slow_store"):
+        said.append(
+            f"{job.notes['slow_store']:g} s of the time went into storing the rows: the place where results are kept "
+            "is slow."
+        )
     if job.notes.get("broker_memory"):
         said.append(
             f"The job broker's memory is {job.notes['broker_memory']} % full; when it is full, no job is taken. "

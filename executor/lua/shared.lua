@@ -34,7 +34,7 @@ local function copy(from, to, names)
 end
 
 local OUTCOME = { 'attempt', 'rows', 'bytes', 'summary', 'preview', 'error', 'estimate', 'plan', 'expensive',
-  'confirmation', 'confirm_by', 'stop_seen', 'stopped_after_ms' }
+  'confirmation', 'confirm_by', 'slow_store', 'stop_seen', 'stopped_after_ms' }
 
 -- From now on the job's rows are those of another; the signed statement they were read by goes with them as the proof.
 local function refer(id, other)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 from executor.jobs import Limits, ResultColumn, ResultSummary
+from executor.results.patience import Patience
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,8 +62,11 @@ class StoredAttempt:
     complete: bool = False
 
 
-class ResultWriter(Protocol):
-    """The rows of one attempt on their way into the store. One thread writes; any thread may read the counters."""
+class ResultWriter(AbstractContextManager["ResultWriter"], Protocol):
+    """The rows of one attempt on their way into the store. One thread writes; any thread may read the counters.
+
+    Entered, it has an empty folder; left, no more is written.
+    """
 
     @property
     def rows(self) -> int:
@@ -72,6 +76,11 @@ class ResultWriter(Protocol):
     @property
     def bytes(self) -> int:
         """Bytes kept so far, as Arrow holds them in memory."""
+        ...
+
+    @property
+    def patience(self) -> Patience:
+        """How long the place where rows are kept is being waited for, and was in all."""
         ...
 
     @property
@@ -103,9 +112,7 @@ class ResultWriter(Protocol):
 class ResultStore(Protocol):
     """Keeps results by job and attempt. Writers and readers may be different processes on different machines."""
 
-    def writer(
-        self, job_id: str, attempt: int, *, limits: Limits, cap_rows: bool = True
-    ) -> AbstractContextManager[ResultWriter]:
+    def writer(self, job_id: str, attempt: int, *, limits: Limits, cap_rows: bool = True) -> ResultWriter:
         """A write stream. Leaving it by an exception keeps the parts written, but the result is never complete.
 
         Args:

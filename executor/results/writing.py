@@ -22,6 +22,7 @@ from executor.results.cells import beyond_exact
 from executor.results.columns import cast, cast_batch, result_columns, storable, union_schema, with_type_names
 from executor.results.pages import PageRows
 from executor.results.parts import Part, joined, write_part
+from executor.results.patience import Patience
 from executor.results.places import Place
 from executor.results.statistics import ColumnStatistics, bounded
 from executor.timers import Later, Timers
@@ -50,6 +51,7 @@ class StoredWriter:
         self._timer: Later | None = None
         self._failure: BaseException | None = None
         self._closed = False
+        self._patience = Patience()
         self._rows = 0
         self._bytes = 0
         self._truncated: Truncated | None = None
@@ -67,7 +69,8 @@ class StoredWriter:
         self._first_page: list[list[Any]] = []
 
     def __enter__(self) -> Self:
-        self._place.begin(self._folder)
+        with self._patience:
+            self._place.begin(self._folder)
         return self
 
     def __exit__(
@@ -86,6 +89,11 @@ class StoredWriter:
     def bytes(self) -> int:
         """Bytes kept so far, as Arrow holds them in memory."""
         return self._bytes
+
+    @property
+    def patience(self) -> Patience:
+        """How long the place is being waited for, and was in all."""
+        return self._patience
 
     @property
     def first_page(self) -> list[list[Any]]:
@@ -141,9 +149,10 @@ class StoredWriter:
                 truncated=self._truncated,
                 stats=bounded([s.stats() for s in self._statistics]),
             )
-            manifest.Manifest(self._job_id, self._attempt, tuple(self._parts), schema, summary).save(
-                self._place, self._folder
-            )
+            with self._patience:
+                manifest.Manifest(self._job_id, self._attempt, tuple(self._parts), schema, summary).save(
+                    self._place, self._folder
+                )
             return summary
 
     def _within_limits(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -204,7 +213,8 @@ class StoredWriter:
         self._settle(batch.schema, wide)
         for statistics, column in zip(self._statistics, batch.columns, strict=True):
             statistics.add(cast(column, statistics.kind))
-        self._parts.append(write_part(self._place, self._folder, len(self._parts), batch, wide))
+        with self._patience:
+            self._parts.append(write_part(self._place, self._folder, len(self._parts), batch, wide))
 
     def _settle(self, schema: pa.Schema, wide: Sequence[bool] = ()) -> None:
         """Take the schema of the next part into the union, and bring the statistics to the union's types."""
