@@ -14,12 +14,12 @@ from mcp_server.http.application import http_application
 from mcp_server.http.loopback import listening_socket
 from mcp_server.http.sign_in import signed_in_principal
 from mcp_server.machine import Machine
-from mcp_server.principal import with_rights
+from mcp_server.principal import Principal, with_rights
 from mcp_server.prompts import add_prompts
 from mcp_server.resources import add_resources
 from mcp_server.settings import McpServerSettings
 from mcp_server.tools import Access, all_tools
-from mcp_server.tools.access import PrincipalOf
+from mcp_server.tools.access import PrincipalOf, ToolContext
 
 if TYPE_CHECKING:  # the type only: what is used is handed in
     from executor import Executor
@@ -44,7 +44,13 @@ def http_principal(settings: McpServerSettings) -> PrincipalOf:
     """Whoever signed in for the request that a call came with; the local principal where nobody signs in."""
     if settings.auth is None:
         return local_principal(settings)
-    return lambda context: signed_in_principal(context.request_context.request)
+
+    def principal_of(context: ToolContext) -> Principal:
+        request = context.request_context.request
+        assert request is not None  # noqa: S101 - over HTTP every call comes with one
+        return signed_in_principal(request)
+
+    return principal_of
 
 
 def build_server(

@@ -11,7 +11,7 @@ from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import DEFAULT_MAX_REQUEST_BODY_SIZE, TransportSecuritySettings
-from pydantic import AnyHttpUrl
+from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
@@ -27,6 +27,10 @@ from mcp_server.settings import McpServerSettings
 
 if TYPE_CHECKING:  # the type only: what is used is handed in
     from executor import Executor
+
+
+# clients compare an issuer to the letter (RFC 8414, 3.3): without this it would be given a slash at its end
+_URL = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True))
 
 
 def http_application(server: MCPServer[Any], executor: Executor, settings: McpServerSettings) -> Starlette:
@@ -70,7 +74,7 @@ def _metadata_url(auth: AuthSettings) -> str | None:
     """Where clients learn how to sign in; nowhere, where they can only be given a token."""
     if not auth.issuers or auth.resource is None:
         return None
-    return str(build_resource_metadata_url(AnyHttpUrl(auth.resource)))
+    return str(build_resource_metadata_url(_URL.validate_python(auth.resource)))
 
 
 def _metadata_routes(auth: AuthSettings) -> list[Route]:
@@ -78,8 +82,8 @@ def _metadata_routes(auth: AuthSettings) -> list[Route]:
     if not auth.issuers or auth.resource is None:
         return []
     return create_protected_resource_routes(
-        resource_url=AnyHttpUrl(auth.resource),
-        authorization_servers=[AnyHttpUrl(each.issuer) for each in auth.issuers],
+        resource_url=_URL.validate_python(auth.resource),
+        authorization_servers=[_URL.validate_python(each.issuer) for each in auth.issuers],
         scopes_supported=list(SCOPES),
         resource_name="awaitsql",
     )
