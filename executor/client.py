@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO
 
 from redis.exceptions import OutOfMemoryError
 
@@ -23,10 +23,10 @@ from executor.errors import ErrorCode, ExecutorError, JobLost, JobNotFound, Resu
 from executor.history.drainer import Drainer
 from executor.history.past import HistoryState, Past, is_lost, recovered
 from executor.history.records import record_of
-from executor.jobs import Job, JobKind, JobState, Limits, ResultPage, Statement, new_job_id, parse_job_id
+from executor.jobs import Job, JobKind, JobState, Limits, ResultBlock, ResultPage, Statement, new_job_id, parse_job_id
 from executor.orders import ASKED, payload_of, statement_fingerprint
 from executor.reaper import Reaper
-from executor.results import ResultStore
+from executor.results import BlockFormat, ExportFormat, ResultStore
 from executor.schemas import SchemaCache
 from executor.settings import ExecutorSettings
 from executor.sharing import share_key
@@ -46,7 +46,6 @@ from executor.store import (
 if TYPE_CHECKING:
     from executor.history.chain import ChainReport
 
-ExportFormat = Literal["csv", "json", "parquet", "arrow"]
 
 _LOOK_EVERY_S = 1.0
 _BROKER_S = 8.0
@@ -352,15 +351,7 @@ class Executor:
             ResultFailed: ``invalid_cursor``, ``result_restarted`` (another attempt wrote the rows anew),
                 ``result_expired`` (the job was cancelled, or its rows are gone).
         """
-        job = await self.get(job_id, owner=owner)
-        place = Cursor.decode(cursor, job.id) if cursor else Cursor(job.id, job.attempt, 0)
-        self._check_readable(job)
-        if place.attempt != job.attempt:
-            raise ResultFailed(
-                ErrorCode.RESULT_RESTARTED,
-                "The worker was lost and the statement ran again; rows may have come in another order.",
-                hint="Read again from the first page: get_rows without cursor.",
-            )
+        job, place = await self._readable_place(job_id, owner, cursor)
         if job.state is JobState.QUEUED:
             return ResultPage((), [], 0, place.encode(), complete=False)
         end = place.offset + limit
@@ -381,6 +372,33 @@ class Executor:
         if stored.next_offset is not None:
             following = Cursor(job.id, job.attempt, stored.next_offset).encode()
         return ResultPage(stored.columns, stored.rows, place.offset, following, complete=stored.complete)
+
+    async def block(
+        self,
+        job_id: str,
+        *,
+        owner: str,
+        format: BlockFormat,  # noqa: A002 - the word users know
+        cursor: str | None = None,
+        limit: int = 10_000,
+        columns: Sequence[str] | None = None,
+    ) -> ResultBlock:
+        """As `page`, for programs: up to `limit` rows, or 8 MB of them, as the bytes of a file with values whole."""
+        job, place = await self._readable_place(job_id, owner, cursor)
+        stored = await asyncio.to_thread(
+            self._store_of_results().block,
+            job.rows_of,
+            job.attempt,
+            format,
+            offset=place.offset,
+            limit=limit,
+            columns=columns,
+            complete=job.is_finished,
+        )
+        following = None
+        if stored.next_offset is not None:
+            following = Cursor(job.id, job.attempt, stored.next_offset).encode()
+        return ResultBlock(stored.data, stored.rows, stored.offset, following, complete=stored.complete)
 
     async def inputs(self, job_ids: Sequence[str], *, owner: str) -> list[Job]:
         """The jobs whose results a statement is to read, in this order, each with a whole result.
@@ -436,6 +454,19 @@ class Executor:
                     past = replace(past, state=JobState.FAILED, error=lost)  # noqa: PLW2901 - as above
             found.append(past)
         return found
+
+    async def _readable_place(self, job_id: str, owner: str, cursor: str | None) -> tuple[Job, Cursor]:
+        """The job, and where in its rows `cursor` points. Raises as `page`."""
+        job = await self.get(job_id, owner=owner)
+        place = Cursor.decode(cursor, job.id) if cursor else Cursor(job.id, job.attempt, 0)
+        self._check_readable(job)
+        if place.attempt != job.attempt:
+            raise ResultFailed(
+                ErrorCode.RESULT_RESTARTED,
+                "The worker was lost and the statement ran again; rows may have come in another order.",
+                hint="Read again from the first page: get_rows without cursor.",
+            )
+        return job, place
 
     def _store_of_results(self) -> ResultStore:
         if self._results is None:

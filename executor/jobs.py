@@ -240,6 +240,20 @@ class ResultPage:
 
 
 @dataclass(frozen=True, slots=True)
+class ResultBlock:
+    """A bounded slice as the bytes of a file: `data` with `rows` rows from `offset` on, and the next `cursor` or None.
+
+    `complete` is as in `ResultPage`.
+    """
+
+    data: bytes
+    rows: int
+    offset: int
+    next_cursor: str | None
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One execution of one statement, as the job's row says. Times are Unix seconds, broker's clock.
 

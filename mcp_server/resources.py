@@ -11,12 +11,12 @@ from mcp.server.mcpserver.exceptions import ResourceError
 from mcp.server.mcpserver.resources import TextResource
 
 from mcp_server.errors import ANSWERED, DATA_NOTICE, CallCode, CallRefused, resource_error
+from mcp_server.pages import MAX_CELL_CHARS, MAX_PAGE_ROWS, PAGE_CHARS, read_page
+from mcp_server.sources import READY_WITHIN_S
 from mcp_server.sql import dialect_names
 from mcp_server.tables import detailed, listed
 from mcp_server.tools.access import Access
-from mcp_server.tools.rows import MAX_CELL_CHARS, MAX_PAGE_ROWS, PAGE_CHARS, read_page
-from mcp_server.tools.sources import READY_WITHIN_S
-from mcp_server.tools.waiting import MAX_WAIT_S
+from mcp_server.waiting import MAX_WAIT_S
 from mcp_server.wire import JobView, job_view
 
 _JSON = "application/json"

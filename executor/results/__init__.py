@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 ExportFormat = Literal["csv", "json", "parquet", "arrow"]
 """What `ResultStore.export` writes; ``json`` is JSON lines, one object a row."""
 
+BlockFormat = Literal["csv", "arrow_stream"]
+"""What `ResultStore.block` gives; ``arrow_stream`` is Arrow's IPC stream, not compressed, so that every reader can."""
+
+BLOCK_BYTES = 8_000_000
+"""What the rows of a block take at most, as Arrow holds them in memory."""
+
 PAGE_BYTES = 32_000
 """What the rows of a page or preview take at most, as UTF-8 JSON."""
 
@@ -49,6 +55,25 @@ class StoredPage:
     next_offset: int | None
     complete: bool = True
     cut_cells: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlock:
+    """A bounded slice of a stored result as the bytes of a file.
+
+    Attributes:
+        data: with every value whole.
+        rows: how many are in it.
+        offset: the position of the first row in the result, from 0.
+        next_offset: where the next block begins; None when the result ends here for good.
+        complete: False while the result is still being written.
+    """
+
+    data: bytes
+    rows: int
+    offset: int
+    next_offset: int | None
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +173,27 @@ class ResultStore(Protocol):
         Raises:
             ResultFailed: ``result_expired`` when `complete` and the rows are gone; ``invalid_cursor`` for a place or
                 a column that the result does not have; ``store_unavailable``.
+        """
+        ...
+
+    def block(
+        self,
+        job_id: str,
+        attempt: int,
+        format: BlockFormat,  # noqa: A002 - the word users type
+        *,
+        offset: int,
+        limit: int,
+        columns: Sequence[str] | None = None,
+        max_bytes: int = BLOCK_BYTES,
+        complete: bool,
+    ) -> StoredBlock:
+        """As `page`, for programs: values whole and typed, up to `max_bytes` of Arrow, or one row that is larger.
+
+        A result that is still being written may give a later block a wider type.
+
+        Raises:
+            ResultFailed: as `page`.
         """
         ...
 

@@ -15,20 +15,26 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from executor.results import ExportFormat
+from executor.results import BlockFormat, ExportFormat
 from executor.results.cells import as_text, beyond_exact, cells, dumps
 
 _ESCAPED = r'["\\\x00-\x1f]'
 
 
-def export(schema: pa.Schema, batches: Iterable[pa.RecordBatch], format: ExportFormat, out: BinaryIO) -> None:  # noqa: A002 - the word users type
+def export(
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    format: ExportFormat | BlockFormat,  # noqa: A002 - the word users type
+    out: BinaryIO,
+) -> None:
     """Write `batches`, all of `schema`, to `out`. Leaves `out` open.
 
     CSV: UTF-8, a header, text quoted, null as nothing (an empty text is ``""``). JSON: one object a row, cells as in
-    `executor.results.cells`. Parquet and Arrow keep types, zstd; Parquet gets what it cannot hold as text.
+    `executor.results.cells`. Parquet and Arrow keep types, zstd; Parquet gets what it cannot hold as text. An Arrow
+    stream is not compressed.
     """
     named = pa.schema([field.with_name(name) for field, name in zip(schema, unique_names(schema.names), strict=True)])
-    write = {"csv": _csv, "json": _json, "parquet": _parquet, "arrow": _arrow}[format]
+    write = {"csv": _csv, "json": _json, "parquet": _parquet, "arrow": _arrow, "arrow_stream": _stream}[format]
     write(named, (_renamed(batch, named) for batch in batches), out)
 
 
@@ -153,5 +159,11 @@ def _fits_parquet(kind: pa.DataType) -> bool:
 def _arrow(schema: pa.Schema, batches: Iterable[pa.RecordBatch], out: BinaryIO) -> None:
     options = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", 1), unify_dictionaries=True)
     with pa.ipc.new_file(pa.PythonFile(out, "w"), schema, options=options) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+
+
+def _stream(schema: pa.Schema, batches: Iterable[pa.RecordBatch], out: BinaryIO) -> None:
+    with pa.ipc.new_stream(pa.PythonFile(out, "w"), schema) as writer:
         for batch in batches:
             writer.write_batch(batch)

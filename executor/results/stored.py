@@ -19,7 +19,16 @@ import pyarrow as pa
 
 from executor.errors import ErrorCode, ResultFailed
 from executor.jobs import Limits, ResultSummary
-from executor.results import PAGE_BYTES, ExportFormat, StoredAttempt, StoredPage, manifest
+from executor.results import (
+    BLOCK_BYTES,
+    PAGE_BYTES,
+    BlockFormat,
+    ExportFormat,
+    StoredAttempt,
+    StoredBlock,
+    StoredPage,
+    manifest,
+)
 from executor.results.columns import cast_batch, result_columns, union_schema
 from executor.results.pages import PageRows
 from executor.results.parts import Part, list_parts, part_schema, read_rows, row_starts
@@ -58,9 +67,7 @@ class StoredResults:
         Raises:
             ResultFailed: ``result_expired``, ``invalid_cursor``.
         """
-        if offset < 0 or limit < 1:
-            raise ResultFailed(ErrorCode.INVALID_CURSOR, "A page begins at row 0 or later and has at least one row.")
-        asked = _Asked(offset, limit, columns, max_bytes)
+        asked = _checked(offset, limit, columns, max_bytes)
         folder = _attempt(job_id, attempt)
         found = manifest.load(self._place, folder)
         if found is None and complete:
@@ -71,6 +78,47 @@ class StoredResults:
             return _page(self._place, folder, found.parts, found.schema, asked, complete=True)
         except (FileNotFoundError, pa.ArrowInvalid) as error:
             raise _expired() from error
+
+    def block(
+        self,
+        job_id: str,
+        attempt: int,
+        format: BlockFormat,  # noqa: A002 - the word users type
+        *,
+        offset: int,
+        limit: int,
+        columns: Sequence[str] | None = None,
+        max_bytes: int = BLOCK_BYTES,
+        complete: bool,
+    ) -> StoredBlock:
+        """A bounded slice as bytes; see `ResultStore.block`. Raises as `page`."""
+        from executor.results.blocks import encoded, within  # noqa: PLC0415 - loaded by those who want bytes only
+
+        asked = _checked(offset, limit, columns, max_bytes)
+        folder = _attempt(job_id, attempt)
+        found = manifest.load(self._place, folder)
+        if found is None and complete:
+            raise _expired()
+        try:
+            if found is None:
+                parts, schema = _readable_now(self._place, folder, asked)
+            else:
+                parts, schema = found.parts, found.schema
+            chosen = _positions(schema, columns)
+            batches = _batches_from(self._place, folder, parts, schema, asked)
+            taken = within(batches, limit=limit, max_bytes=max_bytes)
+        except (FileNotFoundError, pa.ArrowInvalid) as error:
+            raise _expired() from error
+        end = offset + sum(batch.num_rows for batch in taken)
+        is_last = found is not None and end >= row_starts(parts)[-1]
+        shown = pa.schema([schema.field(i) for i in chosen])
+        return StoredBlock(
+            data=encoded(shown, taken, format),
+            rows=end - offset,
+            offset=offset,
+            next_offset=None if is_last else end,
+            complete=found is not None,
+        )
 
     def whole(self, job_id: str, attempt: int) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """A complete result; see `ResultStore.whole`.
@@ -167,10 +215,17 @@ class _Asked:
     max_bytes: int
 
 
-def _page_while_running(place: Place, folder: str, asked: _Asked) -> StoredPage:
+def _checked(offset: int, limit: int, columns: Sequence[str] | None, max_bytes: int) -> _Asked:
+    if offset < 0 or limit < 1:
+        raise ResultFailed(ErrorCode.INVALID_CURSOR, "A page begins at row 0 or later and has at least one row.")
+    return _Asked(offset, limit, columns, max_bytes)
+
+
+def _readable_now(place: Place, folder: str, asked: _Asked) -> tuple[list[Part], pa.Schema]:
+    """The parts of a result that is being written, and the schema that holds those of the page; none of either yet."""
     parts = list_parts(place, folder)
     if not parts:
-        return StoredPage((), [], asked.offset, asked.offset, complete=False)
+        return [], pa.schema([])
     starts = row_starts(parts)
     first = min(bisect_right(starts, asked.offset), len(parts)) - 1
     last = min(bisect_right(starts, asked.offset + asked.limit - 1), len(parts)) - 1
@@ -179,29 +234,43 @@ def _page_while_running(place: Place, folder: str, asked: _Asked) -> StoredPage:
         other, more = part_schema(place, f"{folder}/{part.name}")
         wide = [a or b for a, b in zip(wide, more, strict=True)]
         schema = union_schema(schema, other, wide)
+    return parts, schema
+
+
+def _page_while_running(place: Place, folder: str, asked: _Asked) -> StoredPage:
+    parts, schema = _readable_now(place, folder, asked)
+    if not parts:
+        return StoredPage((), [], asked.offset, asked.offset, complete=False)
     return _page(place, folder, parts, schema, asked, complete=False)
 
 
-def _page(
-    place: Place, folder: str, parts: Sequence[Part], schema: pa.Schema, asked: _Asked, *, complete: bool
-) -> StoredPage:
+def _batches_from(
+    place: Place, folder: str, parts: Sequence[Part], schema: pa.Schema, asked: _Asked
+) -> Iterator[pa.RecordBatch]:
+    """The batches from the page's first row on, of the columns asked for, each read when it is wanted."""
     starts = row_starts(parts)
     chosen = _positions(schema, asked.columns)
     fields = sorted(set(chosen)) if asked.columns else None
     read_schema = schema if fields is None else pa.schema([schema.field(i) for i in fields])
     order = None if fields is None else [fields.index(i) for i in chosen]
-    page = PageRows(asked.limit, asked.max_bytes)
     for index in range(bisect_right(starts, asked.offset) - 1, len(parts)):
-        batches = read_rows(place, f"{folder}/{parts[index].name}", max(0, asked.offset - starts[index]), fields)
-        cast = (cast_batch(batch, read_schema) for batch in batches)
-        if not page.fill(cast if order is None else (batch.select(order) for batch in cast)):
-            break
+        for batch in read_rows(place, f"{folder}/{parts[index].name}", max(0, asked.offset - starts[index]), fields):
+            cast = cast_batch(batch, read_schema)
+            yield cast if order is None else cast.select(order)
+
+
+def _page(
+    place: Place, folder: str, parts: Sequence[Part], schema: pa.Schema, asked: _Asked, *, complete: bool
+) -> StoredPage:
+    page = PageRows(asked.limit, asked.max_bytes)
+    page.fill(_batches_from(place, folder, parts, schema, asked))
     end = asked.offset + len(page.rows)
+    chosen = _positions(schema, asked.columns)
     return StoredPage(
         columns=result_columns(pa.schema([schema.field(i) for i in chosen])),
         rows=page.rows,
         offset=asked.offset,
-        next_offset=end if not complete or end < starts[-1] else None,
+        next_offset=end if not complete or end < row_starts(parts)[-1] else None,
         complete=complete,
         cut_cells=page.cut_cells,
     )

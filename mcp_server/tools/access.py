@@ -1,114 +1,38 @@
-"""What a tool may use: the executor, the settings, who asks and what they may read. Made once, in ``app.py``."""
+"""What a tool may use: what both faces stand on, and who makes the call. Made once, in ``app.py``."""
 
 from __future__ import annotations
 
-import difflib
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from mcp.server.mcpserver import Context
 
-from executor import SourceInfo, SourceSchema
-from mcp_server.errors import CallCode, CallRefused
-from mcp_server.grants import Policies
 from mcp_server.principal import Principal
-from mcp_server.settings import McpServerSettings
-from mcp_server.tables import visible
-
-if TYPE_CHECKING:  # its client and drivers are loaded by whoever makes one
-    from executor import Executor
+from mcp_server.reach import Reach
+from mcp_server.waiting import Report
 
 ToolContext = Context[Any, Any]
 """The SDK's context of one call."""
 
 PrincipalOf = Callable[[ToolContext], Principal]
 
-_REMEMBERED = 10_000
 
-
-class Callers:
-    """Which calls are waiting for which job, so that one that gives up does not stop the job under another.
-
-    Only a job submitted with an idempotency key can have two callers. What it remembers of delivered handles is
-    bounded; it is of this process, so two servers do not see each other's callers.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: Counter[str] = Counter()
-        self._delivered: OrderedDict[str, None] = OrderedDict()
-
-    @contextmanager
-    def waiting_for(self, job_id: str) -> Generator[None]:
-        """While inside, this call counts as waiting for the job."""
-        self._waiting[job_id] += 1
-        try:
-            yield
-        finally:
-            self._waiting[job_id] -= 1
-            if not self._waiting[job_id]:
-                del self._waiting[job_id]
-
-    def delivered(self, job_id: str) -> None:
-        """Somebody has the handle from now on."""
-        self._delivered[job_id] = None
-        while len(self._delivered) > _REMEMBERED:
-            self._delivered.popitem(last=False)
-
-    def is_wanted(self, job_id: str) -> bool:
-        """Whether anybody but the caller that has just left waits for the job or holds its handle."""
-        return self._waiting[job_id] > 0 or job_id in self._delivered
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access(Reach):
     """What every tool is given.
 
     Attributes:
-        executor: the front door to jobs, entered.
-        settings: the ``[mcp_server]`` table.
         principal_of: who makes this call.
-        policies: what a principal may read of a source.
-        callers: see `Callers`.
     """
 
-    executor: Executor
-    settings: McpServerSettings
     principal_of: PrincipalOf
-    policies: Policies
-    callers: Callers = field(default_factory=Callers)
 
-    def sources(self, principal: Principal) -> list[SourceInfo]:
-        """The sources that exist for the caller, in the configuration's order."""
-        return [info for info in self.executor.sources() if self.policies.sees(principal, info.name)]
 
-    def source(self, principal: Principal, name: str | None) -> SourceInfo:
-        """The source of that name; without a name, the only one there is for the caller.
+def progress_to(context: ToolContext) -> Report:
+    """Tells the client of a wait, if it asked for progress."""
 
-        Raises:
-            CallRefused: ``unknown_source`` with a suggestion, or when there are several and none was named.
-        """
-        sources = self.sources(principal)
-        names = [s.name for s in sources]
-        if name is None and len(sources) == 1:
-            return sources[0]
-        for info in sources:
-            if name is not None and info.name == name.strip().lower():
-                return info
-        listed = f"Sources: {', '.join(names[:20])}." if names else "No source is configured."
-        if name is None:
-            raise CallRefused(CallCode.UNKNOWN_SOURCE, "Which source? There is not exactly one.", hint=listed)
-        close = difflib.get_close_matches(name.lower(), names, n=1)
-        hint = f"Did you mean {close[0]}? {listed}" if close else listed
-        raise CallRefused(CallCode.UNKNOWN_SOURCE, f'There is no source "{name[:80]}".', hint=hint)
+    async def report(seconds: float, words: str) -> None:
+        await context.report_progress(seconds, None, words)
 
-    async def visible_schema(self, principal: Principal, source: str, *, wait_s: float) -> SourceSchema:
-        """The tables of `source` as the caller may see them, waited for up to `wait_s` seconds.
-
-        Raises:
-            ExecutorError: ``source_not_ready``, or why it could not be read.
-        """
-        schema = await self.executor.source_schema(source, wait_s=wait_s)
-        return visible(schema, self.policies.grant(principal, schema))
+    return report

@@ -14,7 +14,7 @@ from mcp_types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
 from mcp_server.errors import ANSWERED, error_answer
-from mcp_server.tools.arguments import Arguments, read_arguments
+from mcp_server.tools.arguments import Arguments, read_tool_arguments
 
 READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 """It changes nothing in a database; ``query`` makes a job, which can only read."""
@@ -37,7 +37,7 @@ class CheckedTool(Tool):
             UnexpectedToolError: anything else; the client sees only the tool's name, the log has the traceback.
         """
         try:
-            return await self.fn(read_arguments(self.name, self.arguments, arguments), context)
+            return await self.fn(read_tool_arguments(self.name, self.arguments, arguments), context)
         except ANSWERED as failed:
             return error_answer(failed)  # pyright: ignore[reportArgumentType] - ANSWERED is AnsweredError's members
         except MCPError:

@@ -12,18 +12,16 @@ from pydantic import Field
 
 from executor import ExecutorError
 from mcp_server.errors import answer, error_content
+from mcp_server.held import held_job, stopped_job
 from mcp_server.principal import Principal
-from mcp_server.tools.access import Access, ToolContext
+from mcp_server.tools.access import Access, ToolContext, progress_to
 from mcp_server.tools.arguments import Arguments, OneOrSeveral
 from mcp_server.tools.checked import READS, STOPS, CheckedTool, checked_tool
-from mcp_server.tools.waiting import clamped_wait, wait_for
+from mcp_server.waiting import Report, clamped_wait
 from mcp_server.wire import JobView, job_line, job_view
 
 MAX_JOBS = 20
 """The most jobs of one ``get_job`` call, and the most ``list_jobs`` shows unless asked for more."""
-
-_STOPPED_WITHIN_S = 2.0
-"""How long ``cancel_job`` waits to see the database stop."""
 
 
 class GetJobArguments(Arguments):
@@ -64,7 +62,7 @@ def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]:
                 wait_s=wait_s,
                 max_chars=min(max_chars, most),
                 warnings=warnings,
-                context=context,
+                report=progress_to(context),
             )
             return answer(view.content(), is_error=view.is_error)
         return await _several(
@@ -78,13 +76,7 @@ def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]:
         )
 
     async def cancel_job(arguments: CancelJobArguments, context: ToolContext) -> CallToolResult:
-        principal = access.principal_of(context)
-        owner = principal.owner
-        job = await access.executor.cancel(arguments.job_id, owner=owner)
-        if not job.is_finished:
-            job = await access.executor.wait(job.id, owner=owner, timeout_s=_STOPPED_WITHIN_S)
-        if job.summary is not None:
-            access.policies.hold(principal, job)
+        job = await stopped_job(access, access.principal_of(context), arguments.job_id)
         view = job_view(job, now=time.time(), max_chars=0)
         return answer(view.content(), is_error=False)
 
@@ -129,11 +121,9 @@ async def _view(
     wait_s: float,
     max_chars: int,
     warnings: Sequence[str],
-    context: ToolContext | None,
+    report: Report | None,
 ) -> JobView:
-    job = await access.executor.get(job_id, owner=principal.owner)
-    job = await wait_for(access.executor, job, owner=principal.owner, timeout_s=wait_s, context=context)
-    access.policies.hold(principal, job)
+    job = await held_job(access, principal, job_id, wait_s=wait_s, report=report)
     return job_view(job, now=time.time(), max_chars=max_chars, warnings=warnings)
 
 
@@ -153,7 +143,7 @@ async def _several(
         warnings = [*warnings, f"Only the first {MAX_JOBS} of {len(asked)} jobs are shown."]
         asked = asked[:MAX_JOBS]
 
-    async def one(job_id: str, reporter: ToolContext | None) -> dict[str, Any]:
+    async def one(job_id: str, report: Report | None) -> dict[str, Any]:
         try:
             view = await _view(
                 access,
@@ -162,7 +152,7 @@ async def _several(
                 wait_s=wait_s,
                 max_chars=max_chars // len(asked),
                 warnings=[],
-                context=reporter,
+                report=report,
             )
         except ExecutorError as failed:
             return {"job_id": job_id[:64], "error": error_content(failed)}
@@ -170,7 +160,9 @@ async def _several(
 
     # One of them reports progress: a client reads one rising number a call.
     async with asyncio.TaskGroup() as group:
-        views = [group.create_task(one(job_id, context if n == 0 else None)) for n, job_id in enumerate(asked)]
+        views = [
+            group.create_task(one(job_id, progress_to(context) if n == 0 else None)) for n, job_id in enumerate(asked)
+        ]
     content: dict[str, Any] = {"jobs": [view.result() for view in views]}
     if warnings:
         content["warnings"] = warnings

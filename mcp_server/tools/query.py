@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated
 
-import anyio
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from executor import ErrorCode, ExecutorError, Job, Limits, Statement, StatementFailed
+from executor import ExecutorError, Job
 from mcp_server.errors import answer, error_content
-from mcp_server.submission import checked_statement, dry
-from mcp_server.tools.access import Access, ToolContext
+from mcp_server.queries import Query, await_rows, submitted_query
+from mcp_server.tools.access import Access, ToolContext, progress_to
 from mcp_server.tools.arguments import Arguments
 from mcp_server.tools.checked import READS, CheckedTool, checked_tool
-from mcp_server.tools.waiting import clamped_wait, wait_for
+from mcp_server.waiting import clamped_wait
 from mcp_server.wire import job_view
-
-_CANCEL_WITHIN_S = 5.0
-"""How long the farewell of a caller that gave up may take."""
 
 
 class QueryArguments(Arguments):
@@ -45,29 +40,18 @@ def query_tool(access: Access) -> CheckedTool:
 
     async def query(arguments: QueryArguments, context: ToolContext) -> CallToolResult:
         principal = access.principal_of(context)
-        source = access.source(principal, arguments.source)
-        limits, warnings = _limits(access, arguments.max_rows)
         wait_s, clamped = clamped_wait(arguments.wait_seconds)
-        statement = await checked_statement(
-            access.executor,
-            access.policies,
-            principal,
-            arguments.sql,
-            source=source.name,
-            limits=limits,
-            dialect=arguments.dialect,
-        )
-        if arguments.dry_run:
-            statement = dry(statement)
-        _refuse_anothers_yes(statement, arguments.confirm)
-        job = await submitted(
-            access,
-            statement,
-            owner=principal.owner,
-            key=_key(arguments),
-            confirm=arguments.confirm,
+        asked = Query(
+            sql=arguments.sql,
+            source=arguments.source,
+            max_rows=arguments.max_rows,
+            dry_run=arguments.dry_run,
             fresh=arguments.fresh,
+            confirm=arguments.confirm,
+            dialect=arguments.dialect,
+            idempotency_key=arguments.idempotency_key,
         )
+        job, warnings = await submitted_query(access, principal, asked)
         return await answered(
             access,
             job,
@@ -103,7 +87,7 @@ async def answered(
 ) -> CallToolResult:
     """A fresh job as its submitter sees it: with its rows where they come in time, else as a handle."""
     try:
-        job = await _await_rows(access, job, owner=owner, wait_s=wait_s, context=context)
+        job = await await_rows(access, job, owner=owner, wait_s=wait_s, report=progress_to(context))
     except ExecutorError as failed:
         content = error_content(failed)
         content["next_step"] = f'get_job(job_id="{job.id}") when it answers again; the job is stored, do not repeat it.'
@@ -112,56 +96,3 @@ async def answered(
         access.callers.delivered(job.id)
     view = job_view(job, now=time.time(), max_chars=access.settings.preview_chars, warnings=warnings)
     return answer(view.content(), is_error=view.is_error)
-
-
-def _limits(access: Access, max_rows: int | None) -> tuple[Limits, list[str]]:
-    limits = access.executor.settings.limits.limits()
-    if max_rows is None:
-        return limits, []
-    if max_rows > limits.max_rows:
-        return limits, [f"max_rows was cut from {max_rows:,} to {limits.max_rows:,}, the most this server keeps."]
-    return replace(limits, max_rows=max_rows), []
-
-
-def _key(arguments: QueryArguments) -> str | None:
-    """The idempotency key. What was confirmed is another job than the one that asked for it."""
-    if arguments.idempotency_key is None or arguments.confirm is None:
-        return arguments.idempotency_key
-    return f"{arguments.idempotency_key} confirmed"
-
-
-def _refuse_anothers_yes(statement: Statement, confirm: str | None) -> None:
-    """A policy may ask for a person's yes, and whoever calls a tool may be none."""
-    if confirm is not None and statement.cost is not None and statement.cost.confirm_by == "human":
-        raise StatementFailed(
-            ErrorCode.NEEDS_CONFIRMATION,
-            "This server's policy wants a person to confirm so dear a statement, not a tool call.",
-            hint="Make it cheaper, or ask the user to run it with awaitsql query, which asks them.",
-        )
-
-
-async def submitted(
-    access: Access,
-    statement: Statement,
-    *,
-    owner: str,
-    key: str | None = None,
-    confirm: str | None = None,
-    fresh: bool = False,
-) -> Job:
-    """The job. Shielded: a caller that leaves in the middle of the submit would leave a job that nobody can name."""
-    with anyio.CancelScope(shield=True):
-        return await access.executor.submit(statement, owner=owner, idempotency_key=key, confirm=confirm, fresh=fresh)
-    raise AssertionError("a shield that is never cancelled swallows nothing")  # pragma: no cover
-
-
-async def _await_rows(access: Access, job: Job, *, owner: str, wait_s: float, context: ToolContext) -> Job:
-    """The job when its rows are there or the wait is over. A caller that gives up before takes the job with it."""
-    try:
-        with access.callers.waiting_for(job.id):
-            return await wait_for(access.executor, job, owner=owner, timeout_s=wait_s, context=context)
-    except anyio.get_cancelled_exc_class():
-        if not access.callers.is_wanted(job.id):
-            with anyio.CancelScope(shield=True), anyio.move_on_after(_CANCEL_WITHIN_S):
-                await access.executor.cancel(job.id, owner=owner)
-        raise

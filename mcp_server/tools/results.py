@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import anyio.to_thread
 from mcp_types import CallToolResult
 from pydantic import Field
 
 from executor import MOST_INPUTS
 from mcp_server.errors import answer
+from mcp_server.exports import exported
+from mcp_server.queries import submitted
 from mcp_server.submission import checked_over_results
 from mcp_server.tools.access import Access, ToolContext
 from mcp_server.tools.arguments import Arguments, Names
 from mcp_server.tools.checked import READS, CheckedTool, checked_tool
-from mcp_server.tools.query import answered, submitted
-from mcp_server.tools.waiting import clamped_wait
-from mcp_server.whole_file import whole_file
-
-_SUFFIX = {"csv": "csv", "json": "jsonl", "parquet": "parquet", "arrow": "arrow"}
+from mcp_server.tools.query import answered
+from mcp_server.waiting import clamped_wait
 
 
 class QueryResultArguments(Arguments):
@@ -71,17 +68,13 @@ def export_tool(access: Access, folder: Path) -> CheckedTool:
         principal = access.principal_of(context)
         job = await access.executor.get(arguments.job_id, owner=principal.owner)
         access.policies.hold(principal, job)
-        await anyio.to_thread.run_sync(_tidy, folder, access.executor.settings.result_ttl_s)
-        path = folder / f"{job.id}.{_SUFFIX[arguments.format]}"
-        with whole_file(path, mode=0o600) as out:
-            await access.executor.export(job.id, owner=principal.owner, format=arguments.format, out=out)
-            size = out.tell()
+        path = await exported(access.executor, job, format=arguments.format, folder=folder)
         told: dict[str, Any] = {
             "job_id": job.id,
             "path": str(path),
             "format": arguments.format,
             "rows": job.rows,
-            "bytes": size,
+            "bytes": path.stat().st_size,
         }
         if job.summary is not None and job.summary.truncated is not None:
             told["warnings"] = ["The result was cut, so the file does not hold every row that the statement gives."]
@@ -94,11 +87,3 @@ def export_tool(access: Access, folder: Path) -> CheckedTool:
         description="Write a job's whole result to a file; answers its path.",
         annotations=READS,
     )
-
-
-def _tidy(folder: Path, kept_s: float) -> None:
-    """Make the folder, and take exports out of it that are as old as a result may become."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for file in folder.iterdir():
-        if time.time() - file.stat().st_mtime > kept_s:
-            file.unlink(missing_ok=True)

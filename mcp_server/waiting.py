@@ -1,17 +1,20 @@
-"""Waiting for a job inside a call: bounded, and never silent to a client that asked for progress."""
+"""Waiting for a job inside a call: bounded, and never silent to a client that asked for progress. Knows no protocol."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from executor import Job, JobState
 from mcp_server.line import in_line
-from mcp_server.tools.access import ToolContext
 
 if TYPE_CHECKING:  # the type only: what is used is handed in
     from executor import Executor
+
+Report = Callable[[float, str], Awaitable[None]]
+"""Is told from time to time of a wait: the seconds so far, and a line for a person."""
 
 MAX_WAIT_S = 45.0
 """Clients give up at 60 s; a call that waits must be back before."""
@@ -29,8 +32,8 @@ def clamped_wait(wait_seconds: float) -> tuple[float, list[str]]:
     ]
 
 
-async def wait_for(executor: Executor, job: Job, *, owner: str, timeout_s: float, context: ToolContext | None) -> Job:
-    """`job` when it is finished, or as it is after `timeout_s` seconds; reports progress to `context` meanwhile.
+async def wait_for(executor: Executor, job: Job, *, owner: str, timeout_s: float, report: Report | None = None) -> Job:
+    """`job` when it is finished, or as it is after `timeout_s` seconds; tells `report` meanwhile.
 
     Raises:
         ExecutorError: as `Executor.watch`.
@@ -46,9 +49,9 @@ async def wait_for(executor: Executor, job: Job, *, owner: str, timeout_s: float
             if job.is_finished:
                 break
             now = time.monotonic()
-            if context is not None and now - reported >= _REPORT_EVERY_S:
+            if report is not None and now - reported >= _REPORT_EVERY_S:
                 reported = now
-                await context.report_progress(round(now - began, 1), None, progress_words(job, now - began))
+                await report(round(now - began, 1), progress_words(job, now - began))
     return job
 
 
