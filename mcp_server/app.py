@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import uvicorn
 from mcp.server.mcpserver import MCPServer
@@ -13,17 +13,17 @@ from starlette.applications import Starlette
 
 from mcp_server.completions import add_completions
 from mcp_server.http.application import http_application
+from mcp_server.http.links import Links
 from mcp_server.http.loopback import listening_socket
-from mcp_server.http.sign_in import calling_principal
+from mcp_server.http.reach import CallerOf, WebReach
+from mcp_server.http.sign_in import calling_principal, signed_in_principal
 from mcp_server.machine import Machine
 from mcp_server.principal import Principal, with_rights
 from mcp_server.prompts import add_prompts
+from mcp_server.reach import Callers
 from mcp_server.resources import add_resources
 from mcp_server.settings import McpServerSettings
 from mcp_server.tools import Access, all_tools
-
-if TYPE_CHECKING:  # the type only: what is used is handed in
-    from executor import Executor
 
 Caller = Callable[[], Principal]
 
@@ -48,11 +48,18 @@ def http_caller(settings: McpServerSettings) -> Caller:
     return local_caller(settings) if settings.auth is None else calling_principal
 
 
+def caller_of(settings: McpServerSettings) -> CallerOf:
+    """Whoever signed in for a request; the local principal where nobody signs in."""
+    local = local_caller(settings)
+    return (lambda _connection: local()) if settings.auth is None else signed_in_principal
+
+
 def build_server(
     machine: Machine,
     settings: McpServerSettings,
     *,
     caller: Caller | None = None,
+    callers: Callers | None = None,
     version: str = "",
     exports: Path | None = None,
 ) -> MCPServer[Any]:
@@ -62,6 +69,7 @@ def build_server(
         machine: the front door to jobs, and who may read what.
         settings: the ``[mcp_server]`` table.
         caller: who sent the message that is being answered; the local principal where nothing else says so.
+        callers: whose calls wait for which job, shared with the other face of the same process.
         version: of the product, as clients are told.
         exports: the folder of exported files, where clients are on this machine.
     """
@@ -71,6 +79,7 @@ def build_server(
         settings=settings,
         principal_of=lambda _context: asks(),
         policies=machine.policies,
+        callers=callers or Callers(),
     )
     server: MCPServer[Any] = MCPServer(
         "awaitsql",
@@ -85,13 +94,23 @@ def build_server(
     return server
 
 
-def build_http(server: MCPServer[Any], executor: Executor, settings: McpServerSettings) -> Starlette:
-    """The HTTP application around `server`: ``/mcp`` and ``/healthz``.
+def build_http(machine: Machine, settings: McpServerSettings, *, version: str = "") -> Starlette:
+    """The HTTP application over `machine`: ``/mcp``, ``/v1`` and ``/healthz``.
 
     Raises:
         SettingsInvalid: a host other than loopback, where nobody signs in.
     """
-    return http_application(server, executor, settings)
+    callers = Callers()
+    protocol = build_server(machine, settings, caller=http_caller(settings), callers=callers, version=version)
+    reach = WebReach(
+        executor=machine.executor,
+        settings=settings,
+        policies=machine.policies,
+        callers=callers,
+        caller_of=caller_of(settings),
+        links=Links(machine.link_key, policies=machine.policies.version),
+    )
+    return http_application(protocol, reach, version=version)
 
 
 async def serve_stdio(machine: Machine, settings: McpServerSettings, *, version: str = "") -> None:
@@ -106,8 +125,7 @@ async def serve_http(machine: Machine, settings: McpServerSettings, *, version: 
     Raises:
         SettingsInvalid: a host other than loopback where nobody signs in, or an address that cannot be listened on.
     """
-    server_of_protocol = build_server(machine, settings, caller=http_caller(settings), version=version)
-    application = build_http(server_of_protocol, machine.executor, settings)
+    application = build_http(machine, settings, version=version)
     config = uvicorn.Config(application, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACEFUL_STOP_S)
     server = uvicorn.Server(config)
     with listening_socket(settings.host, settings.port, signs_in=settings.auth is not None) as listening:

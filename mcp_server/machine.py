@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from executor import WorkerFleet, open_broker, signing_key
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What runs: the front door to jobs, and who may read what."""
+    """What runs: the front door to jobs, who may read what, and the secret of links to exported files."""
 
     executor: Executor
     policies: Policies
+    link_key: bytes = field(repr=False)
 
 
 def policies_of(settings: Settings, key: bytes) -> Policies:
@@ -61,4 +62,4 @@ async def running_machine(
         async with Executor(
             settings.executor, broker_url, key, policy_version=policies.version, submits=submits
         ) as executor:
-            yield Machine(executor, policies)
+            yield Machine(executor, policies, hmac.digest(key, b"awaitsql export links", hashlib.sha256))

@@ -1,4 +1,4 @@
-"""The Starlette application: the protocol at ``/mcp``, health at ``/healthz``. On loopback only, or behind `SignIn`."""
+"""The Starlette application: ``/mcp``, ``/v1``, ``/healthz``. On loopback only, or behind `SignIn`."""
 
 from __future__ import annotations
 
@@ -21,8 +21,12 @@ from mcp_server.auth.scopes import SCOPES
 from mcp_server.auth.verifier import Verifier
 from mcp_server.auth_settings import AuthSettings
 from mcp_server.http.health import health_endpoint
+from mcp_server.http.known_hosts import KnownHosts
 from mcp_server.http.loopback import LOOPBACK_NAMES, refuse_open_host
+from mcp_server.http.problems import Problems
+from mcp_server.http.reach import WebReach
 from mcp_server.http.sign_in import SignIn, ToolScopes
+from mcp_server.http.v1 import v1_application
 from mcp_server.settings import McpServerSettings
 
 if TYPE_CHECKING:  # the type only: what is used is handed in
@@ -33,16 +37,20 @@ if TYPE_CHECKING:  # the type only: what is used is handed in
 _URL = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True))
 
 
-def http_application(server: MCPServer[Any], executor: Executor, settings: McpServerSettings) -> Starlette:
+_CHECKED_BEFORE = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+"""`KnownHosts` looks at Host and Origin, for every path alike."""
+
+
+def http_application(server: MCPServer[Any], reach: WebReach, *, version: str) -> Starlette:
     """The application; its lifespan runs the protocol's sessions, which a mounted application's own would not.
 
     Raises:
-        SettingsInvalid: `settings` name a host other than loopback, and nobody signs in.
+        SettingsInvalid: the settings name a host other than loopback, and nobody signs in.
     """
-    auth = settings.auth
+    executor, settings, auth = reach.executor, reach.settings, reach.settings.auth
     refuse_open_host(settings.host, signs_in=auth is not None)
     protocol: ASGIApp = server.streamable_http_app(
-        streamable_http_path="/mcp", transport_security=_transport_security(settings), host=settings.host
+        streamable_http_path="/mcp", transport_security=_CHECKED_BEFORE, host=settings.host
     )
 
     @asynccontextmanager
@@ -51,12 +59,17 @@ def http_application(server: MCPServer[Any], executor: Executor, settings: McpSe
             yield
 
     routes: list[Route | Mount] = [Route("/healthz", health_endpoint(executor), methods=["GET"])]
-    middleware: list[Middleware] = []
+    middleware = [
+        Middleware(Problems, path="/v1/"),
+        Middleware(KnownHosts, settings=_transport_security(settings)),
+    ]
+    metadata_url: str | None = None
     if auth is not None:
         metadata_url = _metadata_url(auth)
         routes += _metadata_routes(auth)
-        middleware = [_sign_in(auth, executor, metadata_url), Middleware(AuthContextMiddleware)]
+        middleware += [_sign_in(auth, executor, metadata_url), Middleware(AuthContextMiddleware)]
         protocol = ToolScopes(protocol, metadata_url=metadata_url, max_bytes=DEFAULT_MAX_REQUEST_BODY_SIZE)
+    routes.append(Mount("/v1", app=v1_application(reach, version=version, metadata_url=metadata_url)))
     return Starlette(routes=[*routes, Mount("/", app=protocol)], middleware=middleware, lifespan=lifespan)
 
 

@@ -1,11 +1,13 @@
-"""One operation of ``/v1``: what it is called with, what it answers, what does it. The routes and the description of
-the interface are both made from these, so that neither knows of one the other does not."""
+"""One operation of ``/v1``: what it is called with, what it answers, what does it.
+
+The routes and the description of the interface are both made from these: neither knows of one the other does not.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -96,6 +98,3 @@ def _scope_missing(scope: str, metadata_url: str | None) -> Response:
     why = f"This needs the scope {scope}."
     header = challenge(metadata_url, error="insufficient_scope", why=why, scope=scope)
     return problem_answer(HttpRefused(HttpCode.INSUFFICIENT_SCOPE, why), headers={"WWW-Authenticate": header})
-
-
-JsonDict = dict[str, Any]

@@ -1,4 +1,4 @@
-"""Errors over HTTP: problem details (RFC 9457) with the codes that tools use. The one table from a code to its status."""
+"""Errors over HTTP: problem details (RFC 9457) with the tools' codes. The one table from a code to its status."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ class Problems:
                 headers = MutableHeaders(raw=refusal["headers"])
                 headers["content-type"], headers["content-length"] = MEDIA_TYPE, str(len(body))
                 await send({**refusal, "headers": headers.raw})
-                message = {**message, "body": body}  # noqa: PLW2901 - the same message, with other words
+                message = {**message, "body": body}
             await send(message)
 
         await self._app(scope, receive, watched)

@@ -1,0 +1,397 @@
+"""``/v1`` of a real server, as a program uses it: one server for all tests, plain HTTP for each."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SLOW = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 400000000) select count(*) as n from r"
+FIVE_THOUSAND = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 5000) select n from r"
+TWO_SECONDS = FIVE_THOUSAND.replace("5000", "5000000").replace("select n from", "select count(*) as n from")
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    home = tmp_path_factory.mktemp("home")
+    with sqlite3.connect(home / "shop.sqlite") as made:
+        made.execute("create table customers (id integer primary key, name text not null)")
+        made.execute("create table orders (id integer primary key, customer_id integer, total real, note text)")
+        made.execute("insert into customers values (1, 'Ada'), (2, 'Grace')")
+        made.executemany("insert into orders values (?, 1, ?, ?)", [(n, n * 1.5, "x" * 500) for n in range(1, 121)])
+    made.close()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    command = [sys.executable, "-m", "mcp_server", "serve", "--transport", "http", "--port", str(port)]
+    with (home / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [*command, "--db", str(home / "shop.sqlite")], cwd=ROOT, env=env, stderr=log, stdout=log
+        )
+        try:
+            at = f"http://127.0.0.1:{port}"
+            until(lambda: is_healthy(at) or server.poll() is not None, within_s=30)
+            assert server.poll() is None, (home / "log").read_text()
+            yield at
+        finally:
+            server.terminate()
+            server.wait(15)
+    assert b"Traceback" not in (home / "log").read_bytes()
+
+
+@pytest.fixture
+def client(origin: str) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=origin, timeout=60) as made:
+        yield made
+
+
+def until(condition: Callable[[], bool], *, within_s: float) -> None:
+    end = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come true in time"
+        time.sleep(0.05)
+
+
+def is_healthy(origin: str) -> bool:
+    try:
+        return httpx2.get(f"{origin}/healthz", timeout=2).status_code == 200
+    except httpx2.HTTPError:
+        return False
+
+
+def submit(client: httpx2.Client, sql: str, **more: Any) -> dict[str, Any]:
+    """The view of a job that was taken."""
+    answer = client.post("/v1/jobs", json={"sql": sql, "source": "shop", **more})
+    assert answer.status_code in {200, 202}, answer.text
+    return answer.json()
+
+
+def finished(client: httpx2.Client, sql: str, **more: Any) -> dict[str, Any]:
+    """The view of a job that succeeded."""
+    view = submit(client, sql, wait_seconds=40, **more)
+    assert view["state"] == "succeeded", view
+    return view
+
+
+def problem(answer: httpx2.Response) -> tuple[int, str]:
+    """The status and the code of a refusal, whose shape is looked at."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    told = answer.json()
+    assert told["status"] == answer.status_code
+    assert {"type", "title", "detail", "code", "next_step"} <= set(told)
+    return answer.status_code, told["code"]
+
+
+def test_a_statement_whose_rows_come_in_time_is_answered_with_them(client: httpx2.Client) -> None:
+    answer = client.post("/v1/jobs", json={"sql": "select count(*) as n from orders", "wait_seconds": 30})
+    view = answer.json()
+    assert answer.status_code == 200
+    assert view["rows"] == [[120]]
+    assert answer.headers["location"] == f"/v1/jobs/{view['job_id']}"
+    assert client.get(answer.headers["location"]).json()["rows"] == [[120]]
+    assert view["result_uri"] == f"/v1/jobs/{view['job_id']}/rows"
+
+
+def test_a_slow_statement_is_taken_and_followed_and_stopped(client: httpx2.Client) -> None:
+    answer = client.post("/v1/jobs", json={"sql": SLOW, "source": "shop"})
+    view = answer.json()
+    assert answer.status_code == 202
+    assert int(answer.headers["retry-after"]) >= 1
+    assert f"/v1/jobs/{view['job_id']}" in view["next_step"]
+    path = answer.headers["location"]
+    assert client.get(path, params={"wait_seconds": 0.5}).json()["state"] in {"queued", "running"}
+    assert client.delete(path).status_code in {200, 202}
+    ended = client.get(path, params={"wait_seconds": 20})
+    assert ended.json()["state"] == "cancelled"
+    assert "retry-after" not in ended.headers
+    assert client.delete(path).status_code == 200
+
+
+def test_a_job_that_did_not_change_is_not_told_again(client: httpx2.Client) -> None:
+    path = f"/v1/jobs/{finished(client, 'select 17 as n')['job_id']}"
+    first = client.get(path)
+    again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
+    assert again.status_code == 304
+    assert again.content == b""
+    assert client.get(path, headers={"If-None-Match": '"other", W/"another"'}).status_code == 200
+
+
+def test_a_running_job_has_another_tag_than_the_finished_one(client: httpx2.Client) -> None:
+    path = f"/v1/jobs/{submit(client, SLOW)['job_id']}"
+    running = client.get(path)
+    client.delete(path)
+    ended = client.get(path, params={"wait_seconds": 20}, headers={"If-None-Match": running.headers["etag"]})
+    assert ended.status_code == 200
+    assert ended.json()["state"] == "cancelled"
+
+
+def test_the_same_key_gives_the_same_job_and_other_sql_a_conflict(client: httpx2.Client) -> None:
+    first = submit(client, "select 1 as n", idempotency_key="v1 once")
+    again = submit(client, "select 1 as n", idempotency_key="v1 once")
+    other = client.post("/v1/jobs", json={"sql": "select 2 as n", "idempotency_key": "v1 once"})
+    assert first["job_id"] == again["job_id"]
+    assert problem(other) == (409, "idempotency_conflict")
+
+
+@pytest.mark.parametrize(
+    ("sql", "code"),
+    [
+        ("drop table orders", "not_read_only"),
+        ("select 1; select 2", "many_statements"),
+        ("select from where", "unparseable"),
+        ("select * from ordrs", "unknown_table"),
+    ],
+)
+def test_sql_that_may_not_run_is_a_problem_with_the_tools_code(client: httpx2.Client, sql: str, code: str) -> None:
+    answer = client.post("/v1/jobs", json={"sql": sql})
+    assert problem(answer) == (422, code)
+
+
+def test_a_misspelt_table_has_a_place_and_a_suggestion(client: httpx2.Client) -> None:
+    told = client.post("/v1/jobs", json={"sql": "select *\nfrom ordrs"}).json()
+    assert "orders" in told["hint"]
+    assert (told["line"], told["column"], told["position"]) == (2, 6, 15)
+    assert "/v1/sources/" in told["next_step"]
+
+
+def test_what_cannot_be_understood_is_told(client: httpx2.Client) -> None:
+    def post(body: bytes | str, kind: str = "application/json") -> httpx2.Response:
+        return client.post("/v1/jobs", content=body, headers={"Content-Type": kind})
+
+    assert problem(client.post("/v1/jobs", json={"sql": "select 1", "limitt": 3})) == (400, "invalid_arguments")
+    assert "max_rows" in client.post("/v1/jobs", json={"sql": "select 1", "limitt": 3}).json()["hint"]
+    assert problem(client.post("/v1/jobs", json={"sql": "select 1", "max_rows": "3"})) == (400, "invalid_arguments")
+    assert problem(client.post("/v1/jobs", json={"sql": None})) == (400, "invalid_arguments")
+    assert problem(post(b"{")) == (400, "invalid_arguments")
+    assert problem(post(b"[1]")) == (400, "invalid_arguments")
+    assert problem(post("[" * 100_000)) == (400, "invalid_arguments")
+    assert problem(post(b'{"sql": "\\ud800"}'))[0] in {400, 422}
+    assert problem(post("sql=select+1", "application/x-www-form-urlencoded")) == (415, "unsupported_media_type")
+    assert problem(post(json.dumps({"sql": "x" * 1_000_001}))) == (413, "body_too_large")
+    assert problem(client.post("/v1/jobs", json={"sql": "select 1", "source": "shopp"})) == (404, "unknown_source")
+    assert problem(client.get("/v1/jobs", params={"limit": 0})) == (400, "invalid_arguments")
+    assert problem(client.get("/v1/jobs?limit=1&limit=2")) == (400, "invalid_arguments")
+    assert problem(client.get("/v1/jobs?page=1")) == (400, "invalid_arguments")
+    assert problem(client.get("/v1/nothing")) == (404, "no_such_path")
+    refused = client.put("/v1/jobs", json={})
+    assert problem(refused) == (405, "method_not_allowed")
+    assert set(refused.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
+
+
+def test_a_truncated_handle_is_told_apart_from_an_unknown_one(client: httpx2.Client) -> None:
+    handle = finished(client, "select 1 as one")["job_id"]
+    assert problem(client.get(f"/v1/jobs/{handle[:-1]}")) == (404, "invalid_handle")
+    for path in ("", "/rows", "/events"):
+        assert problem(client.get(f"/v1/jobs/00000-00000-00000-00000-0{path}")) == (404, "job_not_found")
+    assert problem(client.delete("/v1/jobs/00000-00000-00000-00000-0")) == (404, "job_not_found")
+    assert problem(client.post("/v1/jobs/00000-00000-00000-00000-0/export")) == (404, "job_not_found")
+
+
+def test_a_statement_that_fails_is_a_job_that_failed_and_its_rows_are_a_problem(client: httpx2.Client) -> None:
+    view = submit(client, "select abs(-9223372036854775808) as n", wait_seconds=30)
+    assert (view["state"], view["error"]["code"]) == ("failed", "statement_failed")
+    assert problem(client.get(f"/v1/jobs/{view['job_id']}/rows")) == (422, "statement_failed")
+
+
+def test_jobs_are_listed_newest_first(client: httpx2.Client) -> None:
+    handle = finished(client, "select 4712 as n")["job_id"]
+    [newest] = client.get("/v1/jobs", params={"limit": 1}).json()["jobs"]
+    assert newest["job_id"] == handle
+    assert "4712" in newest["sql"]
+
+
+@pytest.mark.parametrize("limit", [7_000, 900])
+def test_pages_of_every_kind_join_to_the_whole_result(client: httpx2.Client, limit: int) -> None:
+    handle = finished(client, FIVE_THOUSAND)["job_id"]
+
+    def pages(accept: str) -> Iterator[httpx2.Response]:
+        path: str | None = f"/v1/jobs/{handle}/rows?limit={limit}"
+        while path is not None:
+            answer = client.get(path, headers={"Accept": accept})
+            assert answer.status_code == 200
+            assert answer.headers["content-type"].partition(";")[0] == accept
+            yield answer
+            path = answer.links.get("next", {}).get("url")
+
+    as_json = [row[0] for page in pages("application/json") for row in page.json()["rows"]]
+    as_csv = [int(row[0]) for page in pages("text/csv") for row in list(csv.reader(io.StringIO(page.text)))[1:]]
+    arrow = [pa.ipc.open_stream(p.content).read_all() for p in pages("application/vnd.apache.arrow.stream")]
+    as_arrow = [n for table in arrow for n in table.column("n").to_pylist()]
+    assert as_json == as_csv == as_arrow == list(range(1, 5_001))
+    assert len(arrow) == (1 if limit == 7_000 else 6)
+    assert arrow[0].schema.field("n").type == pa.int64()
+
+
+def test_columns_are_chosen_and_cells_are_whole(client: httpx2.Client) -> None:
+    handle = finished(client, "select id, note, total from orders order by id")["job_id"]
+    page = client.get(f"/v1/jobs/{handle}/rows", params={"columns": ["note", "id"], "limit": 2}).json()
+    assert page["rows"] == [["x" * 500, 1], ["x" * 500, 2]]
+    answer = client.get(f"/v1/jobs/{handle}/rows?columns=total&limit=2", headers={"Accept": "text/csv"})
+    assert answer.text.splitlines() == ['"total"', '"1.5"', '"3"']
+    assert "columns=total" in answer.links["next"]["url"]
+    assert problem(client.get(f"/v1/jobs/{handle}/rows?columns=totl")) == (400, "invalid_cursor")
+    assert problem(client.get(f"/v1/jobs/{handle}/rows", headers={"Accept": "image/png"})) == (406, "not_acceptable")
+    assert problem(client.get(f"/v1/jobs/{handle}/rows?cursor=zz")) == (400, "invalid_cursor")
+
+
+def events(client: httpx2.Client, handle: str, **headers: str) -> Iterator[dict[str, str]]:
+    """The events of a job as they come, each as its fields."""
+    with client.stream("GET", f"/v1/jobs/{handle}/events", headers=headers) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        event: dict[str, str] = {}
+        for line in answer.iter_lines():
+            if line and not line.startswith(":"):
+                name, _, value = line.partition(": ")
+                event[name] = value
+            elif event:
+                yield event
+                event = {}
+
+
+def test_the_changes_of_a_job_come_as_events_until_its_end(client: httpx2.Client) -> None:
+    handle = submit(client, TWO_SECONDS)["job_id"]
+    told = list(events(client, handle))
+    assert [event["event"] for event in told[:-1]] == ["progress"] * (len(told) - 1)
+    assert told[-1]["event"] == "end"
+    assert json.loads(told[-1]["data"])["state"] == "succeeded"
+    assert len({event["id"] for event in told}) == len(told)
+    # a browser connects again after the end, and is told to leave it at that
+    again = client.get(f"/v1/jobs/{handle}/events", headers={"Last-Event-ID": told[-1]["id"]})
+    assert again.status_code == 204
+    # one that lost the connection before hears the end
+    [end] = events(client, handle, **{"Last-Event-ID": told[0]["id"]})
+    assert end["id"] == told[-1]["id"]
+
+
+def test_a_cancelled_job_ends_its_events(client: httpx2.Client) -> None:
+    handle = submit(client, SLOW)["job_id"]
+    heard = events(client, handle)
+    assert next(heard)["event"] == "progress"
+    client.delete(f"/v1/jobs/{handle}")
+    *_, end = heard
+    assert json.loads(end["data"])["state"] == "cancelled"
+
+
+def test_whoever_leaves_before_the_handle_came_takes_the_job_along_unless_there_is_a_key(origin: str) -> None:
+    with httpx2.Client(base_url=origin, timeout=60) as client:
+        for key, ends in ((None, "cancelled"), ("comes back", "running")):
+            with pytest.raises(httpx2.ReadTimeout):
+                client.post("/v1/jobs", json={"sql": SLOW, "wait_seconds": 40, "idempotency_key": key}, timeout=1.5)
+            [job] = client.get("/v1/jobs", params={"limit": 1}).json()["jobs"]
+            path = f"/v1/jobs/{job['job_id']}"
+            if key is None:
+                assert client.get(path, params={"wait_seconds": 20}).json()["state"] == ends
+            else:
+                assert client.get(path, params={"wait_seconds": 1}).json()["state"] == ends
+                assert submit(client, SLOW, idempotency_key=key)["job_id"] == job["job_id"]
+                client.delete(path)
+
+
+@pytest.mark.parametrize(
+    ("form", "kind"),
+    [
+        ("csv", "text/csv; charset=utf-8"),
+        ("json", "application/jsonl"),
+        ("parquet", "application/vnd.apache.parquet"),
+        ("arrow", "application/vnd.apache.arrow.file"),
+    ],
+)
+def test_a_whole_result_is_fetched_by_whoever_has_the_link(client: httpx2.Client, form: str, kind: str) -> None:
+    handle = finished(client, FIVE_THOUSAND)["job_id"]
+    made = client.post(f"/v1/jobs/{handle}/export", params={"format": form})
+    link = made.json()
+    assert made.status_code == 201
+    assert made.headers["location"] == link["url"]
+    assert link["rows"] == 5_000
+    head = client.head(link["url"])
+    whole = client.get(link["url"])
+    assert head.headers["content-length"] == str(link["bytes"]) == str(len(whole.content))
+    assert whole.headers["content-type"] == kind
+    assert whole.headers["content-disposition"].startswith("attachment")
+    if form == "csv":
+        assert whole.text.splitlines()[1:] == [str(n) for n in range(1, 5_001)]
+    elif form == "json":
+        assert [json.loads(line)["n"] for line in whole.text.splitlines()] == list(range(1, 5_001))
+    else:
+        source = pa.BufferReader(whole.content)
+        table = pa.parquet.read_table(source) if form == "parquet" else pa.ipc.open_file(source).read_all()
+        assert table.column("n").to_pylist() == list(range(1, 5_001))
+
+
+def test_a_download_goes_on_where_it_stopped(client: httpx2.Client) -> None:
+    handle = finished(client, FIVE_THOUSAND)["job_id"]
+    url = client.post(f"/v1/jobs/{handle}/export").json()["url"]
+    whole = client.get(url)
+    first = client.get(url, headers={"Range": "bytes=0-99"})
+    rest = client.get(url, headers={"Range": "bytes=100-", "If-Range": first.headers["etag"]})
+    assert (first.status_code, rest.status_code) == (206, 206)
+    assert first.content + rest.content == whole.content
+    beyond = client.get(url, headers={"Range": "bytes=10000000-"})
+    assert problem(beyond) == (416, "range_not_satisfiable")
+    assert beyond.headers["content-range"] == f"bytes */{len(whole.content)}"
+
+
+def test_a_link_that_was_tampered_with_leads_nowhere(client: httpx2.Client) -> None:
+    handle = finished(client, "select 1 as n")["job_id"]
+    url = client.post(f"/v1/jobs/{handle}/export").json()["url"]
+    changed = url[:-5] + ("A" if url[-5] != "A" else "B") + url[-4:]
+    for wrong in (changed, url.partition(".")[0], "/v1/exports/nonsense"):
+        assert problem(client.get(wrong)) == (404, "invalid_link")
+
+
+def test_sources_and_tables_are_described(client: httpx2.Client) -> None:
+    [source] = client.get("/v1/sources").json()["sources"]
+    assert (source["name"], source["kind"], source["ready"]) == ("shop", "sqlite", True)
+    listed = client.get("/v1/sources/shop/tables").json()
+    assert {"customers", "orders"} <= {table["name"] for table in listed["tables"]}
+    [orders] = client.get("/v1/sources/shop/tables", params={"tables": "orders"}).json()["tables"]
+    assert [column["name"] for column in orders["columns"]] == ["id", "customer_id", "total", "note"]
+    assert problem(client.get("/v1/sources/shopp/tables")) == (404, "unknown_source")
+    unknown = client.get("/v1/sources/shop/tables", params={"tables": "ordrs"})
+    assert problem(unknown) == (422, "unknown_table")
+    assert "orders" in unknown.json()["hint"]
+
+
+@pytest.mark.parametrize(
+    ("header", "refusal"),
+    [
+        ({"Host": "evil.example"}, (421, "host_refused")),
+        ({"Origin": "http://evil.example"}, (403, "origin_refused")),
+    ],
+)
+def test_a_page_from_elsewhere_reaches_nothing(
+    client: httpx2.Client, header: dict[str, str], refusal: tuple[int, str]
+) -> None:
+    assert problem(client.get("/v1/jobs", headers=header)) == refusal
+    assert problem(client.get("/v1/exports/x", headers=header)) == refusal
+    assert problem(client.post("/v1/jobs", json={"sql": "select 1"}, headers=header)) == refusal
+
+
+def test_nothing_of_an_answer_is_in_the_tools_words(client: httpx2.Client) -> None:
+    told = [
+        finished(client, "select id, note from orders"),
+        submit(client, "select abs(-9223372036854775808) as n", wait_seconds=30),
+        client.get("/v1/jobs/nonsense").json(),
+        client.post("/v1/jobs", json={"sql": "select nme from customers"}).json(),
+        client.get("/v1/sources/shop/tables").json(),
+    ]
+    words = json.dumps(told)
+    for tool in ("get_job", "get_rows", "list_jobs", "list_sources", "describe_tables", "call query", "Call query"):
+        assert tool not in words
