@@ -26,7 +26,7 @@ def within(batches: Iterable[pa.RecordBatch], *, limit: int, max_bytes: int) -> 
         if rows:
             some = batch.slice(0, rows)
             taken.append(some)
-            left -= some.nbytes
+            left = max(0, left - some.nbytes)
             limit -= rows
         if rows < batch.num_rows or not limit:
             break

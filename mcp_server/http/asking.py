@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar, get_origin
+from typing import Annotated, Any, TypeVar, get_origin
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.requests import Request
 
 from mcp_server.arguments import read_arguments
@@ -13,6 +13,15 @@ from mcp_server.errors import CallCode, CallRefused
 from mcp_server.http.problems import HttpCode, HttpRefused
 
 MAX_BODY_BYTES = 1_000_000
+
+
+def _whole(value: Any) -> Any:
+    """JSON has one sort of number: 3.0 is as whole as 3."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Count = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
+"""A whole number in a body, at least one."""
 
 
 class Asked(BaseModel):

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from executor import ExecutorError, Job
 from mcp_server.auth.scopes import QUERY, READ
 from mcp_server.held import held_job, stopped_job
-from mcp_server.http.asking import Asked, Sent, asked, sent
+from mcp_server.http.asking import Asked, Count, Sent, asked, sent
 from mcp_server.http.operations import Answer, Operation
 from mcp_server.http.presence import unless_gone
 from mcp_server.http.reach import WebReach
@@ -29,12 +29,12 @@ _WAIT = "Seconds to wait for the end, at most 45."
 class NewJob(Sent):
     """A statement to run, and how."""
 
-    sql: str = Field(description="One SELECT, in the source's dialect.")
+    sql: str = Field(description="One SELECT, in the source's dialect.", examples=["SELECT 1 AS one"])
     source: str | None = Field(
         default=None, description="A name from /v1/sources; may be left out if it is the only one."
     )
     wait_seconds: float = Field(default=0, ge=0, description=_WAIT)
-    max_rows: int | None = Field(default=None, ge=1, description="Rows to keep of the result.")
+    max_rows: Count | None = Field(default=None, description="Rows to keep of the result.")
     dry_run: bool = Field(default=False, description="Only show plan and cost.")
     fresh: bool = Field(default=False, description="Not the rows of an equal query just run.")
     confirm: str | None = Field(default=None, description="The token of a needs_confirmation.")

@@ -60,14 +60,14 @@ class HttpRefused(Exception):
 STATUS: Mapping[str, int] = {
     CallCode.INVALID_ARGUMENTS: 400,
     CallCode.UNKNOWN_SOURCE: 404,
-    # what the caller can mend in its SQL
+    # what is well formed, and the caller can mend
     **dict.fromkeys(RefusalCode, 422),
+    ErrorCode.INVALID_CURSOR: 422,
     ErrorCode.STATEMENT_FAILED: 422,
     ErrorCode.STATEMENT_TIMEOUT: 422,
     ErrorCode.RESULT_TOO_LARGE: 422,
     ErrorCode.TOO_EXPENSIVE: 422,
     # what has to be asked for anew, or otherwise
-    ErrorCode.INVALID_CURSOR: 400,
     ErrorCode.NEEDS_CONFIRMATION: 409,
     ErrorCode.POLICY_CHANGED: 409,
     ErrorCode.IDEMPOTENCY_CONFLICT: 409,

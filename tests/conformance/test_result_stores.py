@@ -134,6 +134,61 @@ def test_columns_are_chosen_by_name_in_the_order_asked_for(store):
     assert refused.value.code == ErrorCode.INVALID_CURSOR
 
 
+def test_blocks_give_every_row_once_with_its_type_and_stay_within_their_bytes(store):
+    stored(store, *(batch(n=range(k * 10_000, (k + 1) * 10_000), price=[Decimal("1.50")] * 10_000) for k in range(20)))
+    arrow: list[pa.Table] = []
+    lines: list[str] = []
+    offset: int | None = 0
+    while offset is not None:
+        block = store.block(JOB, 1, "arrow_stream", offset=offset, limit=150_000, max_bytes=500_000, complete=True)
+        arrow.append(pa.ipc.open_stream(block.data).read_all())
+        assert arrow[-1].num_rows == block.rows
+        assert arrow[-1].nbytes <= 500_000
+        text = store.block(JOB, 1, "csv", offset=offset, limit=150_000, max_bytes=500_000, complete=True)
+        assert (text.rows, text.next_offset) == (block.rows, block.next_offset)
+        lines += text.data.decode().splitlines()[1:]
+        offset = block.next_offset
+    whole = pa.concat_tables(arrow)
+
+    assert whole.column("n").to_pylist() == list(range(200_000))
+    assert pa.types.is_decimal(whole.schema.field("price").type)
+    assert [line.split(",")[0] for line in lines] == [str(n) for n in range(200_000)]
+
+
+def test_a_block_holds_at_least_one_row_and_its_cells_whole(store):
+    stored(store, batch(text=["x" * 1_000_000, "y"]))
+    block = store.block(JOB, 1, "arrow_stream", offset=0, limit=10, max_bytes=1_000, complete=True)
+
+    assert pa.ipc.open_stream(block.data).read_all().to_pylist() == [{"text": "x" * 1_000_000}]
+    assert block.next_offset == 1
+    assert store.block(JOB, 1, "csv", offset=2, limit=10, complete=True).next_offset is None
+
+
+def test_a_block_has_the_columns_that_were_asked_for(store):
+    stored(store, batch(a=[1], b=["x"], c=[True]))
+    block = store.block(JOB, 1, "csv", offset=0, limit=10, columns=["c", "a"], complete=True)
+
+    assert block.data.decode() == '"c","a"\ntrue,1\n'
+    with pytest.raises(ResultFailed) as unknown:
+        store.block(JOB, 1, "csv", offset=0, limit=10, columns=["d"], complete=True)
+    assert unknown.value.code is ErrorCode.INVALID_CURSOR
+
+
+def test_a_block_of_a_result_that_is_being_written_has_what_is_there(store):
+    with store.writer(JOB, 1, limits=Limits()) as writer:
+        before = store.block(JOB, 1, "csv", offset=0, limit=10, complete=False)
+        writer.write(batch(n=range(1_000)))
+        writer.write(batch(n=range(1_000, 70_000)))
+        end = time.monotonic() + WITHIN_S
+        while not (block := store.block(JOB, 1, "arrow_stream", offset=0, limit=10, complete=False)).rows:
+            assert time.monotonic() < end
+        writer.finish()
+
+    assert (before.rows, before.next_offset, before.complete) == (0, 0, False)
+    assert pa.ipc.open_stream(block.data).read_all().column("n").to_pylist() == list(range(10))
+    assert (block.next_offset, block.complete) == (10, False)
+
+
 @pytest.mark.parametrize(("offset", "limit"), [(-1, 10), (0, 0)])
 def test_a_place_outside_every_result_is_refused(store, offset, limit):
     stored(store, batch(id=[1]))

@@ -245,9 +245,9 @@ def test_columns_are_chosen_and_cells_are_whole(client: httpx2.Client) -> None:
     answer = client.get(f"/v1/jobs/{handle}/rows?columns=total&limit=2", headers={"Accept": "text/csv"})
     assert answer.text.splitlines() == ['"total"', '"1.5"', '"3"']
     assert "columns=total" in answer.links["next"]["url"]
-    assert problem(client.get(f"/v1/jobs/{handle}/rows?columns=totl")) == (400, "invalid_cursor")
+    assert problem(client.get(f"/v1/jobs/{handle}/rows?columns=totl")) == (422, "invalid_cursor")
     assert problem(client.get(f"/v1/jobs/{handle}/rows", headers={"Accept": "image/png"})) == (406, "not_acceptable")
-    assert problem(client.get(f"/v1/jobs/{handle}/rows?cursor=zz")) == (400, "invalid_cursor")
+    assert problem(client.get(f"/v1/jobs/{handle}/rows?cursor=zz")) == (422, "invalid_cursor")
 
 
 def events(client: httpx2.Client, handle: str, **headers: str) -> Iterator[dict[str, str]]:
@@ -395,3 +395,23 @@ def test_nothing_of_an_answer_is_in_the_tools_words(client: httpx2.Client) -> No
     words = json.dumps(told)
     for tool in ("get_job", "get_rows", "list_jobs", "list_sources", "describe_tables", "call query", "Call query"):
         assert tool not in words
+
+
+SCHEMATHESIS = """
+[checks.positive_data_acceptance]
+# what is well formed may still be no SQL, no job, no source, or a range that a file does not have
+expected-statuses = ["2xx", "304", "404", "406", "409", "410", "416", "422"]
+[checks.use_after_free]
+# a cancelled job is there still
+enabled = false
+"""
+
+
+@pytest.mark.timeout(300)
+def test_the_server_does_what_its_description_says(origin: str, tmp_path: Path) -> None:
+    (tmp_path / "schemathesis.toml").write_text(SCHEMATHESIS)
+    command = [str(Path(sys.executable).with_name("schemathesis")), "--no-color", "run", f"{origin}/v1/openapi.json"]
+    how = ["--generation-deterministic", "--max-examples", "20", "--phases", "examples,coverage,fuzzing,stateful"]
+    told = subprocess.run([*command, *how], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout[-5_000:]
+    assert "Operations:       10 selected / 10 total" in told.stdout

@@ -259,3 +259,45 @@ async def test_whoever_calls_too_often_waits_and_nobody_else(tmp_path: Path) -> 
     assert 1 <= int(told[3][1]["retry-after"]) <= 11
     assert told[3][2]["error"] == "rate_limited"
     assert other == 200
+
+
+def ask(served: Served, path: str, token: str | None, **more: Any) -> httpx2.Response:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    method = more.pop("method", "GET")
+    return httpx2.request(method, served.origin + path, headers=headers, timeout=60, **more)
+
+
+async def test_over_v1_each_caller_has_their_own_jobs_and_rows(served: Served) -> None:
+    ada, bob = served.issuer.token("ada"), served.issuer.token("bob")
+    body = {"sql": "select distinct tenant from orders", "wait_seconds": 30}
+    taken = [ask(served, "/v1/jobs", token, method="POST", json=body) for token in (ada, bob)]
+    handle = taken[0].json()["job_id"]
+    stolen = [
+        ask(served, f"/v1/jobs/{handle}{rest}", bob, method=method)
+        for method, rest in (("GET", ""), ("GET", "/rows"), ("GET", "/events"), ("DELETE", ""), ("POST", "/export"))
+    ]
+    link = ask(served, f"/v1/jobs/{handle}/export", ada, method="POST").json()["url"]
+
+    assert [answer.json()["rows"] for answer in taken] == [[[1]], [[2]]]
+    assert [(answer.status_code, answer.json()["code"]) for answer in stolen] == [(404, "job_not_found")] * 5
+    assert handle not in ask(served, "/v1/jobs", bob).text
+    assert ask(served, link, None).text == '"tenant"\n1\n'
+
+
+async def test_over_v1_who_may_not_ask_is_told_so_as_a_problem(served: Served) -> None:
+    anybody = ask(served, "/v1/jobs", None)
+    nonsense = ask(served, "/v1/jobs", "nonsense")
+    reader = served.own_token("rea", "--scope", "awaitsql:read")["token"]
+    posted = ask(served, "/v1/jobs", reader, method="POST", json={"sql": "select 1"})
+    described = ask(served, "/v1/openapi.json", None)
+
+    assert [(told.status_code, told.json()["code"]) for told in (anybody, nonsense, posted)] == [
+        (401, "sign_in_required"),
+        (401, "sign_in_required"),
+        (403, "insufficient_scope"),
+    ]
+    assert {told.headers["content-type"] for told in (anybody, nonsense, posted)} == {"application/problem+json"}
+    assert "resource_metadata" in anybody.headers["www-authenticate"]
+    assert 'scope="awaitsql:query"' in posted.headers["www-authenticate"]
+    assert ask(served, "/v1/jobs", reader).status_code == 200
+    assert described.json()["paths"]["/v1/jobs"]["post"]["security"] == [{"bearer": ["awaitsql:query"]}]
