@@ -6,16 +6,17 @@ import importlib.metadata
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 from executor import ExecutorError
 from mcp_server.commands.exits import Exit, exit_of, say_error
-from mcp_server.commands.options import Where
+from mcp_server.commands.options import There, Where
 
 HERE = Where()
+NOWHERE = There()
 
 app = App(
     name="awaitsql",
@@ -87,6 +88,7 @@ def query(
     sql: Sql,
     *,
     where: Where = HERE,
+    there: There = NOWHERE,
     source: str | None = None,
     format: Format = "table",  # noqa: A002 - the word users know
     output: Path | None = None,
@@ -111,22 +113,25 @@ def query(
         fresh: run it, though an equal statement has just brought its rows.
         json: print the job as the MCP tools show it, with the first rows.
     """
-    from mcp_server.commands.query import run_query  # noqa: PLC0415 - a command loads what it needs
-
     text = sys.stdin.read() if sql == "-" else sql
-    return run_query(
-        text,
-        where,
-        source=source,
-        format=format,
-        output=output,
-        wait_s=wait,
-        max_rows=max_rows,
-        dialect=dialect,
-        is_dry=dry_run,
-        is_fresh=fresh,
-        as_json=json,
-    )
+    asked: dict[str, Any] = {
+        "source": source,
+        "format": format,
+        "output": output,
+        "wait_s": wait,
+        "max_rows": max_rows,
+        "dialect": dialect,
+        "is_dry": dry_run,
+        "is_fresh": fresh,
+        "as_json": json,
+    }
+    if there.is_meant(where):
+        from mcp_server.commands.query_there import run_query_there  # noqa: PLC0415 - a command loads what it needs
+
+        return run_query_there(text, there, **asked)
+    from mcp_server.commands.query import run_query  # noqa: PLC0415 - as above
+
+    return run_query(text, where, **asked)
 
 
 @app.command
@@ -181,20 +186,26 @@ def install(
 
 
 @jobs_app.command(name="list")
-def jobs_list(*, where: Where = HERE, limit: int = 20, json: Json = False) -> int:
+def jobs_list(*, where: Where = HERE, there: There = NOWHERE, limit: int = 20, json: Json = False) -> int:
     """The newest jobs.
 
     Parameters:
         limit: how many.
         json: for a program.
     """
+    if there.is_meant(where):
+        from mcp_server.commands.jobs_there import run_list_there  # noqa: PLC0415 - a command loads what it needs
+
+        return run_list_there(there, limit=limit, as_json=json)
     from mcp_server.commands.jobs import run_list  # noqa: PLC0415 - a command loads what it needs
 
     return run_list(where, limit=limit, as_json=json)
 
 
 @jobs_app.command(name="show")
-def jobs_show(job_id: str, *, where: Where = HERE, wait: float = 0.0, json: Json = False) -> int:
+def jobs_show(
+    job_id: str, *, where: Where = HERE, there: There = NOWHERE, wait: float = 0.0, json: Json = False
+) -> int:
     """One job: state, progress, error or the first rows.
 
     Parameters:
@@ -202,6 +213,10 @@ def jobs_show(job_id: str, *, where: Where = HERE, wait: float = 0.0, json: Json
         wait: seconds to wait for its end; starts a worker for it where none is running.
         json: for a program.
     """
+    if there.is_meant(where):
+        from mcp_server.commands.jobs_there import run_show_there  # noqa: PLC0415 - a command loads what it needs
+
+        return run_show_there(job_id, there, wait_s=wait, as_json=json)
     from mcp_server.commands.jobs import run_show  # noqa: PLC0415 - a command loads what it needs
 
     return run_show(job_id, where, wait_s=wait, as_json=json)
@@ -212,6 +227,7 @@ def jobs_rows(
     job_id: str,
     *,
     where: Where = HERE,
+    there: There = NOWHERE,
     cursor: str | None = None,
     limit: int = 100,
     format: Format = "table",  # noqa: A002 - the word users know
@@ -228,6 +244,10 @@ def jobs_rows(
         output: a file for the rows instead of standard output.
         json: the page for a program.
     """
+    if there.is_meant(where):
+        from mcp_server.commands.jobs_there import run_rows_there  # noqa: PLC0415 - a command loads what it needs
+
+        return run_rows_there(job_id, there, cursor=cursor, limit=limit, format=format, output=output, as_json=json)
     from mcp_server.commands.jobs import run_rows  # noqa: PLC0415 - a command loads what it needs
 
     return run_rows(job_id, where, cursor=cursor, limit=limit, format=format, output=output, as_json=json)
@@ -246,13 +266,17 @@ def jobs_verify(*, where: Where = HERE, json: Json = False) -> int:
 
 
 @jobs_app.command(name="cancel")
-def jobs_cancel(job_id: str, *, where: Where = HERE, json: Json = False) -> int:
+def jobs_cancel(job_id: str, *, where: Where = HERE, there: There = NOWHERE, json: Json = False) -> int:
     """Cancel a job, down to the database.
 
     Parameters:
         job_id: the handle.
         json: for a program.
     """
+    if there.is_meant(where):
+        from mcp_server.commands.jobs_there import run_cancel_there  # noqa: PLC0415 - a command loads what it needs
+
+        return run_cancel_there(job_id, there, as_json=json)
     from mcp_server.commands.jobs import run_cancel  # noqa: PLC0415 - a command loads what it needs
 
     return run_cancel(job_id, where, as_json=json)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from executor import ErrorCode, ExecutorError
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from mcp_server.sql import StatementRefused
 
 
 class Exit(IntEnum):
@@ -42,6 +40,23 @@ _UNAVAILABLE = {
 }
 
 
+class Told(Protocol):
+    """A failure that can be told: of the executor, of the guard, of a server elsewhere."""
+
+    message: str
+    hint: str
+    position: int | None
+
+    @property
+    def code(self) -> str:
+        """Stable, see README."""
+        ...
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a program."""
+        ...
+
+
 def exit_of(error: ExecutorError) -> Exit:
     """The exit code that an executor's error ends with."""
     if error.code is ErrorCode.INVALID_SETTINGS:
@@ -60,9 +75,7 @@ def caret(sql: str, position: int) -> str:
     return f"  {line[cut : cut + 100]}\n  {' ' * (before - cut)}^"
 
 
-def say_error(
-    console: Console, error: ExecutorError | StatementRefused, *, sql: str = "", as_json: bool = False
-) -> None:
+def say_error(console: Console, error: Told, *, sql: str = "", as_json: bool = False) -> None:
     """Prints a failure: to standard output as JSON for a program, else in words to standard error."""
     if as_json:
         told = error.as_dict()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -37,28 +37,39 @@ def run_list(where: Where, *, limit: int, as_json: bool) -> int:
         if as_json:
             _say({"jobs": [_line(job) for job in jobs]})
             return Exit.DONE
-        if not jobs:
-            Console(stderr=True).print("no jobs yet")
-            return Exit.DONE
-        console = Console(highlight=False)
-        table = Table(show_edge=False, header_style="bold")
-        for name in ("job", "state", "source", "rows", "age", "sql"):
-            table.add_column(name, justify="right" if name in ("rows", "age") else "left", no_wrap=True)
-        room = max(console.width - _BESIDE_SQL - max(len(job.source) for job in jobs), _SQL_LEAST)
-        for job in jobs:
-            sql = " ".join(job.shown_sql.split())
-            table.add_row(
-                job.id,
-                str(job.error.code) if job.error else str(job.state),
-                job.source,
-                f"{job.rows:,}",
-                _age(time.time() - job.submitted_at),
-                Text(sql if len(sql) <= room else sql[: room - 1] + "…"),
-            )
-        console.print(table)
+        print_jobs(
+            [
+                (
+                    job.id,
+                    str(job.error.code if job.error else job.state),
+                    job.source,
+                    job.rows,
+                    job.submitted_at,
+                    job.shown_sql,
+                )
+                for job in jobs
+            ]
+        )
         return Exit.DONE
 
     return _with_executor(where, show)
+
+
+def print_jobs(jobs: Sequence[tuple[str, str, str, int, float, str]]) -> None:
+    """Prints jobs as a table: handle, state or code, source, rows, when submitted (Unix seconds), SQL of each."""
+    if not jobs:
+        Console(stderr=True).print("no jobs yet")
+        return
+    console = Console(highlight=False)
+    table = Table(show_edge=False, header_style="bold")
+    for name in ("job", "state", "source", "rows", "age", "sql"):
+        table.add_column(name, justify="right" if name in ("rows", "age") else "left", no_wrap=True)
+    room = max(console.width - _BESIDE_SQL - max(len(source) for _, _, source, *_ in jobs), _SQL_LEAST)
+    for job_id, state, source, rows, submitted_at, shown in jobs:
+        sql = " ".join(shown.split())
+        cut = Text(sql if len(sql) <= room else sql[: room - 1] + "…")
+        table.add_row(job_id, state, source, f"{rows:,}", _age(time.time() - submitted_at), cut)
+    console.print(table)
 
 
 def run_show(job_id: str, where: Where, *, wait_s: float, as_json: bool) -> int:

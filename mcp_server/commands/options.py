@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from mcp_server.settings import Settings
 
 
+TOKEN_VARIABLE = "AWAITSQL_TOKEN"  # noqa: S105 - where a token is, not one
+"""The environment variable of `There.token`; the one of its prefix that is no setting."""
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True)
 class Where:
@@ -36,13 +40,42 @@ class Where:
         """
         from mcp_server.settings import load_settings  # noqa: PLC0415 - only commands that need settings pay for them
 
-        found = load_settings(config=self.config, databases=self.db, environ=os.environ)
+        environ = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
+        found = load_settings(config=self.config, databases=self.db, environ=environ)
         os.environ.update(found.secrets)
         if found.executor.sources or self.config is not None or self.db:
             return found
         from mcp_server.commands.demo_source import demo_databases  # noqa: PLC0415 - as above
 
-        return load_settings(config=None, databases=demo_databases(found.executor.state_dir), environ=os.environ)
+        return load_settings(config=None, databases=demo_databases(found.executor.state_dir), environ=environ)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class There:
+    """Another server that does the work, instead of this machine.
+
+    Attributes:
+        server: the address of one that was started with `serve --transport http`.
+        token: what it lets you in with, where callers sign in.
+    """
+
+    server: Annotated[str | None, Parameter(name="--server")] = None
+    token: Annotated[str | None, Parameter(name="--token", env_var=TOKEN_VARIABLE)] = None
+
+    def is_meant(self, where: Where) -> bool:
+        """Whether a server was named.
+
+        Raises:
+            SettingsInvalid: databases of this machine were named as well.
+        """
+        if self.server is None:
+            return False
+        if where.config is not None or where.db:
+            raise SettingsInvalid(
+                message="--server has its own databases; --db and --config name this machine's.", hint="Leave one out."
+            )
+        return True
 
 
 def chosen_source(settings: Settings, source: str | None) -> str:

@@ -96,7 +96,7 @@ async def _query(
         job = await executor.submit(statement, owner=LOCAL.owner, fresh=is_fresh)
         job = await follow(executor, job, owner=LOCAL.owner, wait_s=wait_s, console=console)
         token = job.notes.get("confirmation")
-        if token is not None and not as_json and _is_confirmed(job, console):
+        if token is not None and job.error is not None and not as_json and confirmed(job.error.message, console):
             job = await executor.submit(statement, owner=LOCAL.owner, confirm=str(token))
             job = await follow(executor, job, owner=LOCAL.owner, wait_s=wait_s, console=console)
         if as_json:
@@ -142,11 +142,11 @@ async def _write(
         console.print(f"[yellow]cut at {cut.reason} = {cut.limit:,}[/]: there are more rows than were kept")
 
 
-def _is_confirmed(job: Job, console: Console) -> bool:
-    """Asks whoever sits at the terminal; nobody there says no."""
-    if job.error is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
+def confirmed(message: str, console: Console) -> bool:
+    """Whether whoever sits at the terminal says yes to `message`; nobody there says no."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    console.print(job.error.message, markup=False)
+    console.print(message, markup=False)
     console.print("Run it all the same? [y/N] ", end="", markup=False)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

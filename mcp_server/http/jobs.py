@@ -16,10 +16,10 @@ from mcp_server.http.operations import Answer, Operation
 from mcp_server.http.presence import unless_gone
 from mcp_server.http.reach import WebReach
 from mcp_server.http.shapes import JobList
-from mcp_server.http.views import json_answer, path_of, poll_after, tag_of, web_view
+from mcp_server.http.views import WebJobView, json_answer, path_of, poll_after, tag_of, web_view
 from mcp_server.queries import Query, await_rows, submitted_query
 from mcp_server.waiting import clamped_wait, wait_for
-from mcp_server.wire import JobView, job_line
+from mcp_server.wire import job_line
 
 _JSON = "application/json"
 _SEEN = {"Cache-Control": "private, no-cache"}
@@ -99,7 +99,7 @@ def job_operations(reach: WebReach) -> list[Operation]:
         jobs = await reach.executor.list_jobs(owner=owner, limit=asked(request, ListAsked).limit)
         return json_answer({"jobs": [job_line(job).content() for job in jobs]})
 
-    view = {_JSON: JobView}
+    view = {_JSON: WebJobView}
     again = {"Retry-After": "Seconds after which there may be news."}
     return [
         Operation(

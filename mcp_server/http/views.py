@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import Field
 from starlette.responses import Response
 
 from executor import Job, JobState
@@ -22,7 +23,13 @@ NOT_KEPT = {"Cache-Control": "private, no-store"}
 """Rows are nobody else's, and no cache's."""
 
 
-def web_view(job: Job, *, max_chars: int, warnings: Sequence[str] = ()) -> JobView:
+class WebJobView(JobView):
+    """One job. Fields with nothing to say are left out."""
+
+    confirm: str | None = Field(default=None, description="To be sent back with the same sql, after a person's yes.")
+
+
+def web_view(job: Job, *, max_chars: int, warnings: Sequence[str] = ()) -> WebJobView:
     """The view of `job` with at most `max_chars` characters of rows, and its SQL whole."""
     view = job_view(job, now=time.time(), max_chars=max_chars, sql_chars=_WHOLE_SQL_CHARS, warnings=warnings)
     changed: dict[str, Any] = {"warnings": [in_http(words) for words in view.warnings]}
@@ -32,7 +39,10 @@ def web_view(job: Job, *, max_chars: int, warnings: Sequence[str] = ()) -> JobVi
         changed["result_uri"] = f"{path_of(job)}/rows"
     if view.error is not None and view.error.hint is not None:
         changed["error"] = view.error.model_copy(update={"hint": in_http(view.error.hint)})
-    return view.model_copy(update=changed)
+    if job.notes.get("confirmation") is not None and job.notes.get("confirm_by") != "human":
+        changed["confirm"] = str(job.notes["confirmation"])
+    # nothing of it is checked again: it was made here
+    return WebJobView.model_construct(view.model_fields_set | changed.keys(), **{**dict(view), **changed})
 
 
 def path_of(job: Job) -> str:

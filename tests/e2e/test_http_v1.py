@@ -5,13 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import socket
-import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +15,8 @@ import httpx2
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from http_servers import http_server
 
-ROOT = Path(__file__).parents[2]
 SLOW = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 400000000) select count(*) as n from r"
 FIVE_THOUSAND = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 5000) select n from r"
 TWO_SECONDS = FIVE_THOUSAND.replace("5000", "5000000").replace("select n from", "select count(*) as n from")
@@ -29,29 +25,8 @@ TWO_SECONDS = FIVE_THOUSAND.replace("5000", "5000000").replace("select n from", 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("home")
-    with sqlite3.connect(home / "shop.sqlite") as made:
-        made.execute("create table customers (id integer primary key, name text not null)")
-        made.execute("create table orders (id integer primary key, customer_id integer, total real, note text)")
-        made.execute("insert into customers values (1, 'Ada'), (2, 'Grace')")
-        made.executemany("insert into orders values (?, 1, ?, ?)", [(n, n * 1.5, "x" * 500) for n in range(1, 121)])
-    made.close()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    env = {"PATH": os.environ["PATH"], "HOME": str(home)}
-    command = [sys.executable, "-m", "mcp_server", "serve", "--transport", "http", "--port", str(port)]
-    with (home / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [*command, "--db", str(home / "shop.sqlite")], cwd=ROOT, env=env, stderr=log, stdout=log
-        )
-        try:
-            at = f"http://127.0.0.1:{port}"
-            until(lambda: is_healthy(at) or server.poll() is not None, within_s=30)
-            assert server.poll() is None, (home / "log").read_text()
-            yield at
-        finally:
-            server.terminate()
-            server.wait(15)
+    with http_server(home) as at:
+        yield at
     assert b"Traceback" not in (home / "log").read_bytes()
 
 
@@ -59,20 +34,6 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def client(origin: str) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=origin, timeout=60) as made:
         yield made
-
-
-def until(condition: Callable[[], bool], *, within_s: float) -> None:
-    end = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come true in time"
-        time.sleep(0.05)
-
-
-def is_healthy(origin: str) -> bool:
-    try:
-        return httpx2.get(f"{origin}/healthz", timeout=2).status_code == 200
-    except httpx2.HTTPError:
-        return False
 
 
 def submit(client: httpx2.Client, sql: str, **more: Any) -> dict[str, Any]:
