@@ -252,7 +252,8 @@ class Job:
     `StopSeen`) once the database was seen to have stopped, counted from the cancel or from the end of the time, and
     ``left`` where the statement went on for other callers; ``broker_memory``, in percent, while the broker's memory is
     nearly full; ``slow_store``, seconds, where most of the time went into storing the rows. Rows are stored under the
-    id `rows_of` and this job's attempt, and were there at `rows_at`.
+    id `rows_of` and this job's attempt, and were there at `rows_at`. `seen_at` is when the row was read; None where the
+    history tells of the job.
     """
 
     id: str
@@ -284,6 +285,7 @@ class Job:
     notes: dict[str, Any] = field(default_factory=dict)
     rows_of: str = ""
     rows_at: float | None = None
+    seen_at: float | None = None
 
     @property
     def is_finished(self) -> bool:

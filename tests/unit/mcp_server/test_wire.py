@@ -39,6 +39,7 @@ def job(state: JobState = JobState.RUNNING, **changes: Any) -> Job:
         submitted_at=NOW - 3,
         limits=Limits(),
         workers_alive=2,
+        seen_at=NOW,
     )
     return replace(made, **changes)
 
@@ -99,7 +100,7 @@ def million(**changes: Any) -> Job:
 
 
 def shown(some: Job, max_chars: int = 8_000) -> dict[str, Any]:
-    return job_view(some, now=NOW, max_chars=max_chars).content()
+    return job_view(some, max_chars=max_chars).content()
 
 
 def test_a_million_rows_cost_a_preview_and_at_most_1500_characters_more() -> None:
@@ -202,7 +203,7 @@ def test_a_failed_job_is_an_error_with_its_code_and_position() -> None:
         JobState.FAILED,
         error=ExecutorError.of(ErrorCode.STATEMENT_FAILED, "division by zero", hint="use nullif", position=8),
     )
-    view = job_view(failed, now=NOW, max_chars=8_000)
+    view = job_view(failed, max_chars=8_000)
     assert view.is_error
     assert view.content()["error"] == {
         "code": "statement_failed",
@@ -214,7 +215,7 @@ def test_a_failed_job_is_an_error_with_its_code_and_position() -> None:
 
 
 def test_a_cancelled_job_is_no_error_and_says_when_the_database_stopped() -> None:
-    view = job_view(job(JobState.CANCELLED, notes={"stopped_after_ms": 12.4}), now=NOW, max_chars=8_000)
+    view = job_view(job(JobState.CANCELLED, notes={"stopped_after_ms": 12.4}), max_chars=8_000)
     assert not view.is_error
     assert "12 ms" in (view.stage or "")
 
@@ -226,7 +227,7 @@ def test_a_job_that_is_being_cancelled_says_so() -> None:
 def test_a_long_statement_is_cut_unless_it_is_asked_for_whole() -> None:
     some = job(shown_sql="SELECT " + ", ".join(str(n) for n in range(2_000)))
     assert len(shown(some)["sql"]) <= 500
-    whole = job_view(some, now=NOW, max_chars=0, sql_chars=100_000)
+    whole = job_view(some, max_chars=0, sql_chars=100_000)
     assert whole.sql == some.shown_sql
 
 
