@@ -12,13 +12,14 @@ from starlette.applications import Starlette
 
 from mcp_server.http.application import http_application
 from mcp_server.http.loopback import listening_socket
+from mcp_server.http.sign_in import signed_in_principal
 from mcp_server.machine import Machine
-from mcp_server.principal import with_rights
+from mcp_server.principal import Principal, with_rights
 from mcp_server.prompts import add_prompts
 from mcp_server.resources import add_resources
 from mcp_server.settings import McpServerSettings
 from mcp_server.tools import Access, all_tools
-from mcp_server.tools.access import PrincipalOf
+from mcp_server.tools.access import PrincipalOf, ToolContext
 
 if TYPE_CHECKING:  # the type only: what is used is handed in
     from executor import Executor
@@ -37,6 +38,19 @@ def local_principal(settings: McpServerSettings) -> PrincipalOf:
     """Whoever started the server, for every call, with the roles and attributes that `settings` give them."""
     local = with_rights(settings.local_principal.roles, settings.local_principal.attributes)
     return lambda _context: local
+
+
+def http_principal(settings: McpServerSettings) -> PrincipalOf:
+    """Whoever signed in for the request that a call came with; the local principal where nobody signs in."""
+    if settings.auth is None:
+        return local_principal(settings)
+
+    def principal_of(context: ToolContext) -> Principal:
+        request = context.request_context.request
+        assert request is not None  # noqa: S101 - over HTTP every call comes with one
+        return signed_in_principal(request)
+
+    return principal_of
 
 
 def build_server(
@@ -78,7 +92,7 @@ def build_http(server: MCPServer[Any], executor: Executor, settings: McpServerSe
     """The HTTP application around `server`: ``/mcp`` and ``/healthz``.
 
     Raises:
-        SettingsInvalid: a host other than loopback.
+        SettingsInvalid: a host other than loopback, where nobody signs in.
     """
     return http_application(server, executor, settings)
 
@@ -93,12 +107,13 @@ async def serve_http(machine: Machine, settings: McpServerSettings, *, version: 
     """Serve over HTTP until the process is asked to stop or this is cancelled; open requests are ended in order.
 
     Raises:
-        SettingsInvalid: a host other than loopback, or an address that cannot be listened on.
+        SettingsInvalid: a host other than loopback where nobody signs in, or an address that cannot be listened on.
     """
-    application = build_http(build_server(machine, settings, version=version), machine.executor, settings)
+    server_of_protocol = build_server(machine, settings, principal_of=http_principal(settings), version=version)
+    application = build_http(server_of_protocol, machine.executor, settings)
     config = uvicorn.Config(application, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACEFUL_STOP_S)
     server = uvicorn.Server(config)
-    with listening_socket(settings.host, settings.port) as listening:
+    with listening_socket(settings.host, settings.port, signs_in=settings.auth is not None) as listening:
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         try:
             await asyncio.shield(serving)
