@@ -214,8 +214,9 @@ class ResultSummary:
     """What is known of a stored result without its rows.
 
     `columns` describes each column; `stats` holds, per column in the same order, ``{"nulls": int, "min": cell,
-    "max": cell, "distinct": int or None, "top": [[cell, count], …]}`` with what the type allows. Of very many
-    columns less is told, down to ``{}``.
+    "max": cell, "distinct": int or None, "top": [[cell, count], …]}`` with what the type allows, and
+    ``"approximate": str`` where ``distinct`` and ``top`` come from a sample, in words. Of very many columns less is
+    told, down to ``{}``.
     """
 
     columns: tuple[ResultColumn, ...]

@@ -75,13 +75,14 @@ EIGHT = [
     ResultColumn("city", "text"),
     ResultColumn("even", "bool"),
 ]
+ALL_DIFFERENT = {"distinct": 1_000_000, "top": [], "approximate": "from a sample of 15,847 rows"}
 EIGHT_STATS = [
-    {"nulls": 0, "min": 1, "max": 1_000_000, "distinct": None, "top": []},
-    {"nulls": 0, "min": "2026-01-01T00:00:01+00:00", "max": "2026-01-12T13:46:40+00:00", "distinct": None, "top": []},
-    {"nulls": 0, "min": "1.500000000", "max": "1500000.000000000", "distinct": None, "top": []},
+    {"nulls": 0, "min": 1, "max": 1_000_000, **ALL_DIFFERENT},
+    {"nulls": 0, "min": "2026-01-01T00:00:01+00:00", "max": "2026-01-12T13:46:40+00:00", **ALL_DIFFERENT},
+    {"nulls": 0, "min": "1.500000000", "max": "1500000.000000000", **ALL_DIFFERENT},
     {"nulls": 0, "min": 0, "max": 99, "distinct": 100, "top": [[n, 10_000] for n in range(10)]},
-    {"nulls": 12, "min": "name 1", "max": "name 999999", "distinct": None, "top": []},
-    {"nulls": 0, "min": "0000104cd168386a335ba6bf6e32219d", "max": "fffff", "distinct": None, "top": []},
+    {"nulls": 12, "min": "name 1", "max": "name 999999", **ALL_DIFFERENT},
+    {"nulls": 0, "min": "0000104cd168386a335ba6bf6e32219d", "max": "fffff", **ALL_DIFFERENT},
     {"nulls": 0, "min": "city 0", "max": "city 9", "distinct": 50, "top": [["city 1", 20_000], ["city 2", 20_000]]},
     {"nulls": 0, "distinct": 2, "top": [[False, 500_000], [True, 500_000]]},
 ]
@@ -109,7 +110,8 @@ def test_a_million_rows_cost_a_preview_and_at_most_1500_characters_more() -> Non
     assert 4_000 < rows <= 8_000
     assert len(json.dumps(content)) - rows <= 1_500
     assert content["row_count"] == 1_000_000
-    assert content["summary"]["id"] == {"min": 1, "max": 1_000_000}
+    assert content["summary"]["id"] == {"min": 1, "max": 1_000_000, "distinct": 1_000_000, "approximate": True}
+    assert "approximate" not in content["summary"]["bucket"]
     assert content["summary"]["name"]["nulls"] == 12
 
 
