@@ -158,6 +158,28 @@ def doctor(*, where: Where = HERE, json: Json = False) -> int:
     return run_doctor(where, as_json=json)
 
 
+@app.command
+def install(
+    client: str,
+    *,
+    where: Where = HERE,
+    name: str = "awaitsql",
+    yes: Annotated[bool, Parameter(negative="")] = False,
+    remove: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Write this server into a client's own configuration, after showing the change.
+
+    Parameters:
+        client: claude-code, claude-desktop, cursor, gemini, vscode or windsurf.
+        name: what the client calls the server.
+        yes: write without asking.
+        remove: take the entry out instead.
+    """
+    from mcp_server.commands.install import run_install  # noqa: PLC0415 - a command loads what it needs
+
+    return run_install(client, where, name=name, yes=yes, remove=remove)
+
+
 @jobs_app.command(name="list")
 def jobs_list(*, where: Where = HERE, limit: int = 20, json: Json = False) -> int:
     """The newest jobs.

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from starlette.authentication import AuthCredentials
@@ -51,6 +52,18 @@ def signed_in_principal(connection: HTTPConnection) -> Principal:
     if not isinstance(user, AuthenticatedUser) or not isinstance(user.access_token, SignedInToken):
         raise LookupError("nobody is signed in")
     return user.access_token.principal
+
+
+def calling_principal() -> Principal:
+    """Who sent the protocol's message that is being answered: its library carries that along with each message.
+
+    Raises:
+        LookupError: as `signed_in_principal`.
+    """
+    token = get_access_token()
+    if not isinstance(token, SignedInToken):
+        raise LookupError("nobody is signed in")
+    return token.principal
 
 
 def has_scope(connection: HTTPConnection, scope: str) -> bool:
