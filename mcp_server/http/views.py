@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,7 +30,7 @@ class WebJobView(JobView):
 
 def web_view(job: Job, *, max_chars: int, warnings: Sequence[str] = ()) -> WebJobView:
     """The view of `job` with at most `max_chars` characters of rows, and its SQL whole."""
-    view = job_view(job, now=time.time(), max_chars=max_chars, sql_chars=_WHOLE_SQL_CHARS, warnings=warnings)
+    view = job_view(job, max_chars=max_chars, sql_chars=_WHOLE_SQL_CHARS, warnings=warnings)
     changed: dict[str, Any] = {"warnings": [in_http(words) for words in view.warnings]}
     if view.next_step is not None:
         changed["next_step"] = in_http(view.next_step)

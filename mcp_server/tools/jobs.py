@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -77,7 +76,7 @@ def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]:
 
     async def cancel_job(arguments: CancelJobArguments, context: ToolContext) -> CallToolResult:
         job = await stopped_job(access, access.principal_of(context), arguments.job_id)
-        view = job_view(job, now=time.time(), max_chars=0)
+        view = job_view(job, max_chars=0)
         return answer(view.content(), is_error=False)
 
     async def list_jobs(arguments: ListJobsArguments, context: ToolContext) -> CallToolResult:
@@ -124,7 +123,7 @@ async def _view(
     report: Report | None,
 ) -> JobView:
     job = await held_job(access, principal, job_id, wait_s=wait_s, report=report)
-    return job_view(job, now=time.time(), max_chars=max_chars, warnings=warnings)
+    return job_view(job, max_chars=max_chars, warnings=warnings)
 
 
 async def _several(
