@@ -60,7 +60,7 @@ def http_application(server: MCPServer[Any], reach: WebReach, *, version: str) -
 
     routes: list[Route | Mount] = [Route("/healthz", health_endpoint(executor), methods=["GET"])]
     middleware = [
-        Middleware(Problems, path="/v1/"),
+        Middleware(Problems, path="/v1"),
         Middleware(KnownHosts, settings=_transport_security(settings)),
     ]
     metadata_url: str | None = None

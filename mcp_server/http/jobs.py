@@ -76,6 +76,8 @@ def job_operations(reach: WebReach) -> list[Operation]:
             job = await unless_gone(request, wait)
         except ExecutorError as failed:
             warnings.append(f"The job is stored, but could not be looked at since: {failed.message}")
+        if told.idempotency_key is not None:
+            reach.callers.delivered(job.id)
         return _view(job, max_chars=reach.settings.preview_chars, warnings=[*warnings, *clamped], is_new=True)
 
     async def look(request: Request) -> Response:
@@ -161,6 +163,7 @@ def _view(job: Job, *, max_chars: int, warnings: list[str], known: str | None = 
     headers = {**_SEEN, "ETag": tag_of(content), **poll_after(job)}
     if is_new:
         return json_answer(content, 200 if job.is_finished else 202, {**headers, "Location": path_of(job)})
-    if known and (known.strip() == "*" or headers["ETag"] in (tag.strip() for tag in known.split(","))):
+    tags = [tag.strip().removeprefix("W/") for tag in (known or "").split(",")]
+    if "*" in tags or headers["ETag"].removeprefix("W/") in tags:
         return Response(status_code=304, headers=headers)
     return json_answer(content, 200, headers)

@@ -5,9 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +20,7 @@ import httpx2
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from http_servers import http_server
+from http_servers import ROOT, http_server
 
 SLOW = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 400000000) select count(*) as n from r"
 FIVE_THOUSAND = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 5000) select n from r"
@@ -91,6 +96,7 @@ def test_a_job_that_did_not_change_is_not_told_again(client: httpx2.Client) -> N
     assert again.status_code == 304
     assert again.content == b""
     assert client.get(path, headers={"If-None-Match": '"other", W/"another"'}).status_code == 200
+    assert client.get(path, headers={"If-None-Match": f'"other", {first.headers["etag"][2:]}'}).status_code == 304
 
 
 def test_a_running_job_has_another_tag_than_the_finished_one(client: httpx2.Client) -> None:
@@ -250,6 +256,19 @@ def test_a_cancelled_job_ends_its_events(client: httpx2.Client) -> None:
     assert json.loads(end["data"])["state"] == "cancelled"
 
 
+def test_a_server_that_stops_ends_its_streams_in_order(tmp_path: Path) -> None:
+    with ExitStack() as serving, ExitStack() as asking:
+        origin = serving.enter_context(http_server(tmp_path))
+        client = asking.enter_context(httpx2.Client(base_url=origin, timeout=60))
+        heard = events(client, submit(client, SLOW)["job_id"])
+        assert next(heard)["event"] == "progress"
+        stopping = threading.Thread(target=serving.pop_all().close)
+        stopping.start()
+        assert "end" not in [event["event"] for event in heard]
+        stopping.join()
+    assert '"level": "error"' not in (tmp_path / "log").read_text()
+
+
 def test_whoever_leaves_before_the_handle_came_takes_the_job_along_unless_there_is_a_key(origin: str) -> None:
     with httpx2.Client(base_url=origin, timeout=60) as client:
         for key, ends in ((None, "cancelled"), ("comes back", "running")):
@@ -356,6 +375,44 @@ def test_nothing_of_an_answer_is_in_the_tools_words(client: httpx2.Client) -> No
     words = json.dumps(told)
     for tool in ("get_job", "get_rows", "list_jobs", "list_sources", "describe_tables", "call query", "Call query"):
         assert tool not in words
+
+
+def section_of_readme() -> str:
+    text = (ROOT / "README.md").read_text(encoding="utf8")
+    return text.partition("## For programs: HTTP\n")[2].partition("\n## ")[0]
+
+
+def test_readme_lists_every_request(client: httpx2.Client) -> None:
+    listed = re.findall(r"^\| `(\w+) (\S+)` \|", section_of_readme(), re.MULTILINE)
+    paths = client.get("/v1/openapi.json").json()["paths"]
+    assert sorted(listed) == sorted((method.upper(), path) for path, methods in paths.items() for method in methods)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="README's commands are curl's")
+def test_readmes_commands_do_what_they_are_for(client: httpx2.Client, origin: str, tmp_path: Path) -> None:
+    [block] = re.findall(r"```sh\n(.*?)```", section_of_readme(), re.DOTALL)
+    commands = block.strip().replace("http://127.0.0.1:8765", origin).splitlines()
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    env = {"PATH": path, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    told: list[str] = []
+    for command in commands:
+        handle = json.loads(told[0])["job_id"] if told else ""
+        ran = subprocess.run(
+            command.replace("JOB", handle),
+            shell=True,
+            env=env,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        told.append(ran.stdout)
+    submitted, rows, heard, link, table = told
+    assert json.loads(submitted)["rows"] == [[1]]
+    assert rows.splitlines() == ['"one"', "1"]
+    assert "event: end" in heard
+    assert client.get(json.loads(link)["url"]).content.startswith(b"PAR1")
+    assert table.split()[0] == "one"
 
 
 SCHEMATHESIS = """

@@ -15,6 +15,7 @@ from mcp_server.cli import app
 from mcp_server.commands.exits import Exit
 from mcp_server.commands.paste import paste_lines
 from mcp_server.errors import CallCode
+from mcp_server.http.problems import HttpCode
 from mcp_server.sql import RefusalCode
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +36,9 @@ def first_column(readme: str, heading: str) -> list[str]:
 def test_every_error_code_is_explained_once(readme):
     listed = first_column(readme, "Error codes")[1:]
 
-    assert sorted(listed) == sorted([*map(str, ErrorCode), *map(str, RefusalCode), *map(str, CallCode)])
+    assert sorted(listed) == sorted(
+        [*map(str, ErrorCode), *map(str, RefusalCode), *map(str, CallCode), *map(str, HttpCode)]
+    )
 
 
 def test_the_exit_codes_are_the_commands(readme):
