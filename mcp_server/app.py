@@ -17,6 +17,8 @@ from mcp_server.principal import with_rights
 from mcp_server.prompts import add_prompts
 from mcp_server.resources import add_resources
 from mcp_server.settings import McpServerSettings
+from mcp_server.tasks import JobTasks
+from mcp_server.tasks_extension import TasksExtension
 from mcp_server.tools import Access, all_tools
 from mcp_server.tools.access import PrincipalOf
 
@@ -67,6 +69,7 @@ def build_server(
         instructions=INSTRUCTIONS,
         version=version,
         tools=[*all_tools(access, exports=exports)],
+        extensions=[TasksExtension(JobTasks(access))],
         log_level="WARNING",
     )
     add_resources(server, access)

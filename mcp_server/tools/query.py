@@ -12,11 +12,13 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from executor import ErrorCode, ExecutorError, Job, Limits, Statement, StatementFailed
+from mcp_server.declared import declares_tasks
 from mcp_server.errors import answer, error_content
 from mcp_server.submission import checked_statement, dry
 from mcp_server.tools.access import Access, ToolContext
 from mcp_server.tools.arguments import Arguments
 from mcp_server.tools.checked import READS, CheckedTool, checked_tool
+from mcp_server.tools.unfinished import INLINE_WAIT_S, mark_unfinished
 from mcp_server.tools.waiting import clamped_wait, wait_for
 from mcp_server.wire import job_view
 
@@ -101,7 +103,13 @@ async def answered(
     warnings: Sequence[str],
     has_key: bool = False,
 ) -> CallToolResult:
-    """A fresh job as its submitter sees it: with its rows where they come in time, else as a handle."""
+    """A fresh job as its submitter sees it: with its rows where they come in time, else as a handle.
+
+    For a client that declared tasks the wait is short, and what goes on after it is marked to become a task.
+    """
+    has_tasks = declares_tasks(context.request_context)
+    if has_tasks:
+        wait_s = min(wait_s, INLINE_WAIT_S)
     try:
         job = await _await_rows(access, job, owner=owner, wait_s=wait_s, context=context)
     except ExecutorError as failed:
@@ -111,7 +119,8 @@ async def answered(
     if has_key:
         access.callers.delivered(job.id)
     view = job_view(job, now=time.time(), max_chars=access.settings.preview_chars, warnings=warnings)
-    return answer(view.content(), is_error=view.is_error)
+    result = answer(view.content(), is_error=view.is_error)
+    return mark_unfinished(result, job.id) if has_tasks and not job.is_finished else result
 
 
 def _limits(access: Access, max_rows: int | None) -> tuple[Limits, list[str]]:
