@@ -17,6 +17,7 @@ from mcp_server.principal import with_rights
 from mcp_server.prompts import add_prompts
 from mcp_server.resources import add_resources
 from mcp_server.settings import McpServerSettings
+from mcp_server.subscriptions import Subscriptions
 from mcp_server.tasks import JobTasks
 from mcp_server.tasks_extension import TasksExtension
 from mcp_server.tools import Access, all_tools
@@ -64,16 +65,18 @@ def build_server(
         principal_of=principal_of or local_principal(settings),
         policies=machine.policies,
     )
+    tasks = JobTasks(access)
     server: MCPServer[Any] = MCPServer(
         "awaitsql",
         instructions=INSTRUCTIONS,
         version=version,
         tools=[*all_tools(access, exports=exports)],
-        extensions=[TasksExtension(JobTasks(access))],
+        extensions=[TasksExtension(tasks)],
         log_level="WARNING",
     )
     add_resources(server, access)
     add_prompts(server)
+    Subscriptions(access, tasks).add_to(server)
     return server
 
 

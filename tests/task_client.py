@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import anyio
@@ -12,8 +13,10 @@ from mcp.client.extension import ClientExtension, NotificationBinding, ResultCla
 from mcp_types import (
     CallToolResult,
     Request,
+    ResourceUpdatedNotification,
     Result,
     SubscriptionFilter,
+    SubscriptionsAcknowledgedNotification,
     SubscriptionsListenRequest,
     SubscriptionsListenRequestParams,
     SubscriptionsListenResult,
@@ -110,15 +113,40 @@ async def ended(client: Client, task_id: str, *, within_s: float = 30) -> dict[s
             await anyio.sleep(task["pollIntervalMs"] / 1000)
 
 
+@dataclass
+class Heard:
+    """Everything that a client hears on its subscriptions."""
+
+    acknowledged: list[SubscriptionFilter] = field(default_factory=list)
+    tasks: list[dict[str, Any]] = field(default_factory=list)
+    resources: list[str] = field(default_factory=list)
+
+    async def task(self, event: dict[str, Any]) -> None:
+        self.tasks.append(event)
+
+    async def message(self, message: Any) -> None:
+        if isinstance(message, SubscriptionsAcknowledgedNotification):
+            self.acknowledged.append(message.params.notifications)
+        elif isinstance(message, ResourceUpdatedNotification):
+            self.resources.append(message.params.uri)
+
+    async def until(self, condition: Callable[[], bool], *, within_s: float = 30) -> None:
+        with anyio.fail_after(within_s):
+            while not condition():
+                await anyio.sleep(0.02)
+
+
 @asynccontextmanager
-async def listening(client: Client, **notifications: Any) -> AsyncIterator[None]:
-    """While inside, a ``subscriptions/listen`` stream is open; what it brings comes to the client's handlers."""
+async def listening(client: Client, heard: Heard, **notifications: Any) -> AsyncIterator[SubscriptionFilter]:
+    """While inside, a ``subscriptions/listen`` stream is open: what it acknowledged. The client must tell `heard`."""
     request = SubscriptionsListenRequest(
         params=SubscriptionsListenRequestParams(notifications=SubscriptionFilter(**notifications))
     )
+    known = len(heard.acknowledged)
     async with anyio.create_task_group() as group:
         group.start_soon(client.session.send_request, request, SubscriptionsListenResult, 600)
+        await heard.until(lambda: len(heard.acknowledged) > known)
         try:
-            yield
+            yield heard.acknowledged[-1]
         finally:
             group.cancel_scope.cancel()
