@@ -17,7 +17,7 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.extension import ClientExtension
 from mcp_types import CallToolResult
 from served import ROOT, HttpServer, make_orders
-from task_client import CreatedTask, Tasks, call, ended, tasks
+from task_client import CreatedTask, Heard, Tasks, call, ended, listening, tasks
 
 from mcp_server.app import build_server
 from mcp_server.machine import running_machine
@@ -215,7 +215,8 @@ async def test_somebody_elses_task_reads_as_one_that_never_was(tmp_path: Path) -
     caller = [replace(LOCAL, subject="ada")]
     async with running_machine(settings, workers=1, submits=True) as machine:
         server = build_server(machine, settings.mcp_server, principal_of=lambda _context: caller[0])
-        async with Client(server, extensions=[Tasks()]) as client:
+        heard = Heard()
+        async with Client(server, extensions=[Tasks(heard.task)], message_handler=heard.message) as client:
             task = await made(client, FOR_EVER)
             caller[0] = replace(LOCAL, subject="grace")
             for method in ("get", "cancel", "update"):
@@ -224,6 +225,9 @@ async def test_somebody_elses_task_reads_as_one_that_never_was(tmp_path: Path) -
                 with pytest.raises(MCPError) as unknown:
                     await tasks(client, method, UNKNOWN)
                 assert foreign.value.error == unknown.value.error
+            both = {"taskIds": [task.taskId], "resourceSubscriptions": [f"job://{task.taskId}"]}
+            async with listening(client, heard, **both) as acknowledged:
+                assert acknowledged.model_dump(exclude_none=True) == {}
             caller[0] = replace(LOCAL, subject="ada")
             assert (await tasks(client, "get", task.taskId))["status"] == "working"
             await tasks(client, "cancel", task.taskId)
