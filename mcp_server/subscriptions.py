@@ -8,12 +8,15 @@ costs no more: of each job it keeps that it changed, not how often.
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from collections import Counter
 from collections.abc import Generator, Iterable
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from typing import Any, Literal
 
+from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.mcpserver import MCPServer, require_client_extension
 from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
@@ -45,6 +48,9 @@ MAX_STREAMS_OF_ONE = 2_000
 
 MAX_FOLLOWED = 256
 """Jobs that one stream follows, as tasks or as resources."""
+
+MAX_OPEN_S = 3600.0
+"""Seconds after which a stream ends in good order. A client opens the next, with the token that it then has."""
 
 _JOB_URI = re.compile(r"job://([^/?#]+)(?:/rows(?:\?.*)?)?")
 
@@ -81,6 +87,14 @@ def _honored(wanted: SubscriptionFilter, task_ids: list[str], uris: list[str]) -
     )
 
 
+def _open_for_s() -> float:
+    """How long what the caller signed in with is good for, and no longer than `MAX_OPEN_S`: it may be taken back."""
+    token = get_access_token()
+    if token is None or token.expires_at is None:
+        return MAX_OPEN_S
+    return min(max(0.0, token.expires_at - time.time()), MAX_OPEN_S)
+
+
 async def _tell_resources(
     context: CallContext, subscription: str | int, uris: Iterable[str], meta: dict[str, Any]
 ) -> None:
@@ -105,7 +119,7 @@ class Subscriptions:
     async def __call__(
         self, context: CallContext, params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
-        """Acknowledge what can be followed, then tell of it until the client goes.
+        """Acknowledge what can be followed, then tell of it until the client goes or has to sign in anew.
 
         Raises:
             MCPError: tasks are asked for without the extension; too many streams, or too much for one.
@@ -130,16 +144,17 @@ class Subscriptions:
             for uri, job_id in resources.items():
                 uris_of.setdefault(job_id, []).append(uri)
             changes = self._executor.changes({*followed_ids, *uris_of}, owner=principal.owner)
-            async with aclosing(changes):
-                seen: set[str] = set()
-                async for job in changes:
-                    if job.id in followed_ids:
-                        await self._tell_task(context, subscription, job, principal, meta)
-                    # the first look is none of a change, but a job that has ended by then may have done so unheard
-                    if job.id in seen or job.is_finished:
-                        await _tell_resources(context, subscription, uris_of.get(job.id, ()), meta)
-                    seen.add(job.id)
-        raise AssertionError("changes do not end")  # pragma: no cover
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_open_for_s()), aclosing(changes):
+                    seen: set[str] = set()
+                    async for job in changes:
+                        if job.id in followed_ids:
+                            await self._tell_task(context, subscription, job, principal, meta)
+                        # the first look is none of a change, but a job that has ended by then may have done so unheard
+                        if job.id in seen or job.is_finished:
+                            await _tell_resources(context, subscription, uris_of.get(job.id, ()), meta)
+                        seen.add(job.id)
+        return SubscriptionsListenResult(_meta=meta)
 
     async def _tell_task(
         self, context: CallContext, subscription: str | int, job: Job, principal: Principal, meta: dict[str, Any]

@@ -214,7 +214,7 @@ async def test_somebody_elses_task_reads_as_one_that_never_was(tmp_path: Path) -
     )
     caller = [replace(LOCAL, subject="ada")]
     async with running_machine(settings, workers=1, submits=True) as machine:
-        server = build_server(machine, settings.mcp_server, principal_of=lambda _context: caller[0])
+        server = build_server(machine, settings.mcp_server, caller=lambda: caller[0])
         heard = Heard()
         async with Client(server, extensions=[Tasks(heard.task)], message_handler=heard.message) as client:
             task = await made(client, FOR_EVER)

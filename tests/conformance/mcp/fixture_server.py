@@ -28,7 +28,7 @@ from mcp_types import (
 )
 
 from executor import Job
-from mcp_server.app import local_principal
+from mcp_server.app import local_caller
 from mcp_server.declared import TASKS
 from mcp_server.http.application import http_application
 from mcp_server.http.loopback import listening_socket
@@ -107,10 +107,11 @@ def _form(message: str, field: str, kind: str) -> ElicitRequestFormParams:
 
 def build(machine: Machine, settings: Settings) -> MCPServer[Any]:
     """The server with the suite's tools."""
+    caller = local_caller(settings.mcp_server)
     access = Access(
         executor=machine.executor,
         settings=settings.mcp_server,
-        principal_of=local_principal(settings.mcp_server),
+        principal_of=lambda _context: caller(),
         policies=machine.policies,
     )
     tasks = FixtureTasks(access)
