@@ -12,6 +12,7 @@ from mcp.server.mcpserver import MCPServer
 from starlette.applications import Starlette
 
 from mcp_server.completions import add_completions
+from mcp_server.core_tasks import CoreTasks
 from mcp_server.http.application import http_application
 from mcp_server.http.loopback import listening_socket
 from mcp_server.http.sign_in import calling_principal
@@ -23,7 +24,7 @@ from mcp_server.settings import McpServerSettings
 from mcp_server.subscriptions import Subscriptions
 from mcp_server.tasks import JobTasks
 from mcp_server.tasks_extension import TasksExtension
-from mcp_server.tools import Access, all_tools
+from mcp_server.tools import MAKE_JOBS, Access, all_tools
 
 if TYPE_CHECKING:  # the type only: what is used is handed in
     from executor import Executor
@@ -82,6 +83,7 @@ def build_server(
         version=version,
         tools=[*all_tools(access, exports=exports)],
         extensions=[TasksExtension(tasks)],
+        middleware=[CoreTasks(tasks, MAKE_JOBS)],
         log_level="WARNING",
     )
     add_resources(server, access)

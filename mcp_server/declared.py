@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
@@ -12,6 +13,9 @@ TASKS = "io.modelcontextprotocol/tasks"
 
 Source: https://modelcontextprotocol.io/seps/2663-tasks-extension
 """
+
+CORE_TASKS_REVISION = "2025-11-25"
+"""The one revision that has tasks in its core."""
 
 CallContext = ServerRequestContext[Any, Any]
 """The SDK's context of one request of any method."""
@@ -28,3 +32,9 @@ def declares_tasks(context: CallContext) -> bool:
         and declared is not None
         and TASKS in (declared.extensions or {})
     )
+
+
+def asks_for_core_task(context: CallContext) -> bool:
+    """Whether the call is to become a task of 2025-11-25's: there, the client says so with each call."""
+    asked = (context.params or {}).get("task")
+    return context.protocol_version == CORE_TASKS_REVISION and isinstance(asked, Mapping)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, NoReturn
@@ -42,6 +43,10 @@ _POLL_S = (1.0, 5.0)
 """How often a client should ask, at least and at most: a tenth of the task's age so far."""
 
 
+_LOOK_S = 60.0
+"""Seconds of one wait for an end that is not bounded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """One task as the protocol tells it. Times are Unix seconds.
@@ -69,6 +74,11 @@ class Task:
     result: CallToolResult | None = None
     error: Mapping[str, Any] | None = None
     input_requests: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it will not change any more."""
+        return self.status in {"completed", "cancelled", "failed"}
 
     def handle(self) -> dict[str, Any]:
         """JSON-ready, without what it brought: what stands in place of a call's result."""
@@ -113,13 +123,23 @@ class JobTasks:
             MCPError: not found, in the same words for one that never was, is somebody else's or has expired; or the
                 broker is away.
         """
-        try:
-            job = await self._access.executor.get(task_id, owner=principal.owner)
-        except JobLost as lost:
-            job = await self._lost(task_id, principal, lost)
-        except ExecutorError as failed:
-            _refuse(failed)
-        return self.of_job(job, principal)
+        return self.of_job(await self._job(task_id, principal), principal)
+
+    async def ended(self, task_id: str, principal: Principal, *, timeout_s: float | None = None) -> Task:
+        """The task when it has ended, or as it is after `timeout_s` seconds (None: waits for good). Raises as `get`."""
+        while True:
+            task = await self.get(task_id, principal)
+            if task.has_ended:
+                return task
+            with suppress(ExecutorError):  # what is wrong with the job or the broker, the next look says
+                wait_s = _LOOK_S if timeout_s is None else timeout_s
+                await self._access.executor.wait(task.id, owner=principal.owner, timeout_s=wait_s)
+            if timeout_s is not None:
+                return await self.get(task_id, principal)
+
+    async def result(self, task_id: str, principal: Principal) -> CallToolResult:
+        """What the tool would have answered, had it waited until now; of a cancelled job, too. Raises as `get`."""
+        return self._result(await self._job(task_id, principal), principal, time.time())
 
     async def cancel(self, task_id: str, principal: Principal) -> None:
         """Asks for the end of the job, down to the database. Raises as `get`."""
@@ -149,6 +169,14 @@ class JobTasks:
             poll_s=min(max(_POLL_S[0], (now - job.submitted_at) / 10), _POLL_S[1]) if unfinished else None,
             result=self._result(job, principal, now) if TASK_STATUS[job.state] == "completed" else None,
         )
+
+    async def _job(self, task_id: str, principal: Principal) -> Job:
+        try:
+            return await self._access.executor.get(task_id, owner=principal.owner)
+        except JobLost as lost:
+            return await self._lost(task_id, principal, lost)
+        except ExecutorError as failed:
+            _refuse(failed)
 
     def _result(self, job: Job, principal: Principal, now: float) -> CallToolResult:
         """What the tool would have answered, had it waited."""

@@ -20,7 +20,7 @@ from pydantic import Field
 from mcp_server.declared import TASKS, CallContext, declares_tasks
 from mcp_server.principal import Principal
 from mcp_server.tasks import JobTasks
-from mcp_server.tools.unfinished import unfinished_job
+from mcp_server.tools.as_task import unmarked
 
 
 class TaskParams(RequestParams):
@@ -59,7 +59,7 @@ class TasksExtension(Extension):
         result = await call_next(ctx)
         if not isinstance(result, CallToolResult) or not declares_tasks(ctx):
             return result
-        job_id, result = unfinished_job(result)
+        job_id, result = unmarked(result)
         if job_id is None:
             return result
         try:

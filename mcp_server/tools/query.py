@@ -12,13 +12,12 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from executor import ErrorCode, ExecutorError, Job, Limits, Statement, StatementFailed
-from mcp_server.declared import declares_tasks
 from mcp_server.errors import answer, error_content
 from mcp_server.submission import checked_statement, dry
 from mcp_server.tools.access import Access, ToolContext
 from mcp_server.tools.arguments import Arguments
+from mcp_server.tools.as_task import marked, task_wait
 from mcp_server.tools.checked import READS, CheckedTool, checked_tool
-from mcp_server.tools.unfinished import INLINE_WAIT_S, mark_unfinished
 from mcp_server.tools.waiting import clamped_wait, wait_for
 from mcp_server.wire import job_view
 
@@ -105,11 +104,10 @@ async def answered(
 ) -> CallToolResult:
     """A fresh job as its submitter sees it: with its rows where they come in time, else as a handle.
 
-    For a client that declared tasks the wait is short, and what goes on after it is marked to become a task.
+    For a client that speaks tasks the wait is short, and what goes on after it is marked to become one.
     """
-    has_tasks = declares_tasks(context.request_context)
-    if has_tasks:
-        wait_s = min(wait_s, INLINE_WAIT_S)
+    call = context.request_context
+    wait_s = task_wait(call, wait_s)
     try:
         job = await _await_rows(access, job, owner=owner, wait_s=wait_s, context=context)
     except ExecutorError as failed:
@@ -119,8 +117,7 @@ async def answered(
     if has_key:
         access.callers.delivered(job.id)
     view = job_view(job, now=time.time(), max_chars=access.settings.preview_chars, warnings=warnings)
-    result = answer(view.content(), is_error=view.is_error)
-    return mark_unfinished(result, job.id) if has_tasks and not job.is_finished else result
+    return marked(call, answer(view.content(), is_error=view.is_error), job)
 
 
 def _limits(access: Access, max_rows: int | None) -> tuple[Limits, list[str]]:

@@ -111,7 +111,7 @@ async def test_an_answer_that_comes_at_once_is_no_task(connect: Connect) -> None
     assert isinstance(result, CallToolResult)
     assert result.structured_content is not None
     assert result.structured_content["rows"] == [[120]]
-    assert "awaitsql/unfinished-job" not in (result.meta or {})
+    assert "awaitsql/job" not in (result.meta or {})
 
 
 async def test_a_client_that_declared_nothing_is_given_a_handle_and_no_tasks(connect: Connect) -> None:
@@ -120,7 +120,7 @@ async def test_a_client_that_declared_nothing_is_given_a_handle_and_no_tasks(con
         assert isinstance(result, CallToolResult)
         assert result.structured_content is not None
         assert result.structured_content["state"] in {"queued", "running"}
-        assert "awaitsql/unfinished-job" not in (result.meta or {})
+        assert "awaitsql/job" not in (result.meta or {})
         handle = result.structured_content["job_id"]
         for method in ("get", "cancel", "update"):
             with pytest.raises(MCPError) as refused:

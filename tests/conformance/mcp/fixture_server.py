@@ -40,8 +40,8 @@ from mcp_server.subscriptions import Subscriptions
 from mcp_server.tasks import JobTasks, Task
 from mcp_server.tasks_extension import TasksExtension
 from mcp_server.tools.access import Access
+from mcp_server.tools.as_task import mark
 from mcp_server.tools.query import answered, submitted
-from mcp_server.tools.unfinished import mark_unfinished
 
 ROWS_A_SECOND = 1_000_000
 """A fraction of what a free machine counts in a second: a busy one takes no longer than the suite waits."""
@@ -149,14 +149,14 @@ def build(machine: Machine, settings: Settings) -> MCPServer[Any]:
         require_client_extension(context.request_context, TASKS)
         job, result = await query(context, "select 1 as one")
         tasks.breaks(job.id)
-        return mark_unfinished(result, job.id)
+        return mark(result, job.id)
 
     @server.tool()
     async def confirm_delete(filename: str, context: ToolContext) -> CallToolResult:
         require_client_extension(context.request_context, TASKS)
         job, result = await query(context, "select 1 as deleted")
         tasks.ask(job.id, {"confirm": question(f"Delete {filename}?", "confirm", "boolean")})
-        return mark_unfinished(result, job.id)
+        return mark(result, job.id)
 
     @server.tool()
     async def multi_input(context: ToolContext) -> CallToolResult:
@@ -164,7 +164,7 @@ def build(machine: Machine, settings: Settings) -> MCPServer[Any]:
         job, result = await query(context, "select 2 as answers")
         asked = {"name": question("Who?", "name", "string"), "confirm": question("Sure?", "confirm", "boolean")}
         tasks.ask(job.id, asked)
-        return mark_unfinished(result, job.id)
+        return mark(result, job.id)
 
     @server.tool()
     async def test_tool_with_task(context: ToolContext) -> CallToolResult | InputRequiredResult:
@@ -176,7 +176,7 @@ def build(machine: Machine, settings: Settings) -> MCPServer[Any]:
         content = responses["user_name"].content or {}  # pyright: ignore[reportAttributeAccessIssue]
         name = str(content.get("name", "")).replace("'", "''")
         job, result = await query(context, counting(ROWS_A_SECOND, f"'{name}' as name, count(*) as n"))
-        return mark_unfinished(result, job.id)
+        return mark(result, job.id)
 
     return server
 
