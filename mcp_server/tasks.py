@@ -139,7 +139,7 @@ class JobTasks:
 
     async def result(self, task_id: str, principal: Principal) -> CallToolResult:
         """What the tool would have answered, had it waited until now; of a cancelled job, too. Raises as `get`."""
-        return self._result(await self._job(task_id, principal), principal, time.time())
+        return self._result(await self._job(task_id, principal), principal)
 
     async def cancel(self, task_id: str, principal: Principal) -> None:
         """Asks for the end of the job, down to the database. Raises as `get`."""
@@ -157,17 +157,17 @@ class JobTasks:
 
     def of_job(self, job: Job, principal: Principal) -> Task:
         """`job`, which is the caller's, as a task."""
-        now = time.time()
+        now = _now(job)
         unfinished = not job.is_finished
         return Task(
             id=job.id,
             status=TASK_STATUS[job.state],
-            message=_message(job, now),
+            message=_message(job),
             created_at=job.submitted_at,
             updated_at=max(at for at in _moved_at(job) if at is not None),
             ttl_s=self._ttl_s(job),
             poll_s=min(max(_POLL_S[0], (now - job.submitted_at) / 10), _POLL_S[1]) if unfinished else None,
-            result=self._result(job, principal, now) if TASK_STATUS[job.state] == "completed" else None,
+            result=self._result(job, principal) if TASK_STATUS[job.state] == "completed" else None,
         )
 
     async def _job(self, task_id: str, principal: Principal) -> Job:
@@ -178,13 +178,13 @@ class JobTasks:
         except ExecutorError as failed:
             _refuse(failed)
 
-    def _result(self, job: Job, principal: Principal, now: float) -> CallToolResult:
+    def _result(self, job: Job, principal: Principal) -> CallToolResult:
         """What the tool would have answered, had it waited."""
         try:
             self._access.policies.hold(principal, job)
         except ExecutorError as failed:
             return error_answer(failed)
-        view = job_view(job, now=now, max_chars=self._access.settings.preview_chars)
+        view = job_view(job, max_chars=self._access.settings.preview_chars)
         return answer(view.content(), is_error=view.is_error)
 
     def _ttl_s(self, job: Job) -> float:
@@ -216,9 +216,14 @@ def _not_found() -> MCPError:
     return MCPError(INVALID_PARAMS, "There is no such task (any more).")
 
 
-def _message(job: Job, now: float) -> str:
+def _now(job: Job) -> float:
+    """When the job was as it is here, by the broker's clock, which its other times are of, too."""
+    return job.finished_at or job.seen_at or job.submitted_at
+
+
+def _message(job: Job) -> str:
     """One line: the place in line, the stage and the rows so far, or how it ended."""
-    seconds = f"{max(0.0, (job.finished_at or now) - job.submitted_at):.0f} s"
+    seconds = f"{max(0.0, _now(job) - job.submitted_at):.0f} s"
     rows = "1 row" if job.rows == 1 else f"{job.rows:,} rows"
     if job.state is JobState.QUEUED:
         return f"{in_line(job)}, {seconds} so far"

@@ -107,7 +107,8 @@ class Drainer:
                 self._look_at = now + _LOOK_EVERY_S
             if now >= self._expire_at:
                 keep_s = self._settings.history.keep_days * _SECONDS_A_DAY
-                gone = self._writer.expire(time.time() - keep_s, now=time.time())
+                told_at = self._store.now()  # as the records' own times
+                gone = self._writer.expire(told_at - keep_s, now=told_at)
                 if gone:
                     log.info("history_expired", extra={"rows": gone})
                 self._expire_at = now + _EXPIRE_EVERY_S
@@ -162,6 +163,6 @@ class Drainer:
                 continue
             # their ends may have come in since they were asked for: what is in the stream by now comes first
             self._drain(writer)
-            settled = writer.settle(ends, now=time.time())
+            settled = writer.settle(ends, now=self._store.now())
             for job_id in settled:
                 log.warning("history_settled", extra={"job_id": job_id, "found": ends[job_id].state or "lost"})
