@@ -81,7 +81,9 @@ class Drainer:
                 self._writer = None
                 if not is_away:
                     told = error.message if isinstance(error, ExecutorError) else type(error).__name__
-                    log.exception("history_away", extra={"error": told})
+                    # a database that does not answer is no surprise, and its traceback tells nobody more
+                    why = None if _is_foreseen(error) else error
+                    log.exception("history_away", exc_info=why, extra={"error": told})
                 wait_s, is_away = min(wait_s * 2, _BACKOFF_MOST_S), True
         if self._engine is not None:
             self._engine.dispose()
@@ -166,3 +168,9 @@ class Drainer:
             settled = writer.settle(ends, now=self._store.now())
             for job_id in settled:
                 log.warning("history_settled", extra={"job_id": job_id, "found": ends[job_id].state or "lost"})
+
+
+def _is_foreseen(error: Exception) -> bool:
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - as above
+
+    return isinstance(error, ExecutorError | SQLAlchemyError)

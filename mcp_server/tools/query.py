@@ -13,6 +13,7 @@ from mcp_server.errors import answer, error_content
 from mcp_server.queries import Query, await_rows, submitted_query
 from mcp_server.tools.access import Access, ToolContext, progress_to
 from mcp_server.tools.arguments import Arguments
+from mcp_server.tools.as_task import marked, task_wait
 from mcp_server.tools.checked import READS, CheckedTool, checked_tool
 from mcp_server.waiting import clamped_wait
 from mcp_server.wire import job_view
@@ -84,7 +85,12 @@ async def answered(
     warnings: Sequence[str],
     has_key: bool = False,
 ) -> CallToolResult:
-    """A fresh job as its submitter sees it: with its rows where they come in time, else as a handle."""
+    """A fresh job as its submitter sees it: with its rows where they come in time, else as a handle.
+
+    For a client that speaks tasks the wait is short, and what goes on after it is marked to become one.
+    """
+    call = context.request_context
+    wait_s = task_wait(call, wait_s)
     try:
         job = await await_rows(access, job, owner=owner, wait_s=wait_s, report=progress_to(context))
     except ExecutorError as failed:
@@ -94,4 +100,4 @@ async def answered(
     if has_key:
         access.callers.delivered(job.id)
     view = job_view(job, max_chars=access.settings.preview_chars, warnings=warnings)
-    return answer(view.content(), is_error=view.is_error)
+    return marked(call, answer(view.content(), is_error=view.is_error), job)

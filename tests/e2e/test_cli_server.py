@@ -16,7 +16,7 @@ import httpx2
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from http_servers import ROOT, http_server
+from served import ROOT, HttpServer, make_shop
 
 SLOW = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 400000000) select count(*) as n from r"
 FIVE_THOUSAND = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 5000) select n from r"
@@ -24,8 +24,9 @@ FIVE_THOUSAND = "with recursive r(n) as (select 1 union all select n + 1 from r 
 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with http_server(tmp_path_factory.mktemp("home")) as at:
-        yield at
+    home = tmp_path_factory.mktemp("home")
+    with HttpServer(home, ["--db", str(make_shop(home / "shop.sqlite"))]) as server:
+        yield server.origin
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
@@ -140,10 +141,11 @@ def test_who_is_not_there_or_does_not_let_in_is_told(origin: str, tmp_path: Path
 def test_a_token_in_the_environment_is_sent_and_disturbs_no_other_command(tmp_path: Path) -> None:
     config = tmp_path / "awaitsql.toml"
     config.write_text(f'[executor]\nstate_dir = "{tmp_path}/state"\n[mcp_server.auth]\n')
-    with http_server(tmp_path, "--config", str(config)) as origin:
-        here = ["--config", str(config), "--db", str(tmp_path / "shop.sqlite"), "--json"]
-        made = awaitsql(tmp_path, "token", "create", "ada", *here, AWAITSQL_TOKEN="other")
-        token = json.loads(made.stdout)["token"]
+    here = ["--config", str(config), "--db", str(make_shop(tmp_path / "shop.sqlite"))]
+    made = awaitsql(tmp_path, "token", "create", "ada", *here, "--json", AWAITSQL_TOKEN="other")
+    token = json.loads(made.stdout)["token"]
+    with HttpServer(tmp_path, here) as server:
+        origin = server.origin
         without = awaitsql(tmp_path, "jobs", "list", "--server", origin)
         by_variable = awaitsql(tmp_path, "query", "select 7 as n", "--server", origin, "--json", AWAITSQL_TOKEN=token)
         by_option = awaitsql(tmp_path, "jobs", "list", "--server", origin, "--token", token, "--json")

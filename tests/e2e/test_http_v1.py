@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ import httpx2
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from http_servers import ROOT, http_server
+from served import ROOT, HttpServer, make_shop
 
 SLOW = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 400000000) select count(*) as n from r"
 FIVE_THOUSAND = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 5000) select n from r"
@@ -30,8 +29,8 @@ TWO_SECONDS = FIVE_THOUSAND.replace("5000", "5000000").replace("select n from", 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("home")
-    with http_server(home) as at:
-        yield at
+    with HttpServer(home, ["--db", str(make_shop(home / "shop.sqlite"))]) as server:
+        yield server.origin
     assert b"Traceback" not in (home / "log").read_bytes()
 
 
@@ -257,12 +256,11 @@ def test_a_cancelled_job_ends_its_events(client: httpx2.Client) -> None:
 
 
 def test_a_server_that_stops_ends_its_streams_in_order(tmp_path: Path) -> None:
-    with ExitStack() as serving, ExitStack() as asking:
-        origin = serving.enter_context(http_server(tmp_path))
-        client = asking.enter_context(httpx2.Client(base_url=origin, timeout=60))
+    server = HttpServer(tmp_path, ["--db", str(make_shop(tmp_path / "shop.sqlite"))])
+    with server, httpx2.Client(base_url=server.origin, timeout=60) as client:
         heard = events(client, submit(client, SLOW)["job_id"])
         assert next(heard)["event"] == "progress"
-        stopping = threading.Thread(target=serving.pop_all().close)
+        stopping = threading.Thread(target=server.stop)
         stopping.start()
         assert "end" not in [event["event"] for event in heard]
         stopping.join()
