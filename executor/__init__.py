@@ -45,6 +45,7 @@ from executor.sessions import attribute_of
 from executor.settings import ExecutorSettings, HistorySettings, LimitSettings
 from executor.sources import (
     AnySource,
+    ClickHouseSource,
     Column,
     DuckDBSource,
     ForeignKey,
@@ -85,6 +86,7 @@ __all__ = [
     "PRIORITIES",
     "RESULTS",
     "AnySource",
+    "ClickHouseSource",
     "Column",
     "CostGate",
     "DuckDBSource",

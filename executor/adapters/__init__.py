@@ -21,6 +21,7 @@ _MODULES: dict[str, tuple[str, str]] = {
     "sqlite": ("executor.adapters.sqlite", "SQLiteAdapter"),
     "postgres": ("executor.adapters.postgres", "PostgresAdapter"),
     "mysql": ("executor.adapters.mysql", "MySQLAdapter"),
+    "clickhouse": ("executor.adapters.clickhouse", "ClickHouseAdapter"),
 }
 
 

@@ -67,6 +67,13 @@ def _fenced(
             hint=f"Write the query without {clause}.",
             position=position_of(node),
         )
+    if scope.query.args.get("prewhere") is not None:
+        raise StatementRefused(
+            RefusalCode.CONSTRUCT_NOT_ALLOWED,
+            f"PREWHERE cannot be used with the table {granted.table.name}, which you may read only in part.",
+            hint="Write WHERE instead of PREWHERE.",
+            position=position_of(node),
+        )
     if not granted.columns:
         raise StatementRefused(
             RefusalCode.UNKNOWN_TABLE,
@@ -99,6 +106,11 @@ def _fenced(
         for part in conditions[1:]:
             joined = exp.And(this=joined, expression=part)
         select.set("where", exp.Where(this=joined))
+    if rules.name == "clickhouse":
+        # There, an alias of the select list, as each mask has one, is meant before the column of its name.
+        for column in select.find_all(exp.Column):
+            column.set("table", inner.this.copy())
+            column.set("db", inner.args["db"].copy())
     if is_open:
         pass
     elif rules.fence == "offset":

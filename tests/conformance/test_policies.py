@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 
 import pytest
-from databases import WITH_KEYS, Database, rows_of
+from databases import WITH_VIEWS, Database, rows_of
 from policies import SALT, Policed, caller_with, policies_of
 
 from executor import ErrorCode, SourceFailed
@@ -211,7 +211,7 @@ def test_the_hash_of_a_grant_changes_with_the_callers_tenant_and_not_with_the_sc
     assert later.check(sql, level=1, tenant="acme").policy_hash == mine
 
 
-@pytest.mark.parametrize("database", WITH_KEYS, indirect=True)
+@pytest.mark.parametrize("database", WITH_VIEWS, indirect=True)
 def test_a_view_that_reaches_a_protected_table_is_read_only_where_the_rule_names_it(
     adapter: Adapter, database: Database
 ) -> None:
