@@ -35,6 +35,8 @@ from executor.timers import Timers
 _EXPLAIN = re.compile(
     r"\s*explain(?:\s+(?:ast|syntax|query\s+tree|plan|pipeline|estimate))?\s+(?=select|with|\()", re.IGNORECASE
 )
+_PLAN = [("explain", "String")]
+_ESTIMATE = [("database", "String"), ("table", "String"), ("parts", "UInt64"), ("rows", "UInt64"), ("marks", "UInt64")]
 _ERRORS = (*ChDBError, *ServerError, pa.ArrowException)
 
 
@@ -59,7 +61,10 @@ class ClickHouseSession(Session):
             raise StatementFailed(ErrorCode.STATEMENT_FAILED, "There is no statement.")
         self._interrupter.start()
         self._end_result()
+        explains = _EXPLAIN.match(sql)
         with self._explained():
+            if explains:
+                return self._explained_rows(sql, sql[explains.end() :])
             columns = self._described(sql)
             coming = self._coming = self._link.stream(columns.exact(sql))
             first = next(coming, None)  # until here the statement may fail before it has a schema
@@ -92,10 +97,17 @@ class ClickHouseSession(Session):
     def _described(self, sql: str) -> ClickHouseColumns:
         """What DESCRIBE says of `sql` as a sub-query, which runs nothing: no other statement can stand there."""
         self._link.check(sql)
-        explains = _EXPLAIN.match(sql)
-        query = sql[explains.end() :] if explains else sql
-        columns = [(str(row[0]), str(row[1])) for row in self._link.ask(f"DESCRIBE TABLE ({query}\n)")]
-        return ClickHouseColumns([] if explains else columns)
+        return ClickHouseColumns([(str(row[0]), str(row[1])) for row in self._link.ask(f"DESCRIBE TABLE ({sql}\n)")])
+
+    def _explained_rows(self, sql: str, query: str) -> Rows:
+        """What an EXPLAIN of `query` says, whole: chDB streams none."""
+        self._described(query)
+        answer = self._link.ask(sql)
+        described = _ESTIMATE if answer and len(answer[0]) > 1 else _PLAN
+        columns = ClickHouseColumns(described)
+        arrays = [pa.array([row[i] for row in answer]) for i in range(len(described))]
+        batch = columns.batch(pa.RecordBatch.from_arrays(arrays, names=[name for name, _ in described]))
+        return Rows(batch.schema, split(batch))
 
     def _batches(
         self, first: pa.RecordBatch | None, coming: Iterator[pa.RecordBatch], columns: ClickHouseColumns

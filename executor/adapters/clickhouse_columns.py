@@ -23,10 +23,7 @@ _ARROW: dict[str, pa.DataType] = {
 
 
 class ClickHouseColumns:
-    """The columns of one statement, from what DESCRIBE says of it: names and types. With none, as they come.
-
-    Of an EXPLAIN nothing can be said before, and it has text and small numbers only.
-    """
+    """The columns of one statement, from what DESCRIBE says of it: names and types."""
 
     def __init__(self, described: Sequence[tuple[str, str]]) -> None:
         self._names = [name for name, _ in described]
@@ -49,8 +46,6 @@ class ClickHouseColumns:
     def batch(self, came: pa.RecordBatch) -> pa.RecordBatch:
         """`came` under the statement's own names."""
         arrays = [_readable(column) for column in came.columns]
-        if not self._names:
-            return pa.RecordBatch.from_arrays(arrays, names=came.schema.names)
         return pa.RecordBatch.from_arrays(arrays, schema=self._labelled([a.type for a in arrays]))
 
     def _labelled(self, kinds: list[pa.DataType]) -> pa.Schema:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from executor.adapters.base import BATCH_ROWS
+
 
 def settings_for(token: str, timeout_s: float, *, memory_mb: int, threads: int) -> dict[str, str]:
     """Every setting that a statement runs under. The last one closes the door: no other can be changed after it.
@@ -28,6 +30,7 @@ def settings_for(token: str, timeout_s: float, *, memory_mb: int, threads: int) 
         "timeout_before_checking_execution_speed": "0",
         "max_memory_usage": f"{memory_mb * 1_000_000}",
         "max_threads": f"{threads}",
+        "max_block_size": f"{BATCH_ROWS}",
         "use_query_cache": "0",
         "print_pretty_type_names": "0",
         "output_format_json_quote_64bit_integers": "0",

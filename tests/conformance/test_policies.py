@@ -53,6 +53,12 @@ masks = { born = { kind = "date", unit = "month" }, seen = { kind = "date", unit
 roles = ["quarters"]
 [mcp_server.policies.shop.protect.people]
 masks = { born = { kind = "date", unit = "quarter" }, seen = { kind = "date", unit = "year" } }
+
+[[mcp_server.policies.shop]]
+roles = ["others"]
+[mcp_server.policies.shop.protect.people]
+rows = "tenant <> :principal.not_of AND region IS NOT NULL"
+masks = { tenant = { kind = "constant", value = "***" }, region = "null" }
 """
 
 
@@ -146,6 +152,14 @@ def test_partial_and_constant_masks_show_what_they_keep(adapter: Adapter, police
         (3, "cy***org", "***"),
         (4, "ad***org", "***"),
     ]
+
+
+def test_a_filter_goes_by_the_values_of_a_column_that_is_masked_and_not_by_the_mask(
+    adapter: Adapter, policed: Policed, database: Database
+) -> None:
+    sql = f"SELECT id, tenant, region FROM {people(database)} ORDER BY id"
+    statement = policed.check(sql, roles=("others",), not_of="acme")
+    assert rows_of(adapter, statement.sql) == [(3, "***", None), (4, "***", None)]
 
 
 @pytest.mark.parametrize(
