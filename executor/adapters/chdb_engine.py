@@ -28,7 +28,7 @@ from executor.timers import Later, Timers
 IDLE_S = 5.0
 """Seconds without a session after which the folder is closed, so that its owner can write."""
 
-_WAIT_S = 5.0  # for the sessions of another folder to end
+_WAIT_S = 5.0
 _SYSTEM_TABLES = ("processes", "databases", "tables", "columns", "functions", "one", "numbers", "zeros")
 _GRANTS = (
     "GRANT SELECT ON *.*",
@@ -123,10 +123,11 @@ def _check(source: str, path: Path) -> None:
 
 
 class ChDBEngine:
-    """The engine of this process."""
+    """The engine of this process. `idle_s` as `IDLE_S`; a folder waits `wait_s` seconds for another one's sessions."""
 
-    def __init__(self, idle_s: float = IDLE_S) -> None:
+    def __init__(self, *, idle_s: float = IDLE_S, wait_s: float = _WAIT_S) -> None:
         self._idle_s = idle_s
+        self._wait_s = wait_s
         self._timers = Timers()
         self._changed = threading.Condition()
         self._open: _Open | None = None
@@ -163,7 +164,7 @@ class ChDBEngine:
 
     def _opened(self, source: str, path: Path) -> _Open:
         is_free = self._changed.wait_for(
-            lambda: self._open is None or self._open.path == path or not self._users, _WAIT_S
+            lambda: self._open is None or self._open.path == path or not self._users, self._wait_s
         )
         if not is_free:
             raise SourceFailed(
