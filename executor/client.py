@@ -308,6 +308,23 @@ class Executor:
         """Goes through the audit's chain of hashes, all owners'. Raises as `Past.verify`."""
         return await self._past.verify()
 
+    async def take_turn(self, owner: str, *, per_minute: float, burst: int) -> float:
+        """Counts one call of an owner, over all servers of this configuration: 0 where it may go on, else seconds.
+
+        Args:
+            owner: who calls.
+            per_minute: how many calls a minute are let through in the long run.
+            burst: how many may come at once after a pause.
+
+        Raises:
+            ExecutorError: ``executor_unavailable``.
+        """
+        try:
+            async with asyncio.timeout(_BROKER_S):
+                return await self._store.take_turn(owner, 60 / per_minute, burst)
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+
     async def workers_alive(self) -> int:
         """How many workers have been heard of in the last seconds."""
         try:

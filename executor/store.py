@@ -259,6 +259,7 @@ class ClientStore:
         self._submit = connection.register_script(script(settings, "submit"))
         self._get = connection.register_script(script(settings, "get"))
         self._cancel = connection.register_script(script(settings, "cancel"))
+        self._rate = connection.register_script(script(settings, "rate"))
 
     async def submit(
         self,
@@ -320,6 +321,10 @@ class ClientStore:
                 hint="Submit with a new key.",
             )
         return job
+
+    async def take_turn(self, owner: str, interval_s: float, burst: int) -> float:
+        """See `Executor.take_turn`."""
+        return float(cast("str", await self._rate(args=[owner, interval_s, burst])))
 
     async def get(self, job_id: str) -> Job | None:
         """The job, or None when there is no such row."""

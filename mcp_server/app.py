@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,18 +11,21 @@ import uvicorn
 from mcp.server.mcpserver import MCPServer
 from starlette.applications import Starlette
 
+from mcp_server.completions import add_completions
 from mcp_server.http.application import http_application
 from mcp_server.http.loopback import listening_socket
+from mcp_server.http.sign_in import calling_principal
 from mcp_server.machine import Machine
-from mcp_server.principal import with_rights
+from mcp_server.principal import Principal, with_rights
 from mcp_server.prompts import add_prompts
 from mcp_server.resources import add_resources
 from mcp_server.settings import McpServerSettings
 from mcp_server.tools import Access, all_tools
-from mcp_server.tools.access import PrincipalOf
 
 if TYPE_CHECKING:  # the type only: what is used is handed in
     from executor import Executor
+
+Caller = Callable[[], Principal]
 
 INSTRUCTIONS = """\
 Start with list_sources and describe_tables, then send one SELECT to query, in the source's dialect.
@@ -33,17 +37,22 @@ _GRACEFUL_STOP_S = 1
 """Seconds that open HTTP requests are given when the server is asked to stop."""
 
 
-def local_principal(settings: McpServerSettings) -> PrincipalOf:
+def local_caller(settings: McpServerSettings) -> Caller:
     """Whoever started the server, for every call, with the roles and attributes that `settings` give them."""
     local = with_rights(settings.local_principal.roles, settings.local_principal.attributes)
-    return lambda _context: local
+    return lambda: local
+
+
+def http_caller(settings: McpServerSettings) -> Caller:
+    """Whoever signed in for the request that a message came with; the local principal where nobody signs in."""
+    return local_caller(settings) if settings.auth is None else calling_principal
 
 
 def build_server(
     machine: Machine,
     settings: McpServerSettings,
     *,
-    principal_of: PrincipalOf | None = None,
+    caller: Caller | None = None,
     version: str = "",
     exports: Path | None = None,
 ) -> MCPServer[Any]:
@@ -52,14 +61,15 @@ def build_server(
     Args:
         machine: the front door to jobs, and who may read what.
         settings: the ``[mcp_server]`` table.
-        principal_of: who makes a call; the local principal where nothing else says so.
+        caller: who sent the message that is being answered; the local principal where nothing else says so.
         version: of the product, as clients are told.
         exports: the folder of exported files, where clients are on this machine.
     """
+    asks = caller or local_caller(settings)
     access = Access(
         executor=machine.executor,
         settings=settings,
-        principal_of=principal_of or local_principal(settings),
+        principal_of=lambda _context: asks(),
         policies=machine.policies,
     )
     server: MCPServer[Any] = MCPServer(
@@ -71,6 +81,7 @@ def build_server(
     )
     add_resources(server, access)
     add_prompts(server)
+    add_completions(server, access, asks)
     return server
 
 
@@ -78,7 +89,7 @@ def build_http(server: MCPServer[Any], executor: Executor, settings: McpServerSe
     """The HTTP application around `server`: ``/mcp`` and ``/healthz``.
 
     Raises:
-        SettingsInvalid: a host other than loopback.
+        SettingsInvalid: a host other than loopback, where nobody signs in.
     """
     return http_application(server, executor, settings)
 
@@ -93,12 +104,13 @@ async def serve_http(machine: Machine, settings: McpServerSettings, *, version: 
     """Serve over HTTP until the process is asked to stop or this is cancelled; open requests are ended in order.
 
     Raises:
-        SettingsInvalid: a host other than loopback, or an address that cannot be listened on.
+        SettingsInvalid: a host other than loopback where nobody signs in, or an address that cannot be listened on.
     """
-    application = build_http(build_server(machine, settings, version=version), machine.executor, settings)
+    server_of_protocol = build_server(machine, settings, caller=http_caller(settings), version=version)
+    application = build_http(server_of_protocol, machine.executor, settings)
     config = uvicorn.Config(application, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACEFUL_STOP_S)
     server = uvicorn.Server(config)
-    with listening_socket(settings.host, settings.port) as listening:
+    with listening_socket(settings.host, settings.port, signs_in=settings.auth is not None) as listening:
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         try:
             await asyncio.shield(serving)

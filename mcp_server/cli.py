@@ -25,6 +25,8 @@ app = App(
 )
 jobs_app = App(name="jobs", help="Jobs of this configuration: list, show, rows, cancel, verify.")
 app.command(jobs_app)
+token_app = App(name="token", help="Tokens by which callers over HTTP sign in: create, list, revoke.")
+app.command(token_app)
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 Sql = Annotated[str, Parameter(allow_leading_hyphen=True)]  # - means standard input, and SQL may begin with a comment
@@ -57,7 +59,7 @@ def serve(
 
     Parameters:
         transport: stdio for a client that starts the server itself; http for clients that connect.
-        host: the address to listen on (http); loopback only.
+        host: the address to listen on (http); beyond loopback only with [mcp_server.auth].
         port: the port to listen on (http).
         workers: worker processes; 0 leaves the work to `awaitsql worker` elsewhere.
         log_level: DEBUG, INFO, WARNING or ERROR; the log goes to standard error.
@@ -156,6 +158,28 @@ def doctor(*, where: Where = HERE, json: Json = False) -> int:
     return run_doctor(where, as_json=json)
 
 
+@app.command
+def install(
+    client: str,
+    *,
+    where: Where = HERE,
+    name: str = "awaitsql",
+    yes: Annotated[bool, Parameter(negative="")] = False,
+    remove: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Write this server into a client's own configuration, after showing the change.
+
+    Parameters:
+        client: claude-code, claude-desktop, cursor, gemini, vscode or windsurf.
+        name: what the client calls the server.
+        yes: write without asking.
+        remove: take the entry out instead.
+    """
+    from mcp_server.commands.install import run_install  # noqa: PLC0415 - a command loads what it needs
+
+    return run_install(client, where, name=name, yes=yes, remove=remove)
+
+
 @jobs_app.command(name="list")
 def jobs_list(*, where: Where = HERE, limit: int = 20, json: Json = False) -> int:
     """The newest jobs.
@@ -232,6 +256,57 @@ def jobs_cancel(job_id: str, *, where: Where = HERE, json: Json = False) -> int:
     from mcp_server.commands.jobs import run_cancel  # noqa: PLC0415 - a command loads what it needs
 
     return run_cancel(job_id, where, as_json=json)
+
+
+@token_app.command(name="create")
+def token_create(
+    name: str,
+    *,
+    where: Where = HERE,
+    role: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    attribute: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    scope: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    days: float | None = None,
+    json: Json = False,
+) -> int:
+    """Make a token and print it, once.
+
+    Parameters:
+        name: whose it is; tokens of one name see each other's jobs.
+        role: a role that policies grant by; may be given several times.
+        attribute: NAME=VALUE for row filters and session settings; may be given several times.
+        scope: awaitsql:read, awaitsql:query or awaitsql:export; all of them if none is named.
+        days: how long it holds; without it, until it is revoked.
+        json: for a program.
+    """
+    from mcp_server.commands.tokens import run_create  # noqa: PLC0415 - a command loads what it needs
+
+    return run_create(name, where, roles=role, attributes=attribute, scopes=scope, days=days, as_json=json)
+
+
+@token_app.command(name="list")
+def token_list(*, where: Where = HERE, json: Json = False) -> int:
+    """All tokens, without their texts.
+
+    Parameters:
+        json: for a program.
+    """
+    from mcp_server.commands.tokens import run_tokens  # noqa: PLC0415 - a command loads what it needs
+
+    return run_tokens(where, as_json=json)
+
+
+@token_app.command(name="revoke")
+def token_revoke(token_id: str, *, where: Where = HERE, json: Json = False) -> int:
+    """End a token: from the next request on it lets nobody in.
+
+    Parameters:
+        token_id: as the list shows it.
+        json: for a program.
+    """
+    from mcp_server.commands.tokens import run_revoke  # noqa: PLC0415 - a command loads what it needs
+
+    return run_revoke(token_id, where, as_json=json)
 
 
 def run(arguments: Sequence[str]) -> int:

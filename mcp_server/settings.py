@@ -16,6 +16,7 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from executor import ExecutorSettings, SettingsInvalid
+from mcp_server.auth_settings import AuthSettings
 from mcp_server.databases import sources_from
 from mcp_server.overrides import closest, inside, read_overrides, rebased
 from mcp_server.policy_settings import CostSettings, LocalPrincipalSettings, PolicySettings
@@ -40,6 +41,9 @@ class McpServerSettings(BaseModel):
         default=8_000, ge=0, le=100_000, description="The most characters of rows that an answer shows."
     )
 
+    auth: AuthSettings | None = Field(
+        default=None, description="How callers over HTTP sign in; without it they are the local principal."
+    )
     cost: CostSettings = Field(
         default=CostSettings(), description="What a statement may cost where no rule of a policy says otherwise."
     )

@@ -52,7 +52,7 @@ async def _serve(
     asked = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     face = settings.mcp_server.model_copy(update=asked)
     if transport == "http":
-        refuse_open_host(face.host)
+        refuse_open_host(face.host, signs_in=face.auth is not None)
     version = importlib.metadata.version("awaitsql")
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -1,32 +1,47 @@
-"""The Starlette application: the protocol at ``/mcp``, health at ``/healthz``. Loopback only, until callers sign in."""
+"""The Starlette application: the protocol at ``/mcp``, health at ``/healthz``. On loopback only, or behind `SignIn`."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
+from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
 from mcp.server.mcpserver import MCPServer
-from mcp.server.transport_security import TransportSecuritySettings
+from mcp.server.transport_security import DEFAULT_MAX_REQUEST_BODY_SIZE, TransportSecuritySettings
+from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
 
+from mcp_server.auth.scopes import SCOPES
+from mcp_server.auth.verifier import Verifier
+from mcp_server.auth_settings import AuthSettings
 from mcp_server.http.health import health_endpoint
 from mcp_server.http.loopback import LOOPBACK_NAMES, refuse_open_host
+from mcp_server.http.sign_in import SignIn, ToolScopes
 from mcp_server.settings import McpServerSettings
 
 if TYPE_CHECKING:  # the type only: what is used is handed in
     from executor import Executor
 
 
+# clients compare an issuer to the letter (RFC 8414, 3.3): without this it would be given a slash at its end
+_URL = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True))
+
+
 def http_application(server: MCPServer[Any], executor: Executor, settings: McpServerSettings) -> Starlette:
     """The application; its lifespan runs the protocol's sessions, which a mounted application's own would not.
 
     Raises:
-        SettingsInvalid: `settings` name a host other than loopback.
+        SettingsInvalid: `settings` name a host other than loopback, and nobody signs in.
     """
-    refuse_open_host(settings.host)
-    protocol = server.streamable_http_app(
+    auth = settings.auth
+    refuse_open_host(settings.host, signs_in=auth is not None)
+    protocol: ASGIApp = server.streamable_http_app(
         streamable_http_path="/mcp", transport_security=_transport_security(settings), host=settings.host
     )
 
@@ -35,18 +50,50 @@ def http_application(server: MCPServer[Any], executor: Executor, settings: McpSe
         async with server.session_manager.run():
             yield
 
-    return Starlette(
-        routes=[
-            Route("/healthz", health_endpoint(executor), methods=["GET"]),
-            Mount("/", app=protocol),
-        ],
-        lifespan=lifespan,
+    routes: list[Route | Mount] = [Route("/healthz", health_endpoint(executor), methods=["GET"])]
+    middleware: list[Middleware] = []
+    if auth is not None:
+        metadata_url = _metadata_url(auth)
+        routes += _metadata_routes(auth)
+        middleware = [_sign_in(auth, executor, metadata_url), Middleware(AuthContextMiddleware)]
+        protocol = ToolScopes(protocol, metadata_url=metadata_url, max_bytes=DEFAULT_MAX_REQUEST_BODY_SIZE)
+    return Starlette(routes=[*routes, Mount("/", app=protocol)], middleware=middleware, lifespan=lifespan)
+
+
+def _sign_in(auth: AuthSettings, executor: Executor, metadata_url: str | None) -> Middleware:
+    per_minute = auth.calls_per_minute
+
+    async def turn(owner: str) -> float:
+        return 0 if per_minute is None else await executor.take_turn(owner, per_minute=per_minute, burst=auth.burst)
+
+    verifier = Verifier(auth, executor.settings.home)
+    return Middleware(SignIn, verifier=verifier, metadata_url=metadata_url, turn=None if per_minute is None else turn)
+
+
+def _metadata_url(auth: AuthSettings) -> str | None:
+    """Where clients learn how to sign in; nowhere, where they can only be given a token."""
+    if not auth.issuers or auth.resource is None:
+        return None
+    return str(build_resource_metadata_url(_URL.validate_python(auth.resource)))
+
+
+def _metadata_routes(auth: AuthSettings) -> list[Route]:
+    """The protected resource metadata of RFC 9728."""
+    if not auth.issuers or auth.resource is None:
+        return []
+    return create_protected_resource_routes(
+        resource_url=_URL.validate_python(auth.resource),
+        authorization_servers=[_URL.validate_python(each.issuer) for each in auth.issuers],
+        scopes_supported=list(SCOPES),
+        resource_name="awaitsql",
     )
 
 
 def _transport_security(settings: McpServerSettings) -> TransportSecuritySettings:
     """Loopback names and what the configuration adds: a web page elsewhere must not reach a local server by DNS."""
     hosts = [*LOOPBACK_NAMES, *(f"{host}:*" for host in LOOPBACK_NAMES), *settings.allowed_hosts]
+    if settings.auth is not None and settings.auth.resource is not None:
+        hosts.append(urlsplit(settings.auth.resource).netloc)
     origins = [*(f"http://{host}:*" for host in LOOPBACK_NAMES), *settings.allowed_origins]
     return TransportSecuritySettings(
         enable_dns_rebinding_protection=True,

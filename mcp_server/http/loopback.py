@@ -1,4 +1,4 @@
-"""Where the server may be reached: this machine, until callers can sign in. Loads no web framework."""
+"""Where the server may be reached: this machine, unless callers sign in. Loads no web framework."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 """How a client on this machine names it."""
 
 
-def refuse_open_host(host: str) -> None:
-    """Let loopback addresses pass.
+def refuse_open_host(host: str, *, signs_in: bool) -> None:
+    """Let loopback addresses pass, and all of them where callers sign in.
 
     Raises:
-        SettingsInvalid: anything else: there is no way to sign in yet, so anybody on the network could ask.
+        SettingsInvalid: anything else: anybody on the network could ask.
     """
-    if host == "localhost":
+    if signs_in or host == "localhost":
         return
     try:
         loopback = ipaddress.ip_address(host.strip("[]")).is_loopback
@@ -29,20 +29,20 @@ def refuse_open_host(host: str) -> None:
     if not loopback:
         raise SettingsInvalid(
             message=(
-                f"mcp_server.host = {host!r}: only loopback (127.0.0.1, ::1, localhost) can be served, "
-                "because callers cannot sign in yet; authentication is still to come."
+                f"mcp_server.host = {host!r}: only loopback (127.0.0.1, ::1, localhost) can be served while callers "
+                "do not sign in."
             ),
-            hint="Use 127.0.0.1 and a tunnel, or --transport stdio.",
+            hint="Add [mcp_server.auth] (config.example.toml), or use 127.0.0.1 and a tunnel, or --transport stdio.",
         )
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
+def listening_socket(host: str, port: int, *, signs_in: bool = False) -> socket.socket:
     """A socket that listens on `host` and `port` (0: any free one) and says so in the log.
 
     Raises:
-        SettingsInvalid: not loopback, or taken by another process.
+        SettingsInvalid: not loopback though nobody signs in, or taken by another process.
     """
-    refuse_open_host(host)
+    refuse_open_host(host, signs_in=signs_in)
     plain = host.strip("[]")
     try:
         listening = socket.create_server((plain, port), family=socket.AF_INET6 if ":" in plain else socket.AF_INET)

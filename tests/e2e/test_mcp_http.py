@@ -20,6 +20,7 @@ from typing import Any
 import anyio
 import pytest
 from mcp import Client, MCPError
+from mcp_types import PromptReference, ResourceTemplateReference
 
 ROOT = Path(__file__).parents[2]
 SLOW = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 400000000) select count(*) as n from r"
@@ -368,9 +369,29 @@ async def test_resources_show_a_job_its_rows_a_schema_and_what_the_view_means(se
 
 async def test_prompts_are_listed_and_filled_in(served: Served) -> None:
     async with Client(served.url) as client:
-        assert {"answer_from_data", "explore_source"} <= {p.name for p in (await client.list_prompts()).prompts}
-        prompt = await client.get_prompt("answer_from_data", {"question": "how many orders are there?"})
+        assert {"write_sql", "explain_result", "explore_source", "repair_sql"} == {
+            p.name for p in (await client.list_prompts()).prompts
+        }
+        prompt = await client.get_prompt("write_sql", {"question": "how many orders are there?"})
     assert "how many orders are there?" in prompt.messages[0].content.text
+
+
+async def test_arguments_are_completed_with_what_the_caller_may_see(served: Served) -> None:
+    prompt = PromptReference(type="ref/prompt", name="write_sql")
+    rows = ResourceTemplateReference(type="ref/resource", uri="job://{id}/rows{?cursor,limit}")
+    async with Client(served.url) as client:
+        job_id = (await call(client, "query", sql="select 1"))["job_id"]
+
+        async def told(ref: Any, name: str, value: str, **given: str) -> list[str]:
+            found = await client.complete(ref, {"name": name, "value": value}, context_arguments=given)
+            return found.completion.values
+
+        assert await told(prompt, "source", "SH") == ["shop"]
+        assert await told(prompt, "table", "o", source="shop") == ["orders", "customers"]
+        assert await told(prompt, "column", "cust", table="orders") == ["customer_id"]
+        assert job_id in await told(rows, "id", job_id[:3])
+        assert await told(prompt, "table", "o", source="nothing") == []
+        assert await told(prompt, "question", "how") == []
 
 
 async def test_a_client_of_the_handshake_era_is_served_too(served: Served) -> None:

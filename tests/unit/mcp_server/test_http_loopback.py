@@ -12,13 +12,14 @@ from mcp_server.http.loopback import listening_socket, refuse_open_host
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.0.0.2"])
 def test_loopback_is_served(host: str) -> None:
-    refuse_open_host(host)
+    refuse_open_host(host, signs_in=False)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", "", "localhost.evil.example"])
 def test_anything_else_is_refused(host: str) -> None:
     with pytest.raises(SettingsInvalid) as refused:
-        refuse_open_host(host)
+        refuse_open_host(host, signs_in=False)
+    refuse_open_host(host, signs_in=True)
     assert refused.value.code == "invalid_settings"
 
 

@@ -20,7 +20,7 @@ Ask {{where}} about {{what}}, not {{else}}.
 
 def test_every_prompt_of_the_product_can_be_loaded_and_uses_the_arguments_it_names() -> None:
     prompts = list(load_prompts(prompt_folder()))
-    assert {"answer_from_data", "explore_source"} <= {p.name for p in prompts}
+    assert {p.name for p in prompts} == {"write_sql", "explain_result", "explore_source", "repair_sql"}
     for prompt in prompts:
         for argument in prompt.arguments:
             assert "{{" + argument.name + "}}" in prompt.text

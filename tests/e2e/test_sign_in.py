@@ -1,0 +1,261 @@
+"""Callers who sign in to a real server over HTTP: who gets in, what each may do, and what is whose."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from issuer import Issuer, issuer_for
+from mcp import Client, MCPError
+from mcp.client.streamable_http import streamable_http_client
+
+ROOT = Path(__file__).parents[2]
+SLOW = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 400000000) select count(*) as n from r"
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
+}
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server that runs, whom it trusts, and where it keeps its state."""
+
+    origin: str
+    issuer: Issuer
+    config: Path
+    env: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        return f"{self.origin}/mcp"
+
+    def awaitsql(self, *arguments: str) -> str:
+        """What a command of the same configuration prints."""
+        command = [sys.executable, "-m", "mcp_server", *arguments, "--config", str(self.config)]
+        return subprocess.run(command, cwd=ROOT, env=self.env, check=True, capture_output=True, text=True).stdout
+
+    def own_token(self, name: str, *arguments: str) -> dict[str, Any]:
+        return json.loads(self.awaitsql("token", "create", name, *arguments, "--json"))
+
+    @asynccontextmanager
+    async def client(self, token: str) -> AsyncIterator[Client]:
+        async with (
+            httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=60) as http,
+            Client(streamable_http_client(self.url, http_client=http)) as client,
+        ):
+            yield client
+
+    def post(self, token: str | None, message: dict[str, Any], **headers: str) -> tuple[int, dict[str, str], Any]:
+        """Status, headers and body of one bare request."""
+        told = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", **headers}
+        if token is not None:
+            told["Authorization"] = f"Bearer {token}"
+        request = urllib.request.Request(self.url, json.dumps(message).encode(), told)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, dict(answer.headers), answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, dict(error.headers), json.loads(error.read() or b"null")
+
+
+@contextmanager
+def serving(home: Path, *, more: str = "") -> Iterator[Served]:
+    file = home / "shop.sqlite"
+    with sqlite3.connect(file) as made:
+        made.execute("create table orders (id integer primary key, tenant integer, total real)")
+        made.executemany("insert into orders values (?, ?, ?)", [(n, n % 3, n * 1.5) for n in range(1, 31)])
+    made.close()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    origin = f"http://127.0.0.1:{port}"
+    with issuer_for(f"{origin}/mcp") as issuer:
+        config = home / "awaitsql.toml"
+        config.write_text(
+            f"""
+            [executor]
+            state_dir = "{home}/state"
+            [executor.sources.shop]
+            kind = "sqlite"
+            path = "{file}"
+            [mcp_server]
+            port = {port}
+            [mcp_server.auth]
+            resource = "{origin}/mcp"
+            {more}
+            [[mcp_server.auth.issuers]]
+            issuer = "{issuer.url}"
+            attributes = {{ tenant = "tenant_id" }}
+            [[mcp_server.policies.shop]]
+            roles = ["analyst"]
+            [mcp_server.policies.shop.protect.orders]
+            rows = "tenant = :principal.tenant"
+            """
+        )
+        env = {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+        command = [sys.executable, "-m", "mcp_server", "serve", "--transport", "http", "--config", str(config)]
+        with (home / "log").open("wb") as log:
+            server = subprocess.Popen(command, cwd=ROOT, env=env, stderr=log, stdout=log)
+            try:
+                until_healthy(origin, server, home / "log")
+                yield Served(origin, issuer, config, env)
+            finally:
+                server.send_signal(signal.SIGTERM)
+                server.wait(15)
+
+
+def until_healthy(origin: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + 30
+    while True:
+        assert server.poll() is None, log.read_text()
+        assert time.monotonic() < end, log.read_text()
+        try:
+            with urllib.request.urlopen(f"{origin}/healthz", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("home")) as running:
+        yield running
+
+
+async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    told = (await client.call_tool(tool, arguments)).structured_content
+    assert told is not None
+    return told
+
+
+async def test_without_a_token_the_answer_says_where_to_sign_in(served: Served) -> None:
+    status, headers, body = served.post(None, INITIALIZE)
+    challenge = headers["www-authenticate"]
+    at = f"{served.origin}/.well-known/oauth-protected-resource/mcp"
+    with urllib.request.urlopen(at) as answer:
+        metadata = json.load(answer)
+
+    assert status == 401
+    assert challenge.startswith("Bearer ")
+    assert f'resource_metadata="{at}"' in challenge
+    assert "awaitsql:read" in challenge
+    assert metadata["resource"] == served.url
+    assert metadata["authorization_servers"] == [served.issuer.url]
+    assert "shop" not in json.dumps([body, metadata])
+
+
+async def test_a_wrong_token_is_told_apart_from_none(served: Served) -> None:
+    expired = served.issuer.forged({"iss": served.issuer.url, "aud": served.url, "sub": "ada", "exp": 1})
+    told = [served.post(token, INITIALIZE) for token in (expired, "nonsense", "awaitsql_0_x")]
+
+    assert [status for status, *_ in told] == [401, 401, 401]
+    assert all('error="invalid_token"' in headers["www-authenticate"] for _, headers, _ in told)
+    assert "expired" in told[0][1]["www-authenticate"]
+
+
+async def test_each_caller_reads_what_the_policy_gives_their_claims(served: Served) -> None:
+    sql = "select distinct tenant from orders"
+    carl = served.own_token("carl", "--role", "analyst", "--attribute", "tenant=0")["token"]
+    told = []
+    for token in (served.issuer.token("ada"), served.issuer.token("bob"), carl):
+        async with served.client(token) as client:
+            told.append((await call(client, "query", sql=sql))["rows"])
+    async with served.client(served.issuer.token("eve")) as client:
+        nothing = await call(client, "list_sources")
+
+    assert told == [[[1]], [[2]], [[0]]]
+    assert nothing["sources"] == []
+
+
+async def test_another_callers_job_reads_as_unknown_through_every_door(served: Served) -> None:
+    async with served.client(served.issuer.token("ada")) as ada, served.client(served.issuer.token("bob")) as bob:
+        job_id = (await call(ada, "query", sql="select count(*) as n from orders"))["job_id"]
+        guessed = job_id[:-1] + ("A" if job_id[-1] != "A" else "B")
+        stolen = [
+            await call(bob, "get_job", job_id=job_id),
+            await call(bob, "get_rows", job_id=job_id),
+            await call(bob, "cancel_job", job_id=job_id),
+            await call(bob, "query_result", sql="select * from r1", job_ids=[job_id]),
+        ]
+        wrong = await call(bob, "get_job", job_id=guessed)
+        with pytest.raises(MCPError):
+            await bob.read_resource(f"job://{job_id}")
+        listed = await call(bob, "list_jobs")
+        own = await call(ada, "get_job", job_id=job_id)
+
+    assert [told["error"]["code"] for told in stolen] == ["job_not_found"] * 4
+    assert wrong["error"]["code"] in ("invalid_handle", "job_not_found")
+    assert job_id not in json.dumps(listed)
+    assert own["rows"] == [[10]]
+
+
+async def test_a_token_without_the_scope_may_read_and_not_query(served: Served) -> None:
+    reader = served.own_token("ada", "--role", "analyst", "--attribute", "tenant=1", "--scope", "awaitsql:read")[
+        "token"
+    ]
+    message = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "query", "arguments": {"sql": "select 1"}},
+    }
+    status, headers, body = served.post(reader, message)
+    async with served.client(reader) as client:
+        sources = await call(client, "list_sources")
+
+    assert (status, body["error"]) == (403, "insufficient_scope")
+    assert 'scope="awaitsql:query"' in headers["www-authenticate"]
+    assert [source["name"] for source in sources["sources"]] == ["shop"]
+
+
+async def test_a_revoked_token_is_out_at_the_next_request(served: Served) -> None:
+    told = served.own_token("dora", "--role", "analyst", "--attribute", "tenant=1")
+    before, *_ = served.post(told["token"], INITIALIZE)
+    served.awaitsql("token", "revoke", told["id"])
+    after, *_ = served.post(told["token"], INITIALIZE)
+    listed = json.loads(served.awaitsql("token", "list", "--json"))["tokens"]
+
+    assert (before, after) == (200, 401)
+    assert [token["state"] for token in listed if token["id"] == told["id"]] == ["revoked"]
+    assert told["token"] not in json.dumps(listed)
+
+
+async def test_a_session_is_of_the_caller_who_opened_it(served: Served) -> None:
+    _, headers, _ = served.post(served.issuer.token("ada"), INITIALIZE)
+    session = headers["mcp-session-id"]
+    message = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
+    own, *_ = served.post(served.issuer.token("ada"), message, **{"Mcp-Session-Id": session})
+    stolen, *_ = served.post(served.issuer.token("bob"), message, **{"Mcp-Session-Id": session})
+
+    assert (own, stolen) == (200, 404)
+
+
+async def test_whoever_calls_too_often_waits_and_nobody_else(tmp_path: Path) -> None:
+    with serving(tmp_path, more="calls_per_minute = 6\nburst = 3") as served:
+        ada, bob = served.issuer.token("ada"), served.issuer.token("bob")
+        told = [served.post(ada, INITIALIZE) for _ in range(4)]
+        other, *_ = served.post(bob, INITIALIZE)
+
+    assert [status for status, *_ in told] == [200, 200, 200, 429]
+    assert 1 <= int(told[3][1]["retry-after"]) <= 11
+    assert told[3][2]["error"] == "rate_limited"
+    assert other == 200
