@@ -42,6 +42,9 @@ def read_schema(source: str, ask: Ask, default_schema: str, schemas: tuple[str, 
         f" WHERE {shown} AND NOT is_temporary AND NOT startsWith(name, '.inner') ORDER BY database, name"
     )
     every = [(schema, name) for schema, name, *_ in found]
+    databases = {schema for schema, _ in every}
+    if default_schema not in databases and len(databases) == 1:  # then a bare name can mean nothing else
+        (default_schema,) = databases
     functions = {name.lower() for (name,) in ask("SELECT name FROM system.functions WHERE origin != 'System'")}
     ((version,),) = ask("SELECT version()")
     tables: list[Table] = []
