@@ -151,7 +151,7 @@ password = { file = "pw" }
         (
             "[executor.sources.shop]\nkind = 'oracle'\nurl = 'x'",
             "awaitsql.toml:2: [executor.sources.shop] kind = 'oracle' is no kind of source: "
-            'write "duckdb", "sqlite", "postgres", "mysql" or "clickhouse".',
+            'write "duckdb", "sqlite", "postgres", "mysql", "clickhouse", "trino", "snowflake", "bigquery" or "mssql".',
         ),
         ("[executor.sources.shop]\npath = 'x'", "awaitsql.toml:1: [executor.sources.shop] kind is missing"),
         ("[executor.sources.shop]\nkind = 'sqlite'", "awaitsql.toml:1: [executor.sources.shop] path is missing."),
