@@ -12,6 +12,7 @@ from databases import (
     KINDS,
     SERVER_URLS,
     Database,
+    clickhouse_http_shop,
     clickhouse_shop,
     duckdb_shop,
     embedded_postgres,
@@ -66,6 +67,9 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         yield sqlite_shop(tmp_path)
     elif kind == "clickhouse":
         yield clickhouse_shop(tmp_path)
+    elif kind == "clickhouse over HTTP":
+        with clickhouse_http_shop(tmp_path) as shop:
+            yield shop
     elif kind == "postgres":
         with postgres_shop(os.environ.get(variable) or request.getfixturevalue("postgres_url")) as shop:
             yield shop

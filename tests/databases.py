@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from urllib.request import urlopen
 
 import duckdb
 import psycopg
@@ -520,6 +521,35 @@ def clickhouse_shop(folder: Path) -> Database:
     )
 
 
+@contextmanager
+def clickhouse_http_shop(folder: Path) -> Iterator[Database]:
+    """The shop of a ClickHouse that is reached over HTTP: chDB, with tests/clickhouse_front.py before it."""
+    shop = clickhouse_shop(folder)
+    assert isinstance(shop.config, ClickHouseSource)
+    front = [sys.executable, str(Path(__file__).with_name("clickhouse_front.py")), str(shop.config.path)]
+    with subprocess.Popen(front, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        address = f"127.0.0.1:{int(server.stdout.readline())}"
+
+        def as_owner(*statements: str) -> None:
+            for sql in statements:
+                plain = sql.replace("INTEGER PRIMARY KEY", "INTEGER NOT NULL PRIMARY KEY").encode()
+                settings = "data_type_default_nullable=1&create_table_empty_primary_key_by_default=1"
+                with urlopen(f"http://{address}/?{settings}", plain) as answer:
+                    answer.read()
+
+        try:
+            yield replace(
+                shop,
+                config=ClickHouseSource(url=f"clickhouse://default@{address}/shop"),
+                # what its user may read there is its owner's affair
+                writes=tuple(sql for sql in shop.writes if "system.users" not in sql),
+                as_owner=as_owner,
+            )
+        finally:
+            server.kill()
+
+
 SERVER_URLS = {"postgres": "TEST_POSTGRES_URL", "mysql": "TEST_MYSQL_URL"}
 """By kind, the variable that names a server which runs already."""
 
@@ -530,6 +560,7 @@ KINDS = (
     "postgres",
     *(["mysql"] if has_mysql_server() else []),
     "clickhouse",
+    "clickhouse over HTTP",
     *(f"{kind} at {variable}" for kind, variable in SERVER_URLS.items() if variable in os.environ),
 )
 """Every kind of database that runs here: what is not there makes no test, rather than one that is skipped."""
@@ -537,7 +568,7 @@ KINDS = (
 WITH_VIEWS = tuple(kind for kind in KINDS if kind != "duckdb over files")
 """Those that know views."""
 
-WITH_KEYS = tuple(kind for kind in WITH_VIEWS if kind != "clickhouse")
+WITH_KEYS = tuple(kind for kind in WITH_VIEWS if not kind.startswith("clickhouse"))
 """Those that know keys. ClickHouse has no foreign ones, and its primary key is an order: it may repeat."""
 
 WITH_CODES = tuple(kind for kind in KINDS if kind != "sqlite")

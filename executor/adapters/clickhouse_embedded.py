@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from executor.adapters.chdb_engine import ChDBConnection
-from executor.adapters.clickhouse_link import ClickHouseLink, kill_sql, literal, settings_for
+from executor.adapters.clickhouse_link import ClickHouseLink, kill_sql, settings_for
 
 
 class EmbeddedLink(ClickHouseLink):
@@ -32,10 +32,6 @@ class EmbeddedLink(ClickHouseLink):
         self._settings = settings_for(token, timeout_s, memory_mb=memory_mb, threads=threads)
         self._connection = ChDBConnection(address, self._settings)
         self._killing = threading.Lock()
-
-    def check(self, sql: str) -> None:
-        """See `ClickHouseLink.check`: chDB runs several, one after another."""
-        self.ask(f"SELECT ignore(formatQuery({literal(sql)}))")  # which reads one statement and no more
 
     def ask(self, sql: str) -> list[list[Any]]:
         """See `ClickHouseLink.ask`."""

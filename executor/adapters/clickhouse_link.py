@@ -46,9 +46,9 @@ def settings_for(token: str, timeout_s: float, *, memory_mb: int, threads: int) 
 class ClickHouseLink(ABC):
     """One connection, with the settings of one session."""
 
-    @abstractmethod
     def check(self, sql: str) -> None:
-        """Refuses what is not one statement. Raises `StatementFailed`."""
+        """Fails where `sql` is not one statement: chDB would run several, one after another."""
+        self.ask(f"SELECT ignore(formatQuery({literal(sql)}))")  # which reads one and no more
 
     @abstractmethod
     def ask(self, sql: str) -> list[list[Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import sys
 from collections.abc import Iterator
 from typing import Any, Protocol, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -111,9 +112,6 @@ class ServerLink(ClickHouseLink):
         told["cancel_http_readonly_queries_on_client_close"] = "1"
         self._settings = server.known(told)
 
-    def check(self, sql: str) -> None:
-        """See `ClickHouseLink.check`: a request has one statement, or the server refuses it."""
-
     def ask(self, sql: str) -> list[list[Any]]:
         """See `ClickHouseLink.ask`."""
         return self._server.ask(sql, self._settings)
@@ -124,7 +122,7 @@ class ServerLink(ClickHouseLink):
             try:
                 yield from pa.ipc.open_stream(pa.PythonFile(coming, mode="r"))
                 coming.check()
-            except (pa.ArrowException, OSError) as error:
+            except (pa.ArrowException, *ServerError) as error:
                 raise BrokenStream(coming.rest() or str(error)) from error
 
     def kill(self) -> None:
@@ -149,9 +147,17 @@ class _Tail(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """See `io.RawIOBase.read`."""
-        got: bytes = self._answer.read(size if size >= 0 else None)
-        self._kept = (self._kept + got)[-_TAIL:]
-        return got
+        parts: list[bytes] = []
+        left = size if size >= 0 else sys.maxsize
+        while left:
+            # what has come, as it comes: a larger read would lose it where the server then hangs up
+            got: bytes = self._answer.read1(min(left, _TAIL * 4))
+            if not got:
+                break
+            self._kept = (self._kept + got)[-_TAIL:]
+            parts.append(got)
+            left -= len(got)
+        return b"".join(parts)
 
     def rest(self) -> str:
         """What the server says of its failure at the end, or nothing."""
