@@ -482,7 +482,7 @@ class Executor:
                 f"The statement does not carry the session settings that source {statement.source} asks for.",
                 hint="Start servers with the same configuration.",
             )
-        confirmed = None if confirm is None else self._confirmed(statement, owner, confirm)
+        confirmed = None if confirm is None else await self._confirmed(statement, owner, confirm)
         share = ""
         if source is not None and self.settings.cache_ttl_s > 0:
             version = self._policy_version
@@ -546,11 +546,16 @@ class Executor:
             raise KeyError(statement.source)
         return found
 
-    def _confirmed(self, statement: Statement, owner: str, confirm: str) -> float:
+    async def _confirmed(self, statement: Statement, owner: str, confirm: str) -> float:
         fingerprint = statement_fingerprint(
             statement.sql, statement.source, self._fingerprint(statement), statement.policy_hash
         )
-        return confirmed_cost(self._signer, confirm, owner=owner, fingerprint=fingerprint, now=time.time())
+        try:
+            async with asyncio.timeout(_BROKER_S):
+                now = await self._store.now()  # the worker that gave the confirmation went by it, too
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+        return confirmed_cost(self._signer, confirm, owner=owner, fingerprint=fingerprint, now=now)
 
     async def _introspect(self, source: str) -> Job:
         return await self._internal(JobKind.INTROSPECT, source, queue_timeout_s=self.settings.limits.queue_timeout_s)

@@ -214,8 +214,9 @@ class ResultSummary:
     """What is known of a stored result without its rows.
 
     `columns` describes each column; `stats` holds, per column in the same order, ``{"nulls": int, "min": cell,
-    "max": cell, "distinct": int or None, "top": [[cell, count], …]}`` with what the type allows. Of very many
-    columns less is told, down to ``{}``.
+    "max": cell, "distinct": int or None, "top": [[cell, count], …]}`` with what the type allows, and
+    ``"approximate": str`` where ``distinct`` and ``top`` come from a sample, in words. Of very many columns less is
+    told, down to ``{}``.
     """
 
     columns: tuple[ResultColumn, ...]
@@ -252,7 +253,8 @@ class Job:
     `StopSeen`) once the database was seen to have stopped, counted from the cancel or from the end of the time, and
     ``left`` where the statement went on for other callers; ``broker_memory``, in percent, while the broker's memory is
     nearly full; ``slow_store``, seconds, where most of the time went into storing the rows. Rows are stored under the
-    id `rows_of` and this job's attempt, and were there at `rows_at`.
+    id `rows_of` and this job's attempt, and were there at `rows_at`. `seen_at` is when the row was read; None where the
+    history tells of the job.
     """
 
     id: str
@@ -284,6 +286,7 @@ class Job:
     notes: dict[str, Any] = field(default_factory=dict)
     rows_of: str = ""
     rows_at: float | None = None
+    seen_at: float | None = None
 
     @property
     def is_finished(self) -> bool:

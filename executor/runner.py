@@ -165,7 +165,7 @@ class Runner:
                 policy_version=self._policy_version(claim),
                 now=time.time(),
             )
-            fields = self._execute(job, order, claim.deadline_at)
+            fields = self._execute(job, order, claim.ends_at)
         except StoppedFromOutside:
             if not job.is_given_up:
                 self._end_stopped(job)
@@ -193,9 +193,9 @@ class Runner:
             self._policy = max(self._policy, (float(told["issued_at"]), str(told["policy_version"])))
         return self._policy[1]
 
-    def _execute(self, job: RunningJob, order: Order, deadline_at: float) -> dict[str, str]:
+    def _execute(self, job: RunningJob, order: Order, ends_at: float) -> dict[str, str]:
         if order.kind is JobKind.QUERY_RESULT:
-            return self._query_results(job, order, self._seconds(job, order, deadline_at))
+            return self._query_results(job, order, self._seconds(job, order, ends_at))
         adapter = self.adapter(order.source)
         if order.kind is JobKind.INTROSPECT:
             job.check()
@@ -204,7 +204,7 @@ class Runner:
             return {"rows": str(len(schema.tables))}
         if order.kind is JobKind.PROBE:
             return {"findings": json.dumps([asdict(finding) for finding in adapter.probe()])}
-        seconds = self._seconds(job, order, deadline_at)
+        seconds = self._seconds(job, order, ends_at)
         try:
             with adapter.session(timeout_s=seconds) as session:
                 try:
@@ -229,13 +229,13 @@ class Runner:
         except Exception as error:
             raise adapter.classify(error) from error
 
-    def _seconds(self, job: RunningJob, order: Order, deadline_at: float) -> float:
+    def _seconds(self, job: RunningJob, order: Order, ends_at: float) -> float:
         """What the statement has, from now.
 
         Raises:
             StatementFailed: ``statement_timeout`` when that is nothing.
         """
-        seconds = min(order.limits.timeout_s, deadline_at - time.time())
+        seconds = min(order.limits.timeout_s, ends_at - time.monotonic())
         job.limit(seconds)
         if seconds <= 0:
             raise StatementFailed(
@@ -298,7 +298,7 @@ class Runner:
                 job.notes["confirm_by"] = gate.confirm_by
                 cost = confirmable(found.cost, is_filtered=order.is_filtered)
                 job.notes["confirmation"] = confirmation(
-                    self._signer, owner=order.owner, fingerprint=order.fingerprint, cost=cost, now=time.time()
+                    self._signer, owner=order.owner, fingerprint=order.fingerprint, cost=cost, now=self._store.now()
                 )
             raise
         if expensive:

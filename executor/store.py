@@ -8,6 +8,7 @@ and the reaper; no call exists in both.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -116,12 +117,13 @@ def broker_full() -> ExecutorError:
 class Claim:
     """What a worker gets for a ticket: the signed payload, when the job must be over, whose row and source it is.
 
+    `ends_at` is of this process's `time.monotonic`: the clock on the worker's wall decides nothing.
     `policy` is the version of the policies as some server signed it, with its signature; both empty where none did.
     """
 
     payload: str
     signature: str
-    deadline_at: float
+    ends_at: float
     owner: str
     source: str
     policy: tuple[str, str]
@@ -180,6 +182,7 @@ def job_of(
     place: int = -1,
     starts_in_s: float = -1,
     workers_alive: int | None = None,
+    seen_at: float | None = None,
 ) -> Job:
     """The job that a row and its signed payload tell of. Whose it is, is what was signed."""
     notes: dict[str, Any] = {}
@@ -229,6 +232,7 @@ def job_of(
         notes=notes,
         rows_of=row.get("rows_of", payload["job_id"]),
         rows_at=_time(row.get("rows_at")),
+        seen_at=seen_at,
     )
 
 
@@ -341,7 +345,14 @@ class ClientStore:
                 return None
         except (StatementFailed, KeyError):
             return None
-        job = job_of(row, payload, place=snapshot[1], starts_in_s=float(snapshot[2]), workers_alive=snapshot[3])
+        job = job_of(
+            row,
+            payload,
+            place=snapshot[1],
+            starts_in_s=float(snapshot[2]),
+            workers_alive=snapshot[3],
+            seen_at=float(snapshot[5]),
+        )
         if snapshot[4]:
             job.notes["broker_memory"] = int(snapshot[4])
         return job
@@ -359,10 +370,14 @@ class ClientStore:
         """Drops an expired id from the owner's list."""
         await self._redis.zrem(f"{self._ns}:owner:{owner}", job_id)
 
+    async def now(self) -> float:
+        """The broker's time, in Unix seconds."""
+        seconds, micros = await self._redis.time()
+        return seconds + micros / 1e6
+
     async def workers_alive(self) -> int:
         """How many workers have beaten in the last seconds."""
-        seconds, micros = await self._redis.time()
-        return int(await self._redis.zcount(f"{self._ns}:workers", seconds + micros / 1e6, "+inf"))
+        return int(await self._redis.zcount(f"{self._ns}:workers", await self.now(), "+inf"))
 
     async def events_waiting(self) -> int:
         """Events in the stream that the history has not taken yet."""
@@ -410,12 +425,18 @@ class WorkerStore:
             self._redis.set(name, signer.key_fingerprint(), nx=True)
         agree_on_key(signer, cast("str | None", self._redis.get(name)))
 
+    def now(self) -> float:
+        """The broker's time, in Unix seconds: the one that all processes of a configuration have in common."""
+        seconds, micros = self._redis.time()
+        return seconds + micros / 1e6
+
     def claim(self, job_id: str, attempt: str, worker: str) -> Claim | None:
         """The job, if the ticket is still good."""
         answer = cast("list[str]", self._run("claim", job_id, attempt, worker, self._settings.lease_s, token_hex(8)))
         if not answer:
             return None
-        return Claim(answer[0], answer[1], float(answer[2]), answer[3], answer[4], (answer[5], answer[6]))
+        ends_at = time.monotonic() + float(answer[2])
+        return Claim(answer[0], answer[1], ends_at, answer[3], answer[4], (answer[5], answer[6]))
 
     def note(self, job_id: str, attempt: str, worker: str, fields: Mapping[str, str]) -> bool:
         """Adds fields to the row of a job that `worker` runs; False when the lease was lost."""
@@ -424,8 +445,7 @@ class WorkerStore:
 
     def publish_policy(self, signer: Signer, version: str) -> None:
         """Says which version of the policies holds from now on: what was checked under another does not run."""
-        seconds, micros = self._redis.time()
-        payload, signature = signer.sign({"policy_version": version, "issued_at": seconds + micros / 1e6})
+        payload, signature = signer.sign({"policy_version": version, "issued_at": self.now()})
         self._redis.hset(f"{self._ns}:policy", mapping={"payload": payload, "signature": signature})
 
     def beat(

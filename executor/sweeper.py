@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import defaultdict
 
 from redis.exceptions import RedisError
@@ -53,11 +52,13 @@ class Sweeper:
             ResultFailed: ``store_unavailable``.
         """
         kept = self._results.inventory()
+        if not kept:
+            return 0
         ids = {attempt.job_id for attempt in kept}
         states = self._store.standing(ids)
         shared = self._store.referenced(ids)
         being_read = self._store.inputs_in_use()
-        now = time.time()
+        now = self._results.now()
         gone = 0
         finished: dict[str, list[StoredAttempt]] = defaultdict(list)
         for attempt in kept:

@@ -109,8 +109,12 @@ def summarise(
             if value is None:
                 continue
             one[key] = value
+            if stat.get("approximate"):
+                one["approximate"] = True
             if json_length(told) > max_chars:
                 del one[key]
+                if "distinct" not in one:
+                    one.pop("approximate", None)
     return {name: one for name, one in told.items() if one}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 from mcp.server.mcpserver import Context, MCPServer
@@ -44,7 +43,7 @@ def add_resources(server: MCPServer[Any], access: Access) -> None:
             access.policies.hold(principal, found)
         except ANSWERED as failed:
             raise _failure(failed) from failed
-        view = job_view(found, now=time.time(), max_chars=access.settings.preview_chars, sql_chars=_WHOLE_SQL_CHARS)
+        view = job_view(found, max_chars=access.settings.preview_chars, sql_chars=_WHOLE_SQL_CHARS)
         return json.dumps(view.content(), ensure_ascii=False)
 
     @server.resource(

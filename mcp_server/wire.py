@@ -154,14 +154,11 @@ def iso(seconds: float | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def job_view(
-    job: Job, *, now: float, max_chars: int, sql_chars: int = SQL_CHARS, warnings: Sequence[str] = ()
-) -> JobView:
+def job_view(job: Job, *, max_chars: int, sql_chars: int = SQL_CHARS, warnings: Sequence[str] = ()) -> JobView:
     """The view of `job` with at most `max_chars` characters of rows.
 
     Args:
         job: as the executor gave it.
-        now: Unix seconds, for the elapsed time.
         max_chars: of the preview as JSON; 0 shows no rows.
         sql_chars: longer statements are cut.
         warnings: said before the view's own.
@@ -174,7 +171,7 @@ def job_view(
         progress=ProgressView(
             rows=job.rows,
             bytes=job.bytes,
-            elapsed_s=round(max(0.0, (job.finished_at or now) - job.submitted_at), 2),
+            elapsed_s=round(max(0.0, (job.finished_at or job.seen_at or job.submitted_at) - job.submitted_at), 2),
             estimate=job.notes.get("estimate"),
         ),
         source=job.source,

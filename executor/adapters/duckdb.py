@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from executor.adapters.base import BATCH_ROWS, MAY_HAVE_CHANGED, Adapter, Estimate, Finding, Rows, Session
 from executor.adapters.duckdb_columns import DuckDBColumns
+from executor.adapters.duckdb_errors import hint_of, told_by
 from executor.adapters.duckdb_files import fixed_part, unavailable
 from executor.adapters.duckdb_instance import DuckDBInstance
 from executor.adapters.duckdb_memory import PROCESS
@@ -190,7 +191,7 @@ class DuckDBAdapter(Adapter):
             return error
         if isinstance(error, _STREAM_ERRORS) and (changed := self._changed()) is not None:
             return changed
-        message = self._scrubbed(str(error))
+        message = self._scrubbed(told_by(error))
         if isinstance(error, (duckdb.OutOfMemoryException, MemoryError)):  # MemoryError: Python's and Arrow's
             return StatementFailed(
                 ErrorCode.STATEMENT_FAILED,
@@ -204,7 +205,7 @@ class DuckDBAdapter(Adapter):
             return SourceFailed(ErrorCode.SOURCE_UNAVAILABLE, f"DuckDB gave up on source {self._name}: {message}")
         if isinstance(error, (duckdb.IOException, duckdb.ConnectionException, duckdb.HTTPException)):
             return SourceFailed(ErrorCode.SOURCE_UNAVAILABLE, f"Source {self._name} cannot be read: {message}")
-        hint = MAY_HAVE_CHANGED if isinstance(error, duckdb.CatalogException) else ""
+        hint = MAY_HAVE_CHANGED if isinstance(error, duckdb.CatalogException) else hint_of(error)
         return StatementFailed(ErrorCode.STATEMENT_FAILED, message, hint=hint)
 
     def stop(self, query_id: str) -> bool:

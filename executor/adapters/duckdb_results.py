@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from executor.adapters.duckdb import DuckDBSession
+from executor.adapters.duckdb_errors import hint_of, told_by
 from executor.adapters.duckdb_instance import DuckDBInstance
 from executor.adapters.duckdb_memory import PROCESS
 from executor.errors import ErrorCode, ExecutorError, StatementFailed
@@ -72,7 +73,7 @@ def classify_over_results(error: Exception, memory_mb: int) -> ExecutorError:
         )
     if isinstance(error, duckdb.PermissionException):
         return StatementFailed(ErrorCode.STATEMENT_FAILED, "Statements may not reach files or the network here.")
-    return StatementFailed(ErrorCode.STATEMENT_FAILED, str(error).split("\n", 1)[0])
+    return StatementFailed(ErrorCode.STATEMENT_FAILED, told_by(error).split("\n", 1)[0], hint=hint_of(error))
 
 
 def _reader(schema: pa.Schema, batches: Iterator[pa.RecordBatch], check: Callable[[], None]) -> pa.RecordBatchReader:

@@ -12,6 +12,7 @@ import ssl
 import pymysql
 
 from executor.adapters.base import MAY_HAVE_CHANGED
+from executor.adapters.wording import VALUES_HINT, without_values
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 
 INTERRUPTED = 1317
@@ -41,6 +42,13 @@ _DENIED = frozenset({1044, 1045, 1142, 1143, 1227, 1345, 1370, 1410, 1419, 1698}
 
 _READ_ONLY = frozenset({1792, 1836})
 _UNREADABLE = frozenset({1064, 1149})
+_OF_THE_STATEMENT = frozenset(
+    {1052, 1054, 1055, 1056, 1060, 1066, 1109, 1111, 1115, 1128, 1136, 1140, 1146, 1221, 1222, 1235, 1241, 1242}
+    | {1247, 1248, 1250, 1253, 1267, 1270, 1271, 1273, 1305, 1318, 1582, 1583, 1630, 3065, 4078}
+)
+"""Errors found before a row is read: they name tables, columns, functions and types, and hold no value."""
+
+_OF_VALUES = frozenset({1292, 1300, 1365, 1366, 1367, 1411, 1690, 3140, 3141, 3143, 4038})
 _NEAR = re.compile(r"near '([A-Za-z_]+|[^\s\w'\"`])")
 _CLIENT = range(2000, 3000)
 _FULL = frozenset({1021, 1037, 1038, 1041, 1114, 1135})
@@ -132,4 +140,6 @@ def _told(number: int, error: BaseException) -> tuple[str, str]:
         # the words behind `near` are the statement as it runs, with the policy's parts
         near = _NEAR.search(words)
         return f"The database cannot read this statement{f', at or near {near[1]}' if near else ''}.", ""
+    if number not in _OF_THE_STATEMENT:
+        return without_values(words) or "The database gave no reason", VALUES_HINT if number in _OF_VALUES else ""
     return words.split("\n", 1)[0] or "The database gave no reason", MAY_HAVE_CHANGED if number in _CHANGED else ""

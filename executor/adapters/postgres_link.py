@@ -17,6 +17,7 @@ from adbc_driver_manager._reader import AdbcRecordBatchReader  # the public read
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from executor.adapters.base import BATCH_BYTES, MAY_HAVE_CHANGED
+from executor.adapters.wording import VALUES_HINT, without_values
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.secrets import resolve_secret
 from executor.sources import PostgresSource
@@ -56,6 +57,9 @@ _PINNED = """
 _BUSY = frozenset({"53300", "55P03", "40P01", "57P03", "40001"})
 _TOO_MUCH = frozenset({"53000", "53100", "53200", "53400"})  # 53400: of our own temp_file_limit
 _CHANGED = frozenset({"42P01", "42703", "3F000"})
+_OF_THE_STATEMENT = ("0A", "25", "3F", "42", "54")
+"""Classes of errors that name tables, columns, functions and types, and hold no value of a row."""
+
 _AUTH = frozenset({"28000", "28P01"})
 _CONNECTION_STATUS = frozenset({AdbcStatusCode.IO, AdbcStatusCode.TIMEOUT, AdbcStatusCode.UNAUTHENTICATED})
 _AWAY = frozenset({"57P01", "57P02", "57P05", "25P03", "3D000", "58030", "25P04"})
@@ -245,6 +249,11 @@ def classified(source: str, error: BaseException, *, characters_before: int = 0)
         )
     message, hint, position = _primary(error)
     at = position - characters_before if position is not None else None
+    if sqlstate.startswith("P0"):
+        message, hint = "A function of the database raised an error of its own.", ""
+    elif not sqlstate.startswith(_OF_THE_STATEMENT) or (sqlstate.startswith("42") and position is None):
+        # what is wrong with the statement's own text has a place in it
+        message, hint = without_values(message), VALUES_HINT if sqlstate.startswith("22") else ""
     if sqlstate in _CHANGED:
         hint = hint or MAY_HAVE_CHANGED
     return StatementFailed(

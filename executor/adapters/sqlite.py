@@ -27,6 +27,7 @@ from executor.adapters.sqlite_functions import add_functions
 from executor.adapters.sqlite_plan import estimate_of
 from executor.adapters.sqlite_schema import read_schema
 from executor.adapters.sqlite_values import Cell, WideningRows
+from executor.adapters.wording import without_values
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.sources import SourceSchema, SQLiteSource
 from executor.timers import Timers
@@ -51,6 +52,20 @@ _LIMITS = {
 }
 """https://sqlite.org/limits.html; what is not here (depth, columns, compounds, arguments) is low enough by default."""
 _PROGRESS_STEPS = 20_000  # virtual machine steps between two looks at the deadline: about a millisecond
+
+_OF_THE_STATEMENT = (
+    *("no such ", "near ", "ambiguous column", "misuse of ", "wrong number of arguments", "unrecognized token"),
+    *(
+        "incomplete input",
+        "no tables specified",
+        "too many ",
+        "not authorized",
+        "a GROUP BY clause",
+        "sub-select returns",
+    ),
+    *("SELECTs to the left", "ORDER BY term", "1st ", "GROUP BY term", "aggregate functions", "circular reference"),
+)
+"""How words begin that SQLite finds for a statement before it reads a row; its codes do not tell them apart."""
 
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
 _AWAY = frozenset(
@@ -356,6 +371,8 @@ class SQLiteAdapter(Adapter):
         return SourceFailed(ErrorCode.SOURCE_UNAVAILABLE, message, hint=hint)
 
     def _scrubbed(self, message: str) -> str:
+        if not message.startswith(_OF_THE_STATEMENT):
+            message = without_values(message)
         return message.replace(str(self._path.absolute()), self._path.name).replace(str(self._path), self._path.name)
 
 

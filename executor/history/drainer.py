@@ -81,7 +81,9 @@ class Drainer:
                 self._writer = None
                 if not is_away:
                     told = error.message if isinstance(error, ExecutorError) else type(error).__name__
-                    log.exception("history_away", extra={"error": told})
+                    # a database that does not answer is no surprise, and its traceback tells nobody more
+                    why = None if _is_foreseen(error) else error
+                    log.exception("history_away", exc_info=why, extra={"error": told})
                 wait_s, is_away = min(wait_s * 2, _BACKOFF_MOST_S), True
         if self._engine is not None:
             self._engine.dispose()
@@ -107,7 +109,8 @@ class Drainer:
                 self._look_at = now + _LOOK_EVERY_S
             if now >= self._expire_at:
                 keep_s = self._settings.history.keep_days * _SECONDS_A_DAY
-                gone = self._writer.expire(time.time() - keep_s, now=time.time())
+                told_at = self._store.now()  # as the records' own times
+                gone = self._writer.expire(told_at - keep_s, now=told_at)
                 if gone:
                     log.info("history_expired", extra={"rows": gone})
                 self._expire_at = now + _EXPIRE_EVERY_S
@@ -162,6 +165,12 @@ class Drainer:
                 continue
             # their ends may have come in since they were asked for: what is in the stream by now comes first
             self._drain(writer)
-            settled = writer.settle(ends, now=time.time())
+            settled = writer.settle(ends, now=self._store.now())
             for job_id in settled:
                 log.warning("history_settled", extra={"job_id": job_id, "found": ends[job_id].state or "lost"})
+
+
+def _is_foreseen(error: Exception) -> bool:
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - as above
+
+    return isinstance(error, ExecutorError | SQLAlchemyError)

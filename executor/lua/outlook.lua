@@ -168,17 +168,17 @@ local function outlook(id)
   return { tonumber(place), tonumber(seconds) }
 end
 
--- A job's row as it is, with its place in the queue, when it may start, how many workers could take it, and how full
--- the broker's memory is if it nearly is.
+-- A job's row as it is, with its place in the queue, when it may start, how many workers could take it, how full the
+-- broker's memory is if it nearly is, and the time.
 local function snapshot(id)
   local row = redis.call('HGETALL', job_key(id))
   if #row == 0 then
     return {}
   end
-  local told = { -1, -1 }
+  local told, at = { -1, -1 }, stamp(now())
   if redis.call('HGET', job_key(id), 'state') == 'queued' then
     told = outlook(redis.call('HGET', job_key(id), 'leader') or id)
   end
-  return { row, told[1], stamp(told[2]), redis.call('ZCOUNT', NS .. ':workers', stamp(now()), '+inf'),
-    redis.call('GET', NS .. ':memory') or '' }
+  return { row, told[1], stamp(told[2]), redis.call('ZCOUNT', NS .. ':workers', at, '+inf'),
+    redis.call('GET', NS .. ':memory') or '', at }
 end

@@ -187,6 +187,14 @@ class ResultStore(Protocol):
         """
         ...
 
+    def now(self) -> float:
+        """The time by the clock that `StoredAttempt.written_at` is of, which need not be this machine's; Unix seconds.
+
+        Raises:
+            ResultFailed: ``store_unavailable``.
+        """
+        ...
+
     def free_bytes(self) -> int | None:
         """How much more there is room for; None where there is no telling."""
         ...

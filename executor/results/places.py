@@ -77,6 +77,14 @@ class Place(Protocol):
         """Every file there is, those of one folder together."""
         ...
 
+    def now(self) -> float:
+        """The time by the clock that `KeptFile.written_at` is of, in Unix seconds.
+
+        Raises:
+            ResultFailed: ``store_unavailable``.
+        """
+        ...
+
     def free_bytes(self) -> int | None:
         """How much more there is room for; None where there is no telling."""
         ...

@@ -134,6 +134,10 @@ class StoredResults:
             )
         return list(found.values())
 
+    def now(self) -> float:
+        """The time of the place's own clock; see `ResultStore.now`."""
+        return self._place.now()
+
     def free_bytes(self) -> int | None:
         """How much more there is room for; see `ResultStore.free_bytes`."""
         return self._place.free_bytes()

@@ -81,7 +81,7 @@ def run_show(job_id: str, where: Where, *, wait_s: float, as_json: bool) -> int:
             # the view is a shape of the MCP face, whose library takes a second to load
             from mcp_server.wire import job_view  # noqa: PLC0415
 
-            _say(job_view(job, now=time.time(), max_chars=settings.mcp_server.preview_chars).content())
+            _say(job_view(job, max_chars=settings.mcp_server.preview_chars).content())
         else:
             await _show(executor, job, console)
         return _exit_of_job(job)

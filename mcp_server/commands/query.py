@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,7 +102,7 @@ async def _query(
             # the view is a shape of the MCP face, whose library takes a second to load
             from mcp_server.wire import job_view  # noqa: PLC0415
 
-            view = job_view(job, now=time.time(), max_chars=settings.mcp_server.preview_chars)
+            view = job_view(job, max_chars=settings.mcp_server.preview_chars)
             sys.stdout.write(json.dumps(view.content(), ensure_ascii=False) + "\n")
         if job.state is JobState.FAILED and job.error is not None:
             if not as_json:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -85,7 +84,7 @@ def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]:
             job = await access.executor.wait(job.id, owner=owner, timeout_s=_STOPPED_WITHIN_S)
         if job.summary is not None:
             access.policies.hold(principal, job)
-        view = job_view(job, now=time.time(), max_chars=0)
+        view = job_view(job, max_chars=0)
         return answer(view.content(), is_error=False)
 
     async def list_jobs(arguments: ListJobsArguments, context: ToolContext) -> CallToolResult:
@@ -134,7 +133,7 @@ async def _view(
     job = await access.executor.get(job_id, owner=principal.owner)
     job = await wait_for(access.executor, job, owner=principal.owner, timeout_s=wait_s, context=context)
     access.policies.hold(principal, job)
-    return job_view(job, now=time.time(), max_chars=max_chars, warnings=warnings)
+    return job_view(job, max_chars=max_chars, warnings=warnings)
 
 
 async def _several(

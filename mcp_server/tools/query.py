@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
@@ -110,7 +109,7 @@ async def answered(
         return answer({"job_id": job.id, "error": content}, is_error=True)
     if has_key:
         access.callers.delivered(job.id)
-    view = job_view(job, now=time.time(), max_chars=access.settings.preview_chars, warnings=warnings)
+    view = job_view(job, max_chars=access.settings.preview_chars, warnings=warnings)
     return answer(view.content(), is_error=view.is_error)
 
 

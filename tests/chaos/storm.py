@@ -3,8 +3,9 @@
     PYTHONPATH=.:tests:tests/integration python tests/chaos/storm.py --jobs 600 --seeds 1-5
 
 Everything is real: the broker with its log, worker processes, a server process beside this one, the databases. What
-dies and when follows from the seed, as far as processes can follow one. At the end the books are made up: each job
-ended exactly once, the rows of each that succeeded are right and whole, and nothing is left behind anywhere.
+dies and when follows from the seed, as far as processes can follow one. Every other process has a clock that is
+minutes ahead, with an even seed behind. At the end the books are made up: each job ended exactly once, its times in
+order, the rows of each that succeeded are right and whole, and nothing is left behind anywhere.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from typing import Any
 import psutil
 import psycopg
 import redis
+from clocks import wrong_clocks
 from databases import Database, duckdb_shop, embedded_postgres, postgres_shop, sqlite_shop
 from machines import Machine, running
 
@@ -50,6 +52,9 @@ from executor.sweeper import Sweeper
 
 KINDS = ("sqlite", "duckdb", "postgres")
 ROWS = 3_000
+WRONG_BY_S = 420.0
+LASTS_S = 300.0
+"""Longer than any job of a storm takes, shorter than its clocks are wrong."""
 ENDS = ("succeeded", "failed", "cancelled")
 _MAY_FAIL = {"source_unavailable", "source_busy"}
 """What a job on a database that was killed may end with."""
@@ -134,7 +139,7 @@ class OtherServer:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([os.environ["PYTHONPATH"], *sys.path])},
         )
 
     def kill(self) -> None:
@@ -249,9 +254,9 @@ class Sky:
 
 
 @contextlib.asynccontextmanager
-async def sky(folder: Path, postgres: str, workers: int = 2) -> AsyncIterator[Sky]:
-    """A machine with short leases over a database of each kind."""
-    with postgres_shop(postgres) as shop:
+async def sky(folder: Path, postgres: str, *, wrong_by_s: float) -> AsyncIterator[Sky]:
+    """A machine with short leases over a database of each kind; every other process of it has a wrong clock."""
+    with postgres_shop(postgres) as shop, wrong_clocks(folder, wrong_by_s, 0.0):
         shops = {"sqlite": sqlite_shop(folder), "duckdb": duckdb_shop(folder), "postgres": shop}
         settings = ExecutorSettings.model_validate(
             {
@@ -266,7 +271,7 @@ async def sky(folder: Path, postgres: str, workers: int = 2) -> AsyncIterator[Sk
                 "concurrency": 4,
             }
         )
-        async with running(settings, workers=workers) as machine:
+        async with running(settings, workers=2) as machine:
             yield Sky(machine, shops, postgres)
 
 
@@ -301,7 +306,8 @@ async def storm(folder: Path, postgres: str, *, jobs: int, seed: int) -> dict[st
     chance = random.Random(seed)
     book = Book()
     began = time.monotonic()
-    async with sky(folder, postgres) as place:
+    wrong_by_s = WRONG_BY_S if seed % 2 else -WRONG_BY_S
+    async with sky(folder, postgres, wrong_by_s=wrong_by_s) as place:
         machine = place.machine
         ours = range(jobs // 2)
         other = OtherServer(folder, machine.settings, range(jobs // 2, jobs))
@@ -318,6 +324,7 @@ async def storm(folder: Path, postgres: str, *, jobs: int, seed: int) -> dict[st
         for i in range(jobs // 2, jobs):
             ends[i] = await ended(machine, book, i)
         await check_rows(machine, book, ends)
+        check_times(machine, ends)
         await check_books(place, book, ends)
         processes = psutil.Process().children(recursive=True)
     _, left = psutil.wait_procs(processes, timeout=10)
@@ -333,7 +340,7 @@ async def flush(folder: Path, postgres: str) -> Job:
     Raises:
         AssertionError: a statement ran on, or something is left over.
     """
-    async with sky(folder, postgres) as place:
+    async with sky(folder, postgres, wrong_by_s=WRONG_BY_S) as place:
         machine = place.machine
         book = Book()
         await submit_all(machine.executor, machine.settings, range(30), book.jobs)
@@ -399,6 +406,21 @@ async def check_rows(machine: Machine, book: Book, ends: dict[int, Job]) -> None
                     break
             assert (len(rows), sum(int(n) for _, n in rows)) == expected(i, kind_of(i)), f"job {i}"
             assert {number for number, _ in rows} == {text_of(i)}
+
+
+def check_times(machine: Machine, ends: dict[int, Job]) -> None:
+    """In order, and none of them by a clock that is wrong."""
+    for i, job in ends.items():
+        assert job.finished_at is not None
+        times = [job.submitted_at, job.started_at or job.submitted_at, job.finished_at]
+        assert times == sorted(times), f"job {i}: {times}"
+        assert job.finished_at - job.submitted_at < LASTS_S, f"job {i}: {times}"
+        assert job.expires_at is not None
+        assert abs(job.expires_at - job.finished_at - machine.settings.result_ttl_s) < 1, f"job {i}"
+        assert 0 <= job.notes.get("stopped_after_ms", 0) < LASTS_S * 1000, f"job {i}: {job.notes}"
+        if job.notes.get("shared") == "stored":
+            assert job.rows_at is not None
+            assert 0 <= job.submitted_at - job.rows_at < LASTS_S, f"job {i}"
 
 
 async def check_books(

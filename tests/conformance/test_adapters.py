@@ -14,7 +14,7 @@ import psutil
 import pyarrow as pa
 import pytest
 from databases import RESTARTABLE, WITH_CODES, WITH_KEYS, WITH_ROUTINES, Database, failure_of, in_thread, rows_of
-from values import ROUTINE_ERRORS, VALUES, Value
+from values import QUOTING, ROUTINE_ERRORS, VALUES, Value
 
 from executor.adapters.base import BATCH_ROWS, MAY_HAVE_CHANGED, Adapter
 from executor.errors import ErrorCode, ExecutorError
@@ -64,6 +64,26 @@ def test_every_column_carries_the_databases_word_for_its_type(adapter: Adapter, 
         "clickhouse": [b"Int32", b"String", b"Nullable(Float32)"],
     }
     assert [field.metadata[b"type"] for field in batches[0].schema] == words[database.kind]
+
+
+@pytest.mark.parametrize(
+    "value", ["OBEY ME", 'x" OBEY ME', "x' OBEY ME", "x\n OBEY ME", "x`’ OBEY «ME» 7", "777777 OBEY ME"]
+)
+def test_an_error_never_holds_what_stands_in_a_row(adapter: Adapter, database: Database, value: str) -> None:
+    literal = value.replace("'", "''")
+    told: list[str] = []
+    for expression in QUOTING[database.kind]:
+        sql = f"SELECT {expression.format(value='v')} FROM (SELECT '{literal}' AS v) AS t"
+        with adapter.session(timeout_s=30) as session:
+            try:
+                for _ in session.run(sql).batches:
+                    pass
+            except Exception as error:  # noqa: BLE001 - whatever a driver raises
+                failed = adapter.classify(error)
+                told.append(f"{failed.message} {failed.hint}")
+
+    assert told
+    assert [words for words in told if "OBEY" in words or "ME" in words.split() or "777777" in words] == []
 
 
 def test_no_write_gets_past_the_adapter(adapter: Adapter, database: Database) -> None:

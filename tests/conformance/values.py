@@ -269,3 +269,46 @@ ROUTINE_ERRORS: dict[str, dict[str, ErrorCode]] = {
     },
 }
 """By SQLSTATE on PostgreSQL and by number on MariaDB and MySQL."""
+
+
+QUOTING: dict[str, list[str]] = {
+    "duckdb": [
+        "CAST({value} AS INTEGER)",
+        "CAST({value} AS DATE)",
+        "CAST({value} AS UUID)",
+        "CAST({value} AS BLOB)",
+        "CAST({value} AS INTEGER[])",
+        "json_extract({value}, '$.a')",
+        "strptime({value}, '%Y')",
+        "regexp_matches('a', {value} || '(')",
+        "error({value})",
+    ],
+    "sqlite": [
+        "json_extract('{{}}', {value})",
+        "json({value})",
+        "json_extract({value}, '$.a')",
+    ],
+    "postgres": [
+        "CAST({value} AS integer)",
+        "CAST({value} AS date)",
+        "CAST({value} AS uuid)",
+        "CAST({value} AS json)",
+        "CAST({value} AS jsonpath)",
+        "CAST({value} AS regclass)",
+        "CAST({value} AS integer[])",
+        "to_timestamp({value}, 'YYYY')",
+        "decode({value}, {value})",
+        "'a' ~ ({value} || '(')",
+        "now() AT TIME ZONE {value}",
+        "to_tsquery({value})",
+    ],
+    "mysql": [
+        "CAST({value} AS DATE) + INTERVAL 1 DAY",
+        "JSON_EXTRACT({value}, '$.a')",
+        "JSON_EXTRACT('{{}}', {value})",
+        "'a' REGEXP CONCAT({value}, '(')",
+        "ST_GeomFromText({value})",
+        "EXTRACTVALUE('<a/>', {value})",
+    ],
+}
+"""Expressions that many databases answer to with a sentence that quotes the value."""

@@ -6,12 +6,15 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pyarrow as pa
@@ -133,6 +136,48 @@ def test_what_is_unfinished_after_the_wait_leaves_a_handle_that_goes_on_later(fo
     assert json.loads(rows.stdout)["rows"] == [[9_000_000]]
 
 
+def test_jobs_that_the_broker_forgot_are_told_of_by_the_history(folder):
+    kept = json.loads(awaitsql(folder, "query", "SELECT 7 AS n", "--db", "shop.sqlite", "--json").stdout)["job_id"]
+    gone = json.loads(awaitsql(folder, "query", "SELECT 8 AS n", "--db", "shop.sqlite", "--json").stdout)["job_id"]
+    left = awaitsql(folder, "query", FOR_EVER, "--db", "shop.sqlite", "--wait", "0.3", "--json")
+    lost = json.loads(left.stdout)["job_id"]
+    [home] = (folder / "state" / "awaitsql").iterdir()
+    until = time.monotonic() + 30
+    while not {kept, gone, lost} <= _recorded(home / "history.sqlite"):
+        assert time.monotonic() < until
+        awaitsql(folder, "jobs", "list", "--db", "shop.sqlite")
+    shutil.rmtree(home / "broker")
+    shutil.rmtree(home / "results" / gone)
+
+    def jobs(*arguments: str) -> tuple[int, dict[str, Any]]:
+        told = awaitsql(folder, "jobs", *arguments, "--db", "shop.sqlite", "--json")
+        return told.returncode, json.loads(told.stdout)
+
+    shown = {job_id: jobs("show", job_id) for job_id in (kept, gone, lost)}
+    in_words = awaitsql(folder, "jobs", "show", lost, "--db", "shop.sqlite")
+    listed = jobs("list")[1]["jobs"]
+    rows = jobs("rows", kept)
+
+    assert (shown[kept][0], shown[kept][1]["state"], shown[kept][1]["rows"]) == (0, "succeeded", [[7]])
+    assert rows[1]["rows"] == [[7]]
+    assert [(code, told["error"]["code"]) for code, told in (shown[gone], shown[lost])] == [
+        (1, "result_expired"),
+        (1, "job_lost"),
+    ]
+    assert "4000000000" in shown[lost][1]["sql"]
+    assert b"job_lost" in in_words.stderr
+    assert in_words.returncode == 1
+    assert [job["job_id"] for job in listed] == [lost, gone, kept]
+    assert [job["state"] for job in listed[1:]] == ["succeeded", "succeeded"]
+    assert listed[0]["error"]["code"] == "job_lost"
+
+
+def _recorded(history: Path) -> set[str]:
+    """The jobs that the history has heard of."""
+    with closing(sqlite3.connect(history)) as connection:
+        return {job_id for (job_id,) in connection.execute("SELECT job_id FROM awaitsql_jobs")}
+
+
 def test_ctrl_c_cancels_the_job_and_leaves_no_process(folder):
     command = [sys.executable, "-m", "mcp_server", "query", FOR_EVER, "--db", "shop.sqlite"]
     with subprocess.Popen(
@@ -175,6 +220,37 @@ def test_doctor_says_what_is_there_and_what_is_wrong(folder):
     assert {check["level"] for check in json.loads(well.stdout)["checks"]} == {"ok"}
     assert ill.returncode == 1
     assert any(check["level"] == "error" and check["fix"] for check in json.loads(ill.stdout)["checks"])
+
+
+def test_doctor_speaks_in_words_too_and_names_a_broker_and_a_history_that_do_not_answer(folder):
+    config = """
+        [executor]
+        state_dir = "state"
+        broker_url = "redis://127.0.0.1:1/0"
+        [executor.sources.shop]
+        kind = "sqlite"
+        path = "shop.sqlite"
+    """
+    (folder / "no_broker.toml").write_text(config)
+    away = config.replace('broker_url = "redis://127.0.0.1:1/0"', "")
+    (folder / "no_history.toml").write_text(f'{away}\n[executor.history]\nurl = "postgresql://nobody@127.0.0.1:1/x"\n')
+    (folder / "misspelt.toml").write_text("[executor]\nleese_s = 3\n")
+    said = {}
+    for name in ("no_broker", "no_history", "misspelt"):
+        told = awaitsql(folder, "doctor", "--config", f"{name}.toml", "--json")
+        said[name] = {c["about"]: c for c in json.loads(told.stdout)["checks"] if c["level"] == "error"}
+        assert told.returncode == 1
+        assert b"Traceback" not in told.stderr
+    in_words = awaitsql(folder, "doctor", "--db", "shop.sqlite")
+
+    assert {name: list(checks) for name, checks in said.items()} == {
+        "no_broker": ["broker"],
+        "no_history": ["history"],
+        "misspelt": ["configuration"],
+    }
+    assert all(check["fix"] for checks in said.values() for check in checks.values())
+    assert in_words.returncode == 0
+    assert "source shop: 1 tables and views" in in_words.stdout.decode()
 
 
 def test_the_version_is_told(folder):

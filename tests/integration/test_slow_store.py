@@ -74,7 +74,7 @@ async def test_a_slow_store_is_told_of_while_it_holds_a_job_up_and_afterwards(tm
             line.free.set()
             done = await machine.until(job, JobState.SUCCEEDED)
 
-    told = [" ".join(job_view(each, now=each.submitted_at, max_chars=0).warnings) for each in (quick, slow, done)]
+    told = [" ".join(job_view(each, max_chars=0).warnings) for each in (quick, slow, done)]
     assert (slow.state, slow.stage) == (JobState.RUNNING, "storing")
     assert quick.notes.get("slow_store") is None
     assert done.notes["slow_store"] >= 1

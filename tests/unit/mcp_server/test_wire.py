@@ -39,6 +39,7 @@ def job(state: JobState = JobState.RUNNING, **changes: Any) -> Job:
         submitted_at=NOW - 3,
         limits=Limits(),
         workers_alive=2,
+        seen_at=NOW,
     )
     return replace(made, **changes)
 
@@ -74,13 +75,14 @@ EIGHT = [
     ResultColumn("city", "text"),
     ResultColumn("even", "bool"),
 ]
+ALL_DIFFERENT = {"distinct": 1_000_000, "top": [], "approximate": "from a sample of 15,847 rows"}
 EIGHT_STATS = [
-    {"nulls": 0, "min": 1, "max": 1_000_000, "distinct": None, "top": []},
-    {"nulls": 0, "min": "2026-01-01T00:00:01+00:00", "max": "2026-01-12T13:46:40+00:00", "distinct": None, "top": []},
-    {"nulls": 0, "min": "1.500000000", "max": "1500000.000000000", "distinct": None, "top": []},
+    {"nulls": 0, "min": 1, "max": 1_000_000, **ALL_DIFFERENT},
+    {"nulls": 0, "min": "2026-01-01T00:00:01+00:00", "max": "2026-01-12T13:46:40+00:00", **ALL_DIFFERENT},
+    {"nulls": 0, "min": "1.500000000", "max": "1500000.000000000", **ALL_DIFFERENT},
     {"nulls": 0, "min": 0, "max": 99, "distinct": 100, "top": [[n, 10_000] for n in range(10)]},
-    {"nulls": 12, "min": "name 1", "max": "name 999999", "distinct": None, "top": []},
-    {"nulls": 0, "min": "0000104cd168386a335ba6bf6e32219d", "max": "fffff", "distinct": None, "top": []},
+    {"nulls": 12, "min": "name 1", "max": "name 999999", **ALL_DIFFERENT},
+    {"nulls": 0, "min": "0000104cd168386a335ba6bf6e32219d", "max": "fffff", **ALL_DIFFERENT},
     {"nulls": 0, "min": "city 0", "max": "city 9", "distinct": 50, "top": [["city 1", 20_000], ["city 2", 20_000]]},
     {"nulls": 0, "distinct": 2, "top": [[False, 500_000], [True, 500_000]]},
 ]
@@ -99,7 +101,7 @@ def million(**changes: Any) -> Job:
 
 
 def shown(some: Job, max_chars: int = 8_000) -> dict[str, Any]:
-    return job_view(some, now=NOW, max_chars=max_chars).content()
+    return job_view(some, max_chars=max_chars).content()
 
 
 def test_a_million_rows_cost_a_preview_and_at_most_1500_characters_more() -> None:
@@ -108,7 +110,8 @@ def test_a_million_rows_cost_a_preview_and_at_most_1500_characters_more() -> Non
     assert 4_000 < rows <= 8_000
     assert len(json.dumps(content)) - rows <= 1_500
     assert content["row_count"] == 1_000_000
-    assert content["summary"]["id"] == {"min": 1, "max": 1_000_000}
+    assert content["summary"]["id"] == {"min": 1, "max": 1_000_000, "distinct": 1_000_000, "approximate": True}
+    assert "approximate" not in content["summary"]["bucket"]
     assert content["summary"]["name"]["nulls"] == 12
 
 
@@ -202,7 +205,7 @@ def test_a_failed_job_is_an_error_with_its_code_and_position() -> None:
         JobState.FAILED,
         error=ExecutorError.of(ErrorCode.STATEMENT_FAILED, "division by zero", hint="use nullif", position=8),
     )
-    view = job_view(failed, now=NOW, max_chars=8_000)
+    view = job_view(failed, max_chars=8_000)
     assert view.is_error
     assert view.content()["error"] == {
         "code": "statement_failed",
@@ -214,7 +217,7 @@ def test_a_failed_job_is_an_error_with_its_code_and_position() -> None:
 
 
 def test_a_cancelled_job_is_no_error_and_says_when_the_database_stopped() -> None:
-    view = job_view(job(JobState.CANCELLED, notes={"stopped_after_ms": 12.4}), now=NOW, max_chars=8_000)
+    view = job_view(job(JobState.CANCELLED, notes={"stopped_after_ms": 12.4}), max_chars=8_000)
     assert not view.is_error
     assert "12 ms" in (view.stage or "")
 
@@ -226,7 +229,7 @@ def test_a_job_that_is_being_cancelled_says_so() -> None:
 def test_a_long_statement_is_cut_unless_it_is_asked_for_whole() -> None:
     some = job(shown_sql="SELECT " + ", ".join(str(n) for n in range(2_000)))
     assert len(shown(some)["sql"]) <= 500
-    whole = job_view(some, now=NOW, max_chars=0, sql_chars=100_000)
+    whole = job_view(some, max_chars=0, sql_chars=100_000)
     assert whole.sql == some.shown_sql
 
 
