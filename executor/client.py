@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Literal
@@ -249,6 +249,34 @@ class Executor:
         async for seen in self.watch(job_id, owner=owner, timeout_s=timeout_s, known=known, ends_only=True):
             job = seen
         return job if job is not None else await self.get(job_id, owner=owner)
+
+    async def changes(self, job_ids: Collection[str], *, owner: str) -> AsyncGenerator[Job]:
+        """Each of the jobs as it is, then each again after it changed, without end: close it to stop.
+
+        Asks the broker only when it was told of a change, or could not be told for a while; so it costs nothing to
+        follow jobs that rest. A finished job is yielded once. One that is not there, not there any more, or somebody
+        else's is not yielded; a broker that is away is waited for.
+
+        Args:
+            job_ids: handles in their one spelling (`parse_job_id`).
+            owner: who asks.
+        """
+        finished: set[str] = set()
+        with self._changes.listen_to_several(job_ids) as changed:
+            while True:
+                for job_id in await changed.taken():
+                    if job_id in finished:
+                        continue
+                    try:
+                        job = await self.get(job_id, owner=owner)
+                    except ExecutorError as error:
+                        if error.code is ErrorCode.EXECUTOR_UNAVAILABLE:
+                            changed.tell(job_id)
+                            await asyncio.sleep(_LOOK_EVERY_S)
+                        continue
+                    if job.is_finished:
+                        finished.add(job_id)
+                    yield job
 
     async def cancel(self, job_id: str, *, owner: str) -> Job:
         """Asks for the end of the job, down to the database; the job as it is right after. Raises as `get`.

@@ -11,8 +11,8 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Generator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import redis
@@ -31,14 +31,56 @@ _HEARD = 4096
 """How many changed jobs are remembered. One forgotten too early is looked at a second later."""
 
 
+class ChangedJobs:
+    """Which of several jobs may have changed since they were looked at last: all of them at first.
+
+    However often a job changes, it stands here once: who looks slowly sees its newest state, not those between.
+    """
+
+    def __init__(self, job_ids: Collection[str]) -> None:
+        self._told = dict.fromkeys(job_ids)
+        self._any = asyncio.Event()
+        if self._told:
+            self._any.set()
+
+    def tell(self, job_id: str) -> None:
+        """The job may have changed."""
+        self._told[job_id] = None
+        self._any.set()
+
+    async def taken(self) -> list[str]:
+        """Waits until there is one, and takes all there are."""
+        await self._any.wait()
+        self._any.clear()
+        taken = list(self._told)
+        self._told.clear()
+        return taken
+
+
+class _OneOfSeveral:
+    """In the place of an event: tells `ChangedJobs` which job it stands for."""
+
+    __slots__ = ("_changed", "_job_id")
+
+    def __init__(self, changed: ChangedJobs, job_id: str) -> None:
+        self._changed = changed
+        self._job_id = job_id
+
+    def set(self) -> None:
+        self._changed.tell(self._job_id)
+
+
+_Waiting = dict[str, set[asyncio.Event | _OneOfSeveral]]
+
+
 class ChangeListener:
     """One pub/sub connection of a server, and an event per waiting caller. An asynchronous context manager."""
 
     def __init__(self, connection: redis.asyncio.Redis, namespace: str) -> None:
         self._redis = connection
         self._channel = f"{namespace}:changed"
-        self._waiting: dict[str, set[asyncio.Event]] = {}
-        self._waiting_for_ends: dict[str, set[asyncio.Event]] = {}
+        self._waiting: _Waiting = {}
+        self._waiting_for_ends: _Waiting = {}
         self._heard: OrderedDict[str, None] = OrderedDict()
         self._is_connected = False
         self._task: asyncio.Task[None] | None = None
@@ -59,15 +101,17 @@ class ChangeListener:
     def listen(self, job_id: str, *, ends_only: bool = False) -> Generator[asyncio.Event]:
         """An event that is set whenever the job may have changed; with `ends_only`, may have ended."""
         event = asyncio.Event()
-        waiting = self._waiting_for_ends if ends_only else self._waiting
-        waiting.setdefault(job_id, set()).add(event)
-        try:
+        with _standing(event, job_id, self._waiting_for_ends if ends_only else self._waiting):
             yield event
-        finally:
-            events = waiting[job_id]
-            events.discard(event)
-            if not events:
-                del waiting[job_id]
+
+    @contextmanager
+    def listen_to_several(self, job_ids: Collection[str]) -> Generator[ChangedJobs]:
+        """The same for a set of jobs, over the same connection."""
+        changed = ChangedJobs(job_ids)
+        with ExitStack() as standing:
+            for job_id in set(job_ids):
+                standing.enter_context(_standing(_OneOfSeveral(changed, job_id), job_id, self._waiting))
+            yield changed
 
     async def _listen(self) -> None:
         while True:
@@ -102,6 +146,19 @@ class ChangeListener:
             for events in waiting.values():
                 for event in events:
                     event.set()
+
+
+@contextmanager
+def _standing(event: asyncio.Event | _OneOfSeveral, job_id: str, waiting: _Waiting) -> Generator[None]:
+    """While inside, `event` is set for the job."""
+    waiting.setdefault(job_id, set()).add(event)
+    try:
+        yield
+    finally:
+        events = waiting[job_id]
+        events.discard(event)
+        if not events:
+            del waiting[job_id]
 
 
 def listen_for_cancels(

@@ -12,6 +12,7 @@ from mcp.server.mcpserver import MCPServer
 from starlette.applications import Starlette
 
 from mcp_server.completions import add_completions
+from mcp_server.core_tasks import CoreTasks
 from mcp_server.http.application import http_application
 from mcp_server.http.loopback import listening_socket
 from mcp_server.http.sign_in import calling_principal
@@ -20,7 +21,10 @@ from mcp_server.principal import Principal, with_rights
 from mcp_server.prompts import add_prompts
 from mcp_server.resources import add_resources
 from mcp_server.settings import McpServerSettings
-from mcp_server.tools import Access, all_tools
+from mcp_server.subscriptions import Subscriptions
+from mcp_server.tasks import JobTasks
+from mcp_server.tasks_extension import TasksExtension
+from mcp_server.tools import MAKE_JOBS, Access, all_tools
 
 if TYPE_CHECKING:  # the type only: what is used is handed in
     from executor import Executor
@@ -72,16 +76,20 @@ def build_server(
         principal_of=lambda _context: asks(),
         policies=machine.policies,
     )
+    tasks = JobTasks(access)
     server: MCPServer[Any] = MCPServer(
         "awaitsql",
         instructions=INSTRUCTIONS,
         version=version,
         tools=[*all_tools(access, exports=exports)],
+        extensions=[TasksExtension(tasks)],
+        middleware=[CoreTasks(tasks, MAKE_JOBS)],
         log_level="WARNING",
     )
     add_resources(server, access)
     add_prompts(server)
     add_completions(server, access, asks)
+    Subscriptions(access, tasks).add_to(server)
     return server
 
 

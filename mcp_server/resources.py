@@ -13,6 +13,7 @@ from mcp_server.errors import ANSWERED, DATA_NOTICE, CallCode, CallRefused, reso
 from mcp_server.sql import dialect_names
 from mcp_server.tables import detailed, listed
 from mcp_server.tools.access import Access
+from mcp_server.tools.as_task import INLINE_WAIT_S
 from mcp_server.tools.rows import MAX_CELL_CHARS, MAX_PAGE_ROWS, PAGE_CHARS, read_page
 from mcp_server.tools.sources import READY_WITHIN_S
 from mcp_server.tools.waiting import MAX_WAIT_S
@@ -91,7 +92,10 @@ def job_view_document() -> dict[str, Any]:
         "notice": DATA_NOTICE,
         "job_view": JobView.model_json_schema(),
         "arguments": {
-            "wait_seconds": f"Seconds to wait inside the call, at most {MAX_WAIT_S:g}; 0 answers at once.",
+            "wait_seconds": (
+                f"Seconds to wait inside the call, at most {MAX_WAIT_S:g}; 0 answers at once. A client that declared "
+                f"the Tasks extension waits {INLINE_WAIT_S:g} s at most and is then given a task."
+            ),
             "max_rows": "Rows kept of the result; a view says truncated when there were more.",
             "dry_run": "Explains the statement and runs no part of it: see plan and progress.estimate.",
             "confirm": "The token that a needs_confirmation error names; good for ten minutes and that statement.",

@@ -12,7 +12,10 @@ from mcp_server.tools.results import export_tool, query_result_tool
 from mcp_server.tools.rows import rows_tool
 from mcp_server.tools.sources import source_tools
 
-__all__ = ["Access", "CheckedTool", "all_tools"]
+__all__ = ["MAKE_JOBS", "Access", "CheckedTool", "all_tools"]
+
+MAKE_JOBS = frozenset({"query", "query_result"})
+"""The tools whose answer may be a job that goes on."""
 
 
 def all_tools(access: Access, *, exports: Path | None = None) -> list[CheckedTool]:

@@ -15,6 +15,7 @@ from mcp_server.errors import answer, error_content
 from mcp_server.submission import checked_statement, dry
 from mcp_server.tools.access import Access, ToolContext
 from mcp_server.tools.arguments import Arguments
+from mcp_server.tools.as_task import marked, task_wait
 from mcp_server.tools.checked import READS, CheckedTool, checked_tool
 from mcp_server.tools.waiting import clamped_wait, wait_for
 from mcp_server.wire import job_view
@@ -100,7 +101,12 @@ async def answered(
     warnings: Sequence[str],
     has_key: bool = False,
 ) -> CallToolResult:
-    """A fresh job as its submitter sees it: with its rows where they come in time, else as a handle."""
+    """A fresh job as its submitter sees it: with its rows where they come in time, else as a handle.
+
+    For a client that speaks tasks the wait is short, and what goes on after it is marked to become one.
+    """
+    call = context.request_context
+    wait_s = task_wait(call, wait_s)
     try:
         job = await _await_rows(access, job, owner=owner, wait_s=wait_s, context=context)
     except ExecutorError as failed:
@@ -110,7 +116,7 @@ async def answered(
     if has_key:
         access.callers.delivered(job.id)
     view = job_view(job, max_chars=access.settings.preview_chars, warnings=warnings)
-    return answer(view.content(), is_error=view.is_error)
+    return marked(call, answer(view.content(), is_error=view.is_error), job)
 
 
 def _limits(access: Access, max_rows: int | None) -> tuple[Limits, list[str]]:

@@ -239,6 +239,29 @@ async def test_a_revoked_token_is_out_at_the_next_request(served: Served) -> Non
     assert told["token"] not in json.dumps(listed)
 
 
+async def test_a_subscription_ends_in_good_order_with_the_token_it_was_opened_with(served: Served) -> None:
+    expires = int(time.time()) + 4
+    claims = {"iss": served.issuer.url, "aud": served.url, "sub": "ada", "exp": expires, "scope": "awaitsql:read"}
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    params = {"notifications": {"toolsListChanged": True}, "_meta": meta}
+    listen = {"jsonrpc": "2.0", "id": "all ears", "method": "subscriptions/listen", "params": params}
+    told = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "subscriptions/listen"}
+
+    status, _, stream = served.post(served.issuer.forged(claims), listen, **told)
+
+    assert status == 200, stream
+    frames = [json.loads(line[6:]) for line in stream.decode().splitlines() if line.startswith("data: ")]
+    assert [frame.get("method", "the result") for frame in frames] == [
+        "notifications/subscriptions/acknowledged",
+        "the result",
+    ]
+    assert frames[-1]["id"] == "all ears"
+    assert time.time() >= expires
+
+
 async def test_a_session_is_of_the_caller_who_opened_it(served: Served) -> None:
     _, headers, _ = served.post(served.issuer.token("ada"), INITIALIZE)
     session = headers["mcp-session-id"]

@@ -16,6 +16,7 @@ from mcp_server.commands.exits import Exit
 from mcp_server.commands.paste import paste_lines
 from mcp_server.errors import CallCode
 from mcp_server.sql import RefusalCode
+from mcp_server.tasks import TASK_STATUS
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,6 +56,13 @@ def test_the_diagram_shows_the_moves_that_the_code_allows(readme):
     drawn = {tuple(m) for m in re.findall(r"^    (\w+) --> (\w+)", readme, re.MULTILINE)}
 
     assert drawn == {(str(a), str(b)) for a, moves in MOVES.items() for b in moves}
+
+
+def test_the_status_of_a_task_by_its_jobs_state_is_the_codes(readme):
+    section = readme.partition("## Tasks and subscriptions\n")[2].partition("\n## ")[0]
+    listed = re.findall(r"^\| `(\w+)` \| `(\w+)`", section, re.MULTILINE)
+
+    assert listed == [(str(state), status) for state, status in TASK_STATUS.items()]
 
 
 def test_the_kinds_are_those_with_an_adapter(readme):
