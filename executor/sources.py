@@ -19,6 +19,7 @@ from executor.sessions import check_session, variable
 
 SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 MYSQL_OPTIONS = ("ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "unix-socket")
+CLICKHOUSE_OPTIONS = ("secure", "ca-cert")
 MYSQL_SSL_MODES = ("disabled", "preferred", "required", "verify-ca", "verify-identity")
 
 
@@ -167,10 +168,136 @@ class MySQLSource(_Source):
         return "mysql"
 
 
-SourceConfig = Annotated[DuckDBSource | SQLiteSource | PostgresSource | MySQLSource, Field(discriminator="kind")]
-"""One model per kind, told apart by ``kind``."""
+class ClickHouseSource(_Source):
+    """A ClickHouse server, or a folder of chDB, which is ClickHouse within the worker.
 
-AnySource = DuckDBSource | SQLiteSource | PostgresSource | MySQLSource
+    Exactly one of `url` without a password (``clickhouse://user@host:8123/database``; after a ``?`` may come
+    ``secure=true`` for TLS and ``ca-cert``, the path of a PEM file where the workers run) and `path`.
+    """
+
+    kind: Literal["clickhouse"] = "clickhouse"
+    url: str | None = None
+    path: Path | None = None
+    password: SecretRef | None = None
+    schemas: tuple[str, ...] = Field(
+        default=(), description="Databases shown; empty: the one the url names, of a folder all but the system's."
+    )
+    memory_limit_mb: int = Field(default=1024, ge=64, description="The most memory of one statement, in MB.")
+    threads: int = Field(default=2, ge=1, le=256, description="The most threads of one statement.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_session(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "session" in value:
+            raise ValueError("ClickHouse sources take no session: use the policies' rows instead")
+        return value
+
+    @model_validator(mode="after")
+    def _one_place(self) -> ClickHouseSource:
+        if (self.path is None) == (self.url is None):
+            raise ValueError('give exactly one of url = "clickhouse://user@host:8123/database" or path = "FOLDER"')
+        if self.path is not None and self.password is not None:
+            raise ValueError("a folder has no password")
+        if self.url is not None:
+            check_clickhouse_url(self.url)
+        return self
+
+    @property
+    def dialect(self) -> str:
+        """The grammar of this source's SQL."""
+        return "clickhouse"
+
+
+def check_clickhouse_url(url: str) -> None:
+    """Raises `ValueError`, in words without the url itself, if it is not one of a ClickHouse source."""
+    form = "write the url as clickhouse://user@host:8123/database"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        asked = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        raise ValueError(form) from None  # it may hold a secret
+    if parts.password is not None or any("pass" in name for name, _ in asked):
+        raise ValueError('keep the password out of the url: password = {env = "NAME"} or {file = "PATH"}')
+    if parts.scheme != "clickhouse" or port == 0 or len(parts.path) < 2:
+        raise ValueError(form)
+    unknown = [name for name, _ in asked if name not in CLICKHOUSE_OPTIONS]
+    if unknown:
+        raise ValueError(f"{unknown[0]} is not an option of the url; there are {', '.join(CLICKHOUSE_OPTIONS)}")
+    if any(name == "secure" and value not in ("true", "false") for name, value in asked):
+        raise ValueError("secure is true or false")
+
+
+class GenericSource(_Source):
+    """A database reached through SQLAlchemy, by SQLAlchemy's url without a password. One subclass a kind."""
+
+    kind: str
+    url: str
+    password: SecretRef | None = None
+    schemas: tuple[str, ...] = Field(default=(), description="Schemas shown; empty: the one the url names.")
+
+    @model_validator(mode="after")
+    def _url_without_password(self) -> GenericSource:
+        try:
+            parts = urlsplit(self.url)
+            asked = parse_qsl(parts.query)
+        except ValueError:
+            raise ValueError("the url cannot be read") from None  # it may hold a secret
+        if parts.password is not None or any(re.search("pass|token|secret|credential", name) for name, _ in asked):
+            raise ValueError('keep the password out of the url: password = {env = "NAME"} or {file = "PATH"}')
+        if parts.scheme.partition("+")[0] != self.kind:
+            raise ValueError(f"write the url as {self.kind}://…")
+        return self
+
+    @property
+    def dialect(self) -> str:
+        """The grammar of this source's SQL."""
+        return self.kind
+
+
+class TrinoSource(GenericSource):
+    """Trino: ``trino://user@host:8080/catalog/schema``."""
+
+    kind: Literal["trino"] = "trino"  # pyright: ignore[reportIncompatibleVariableOverride] # frozen: nobody sets it
+
+
+class SnowflakeSource(GenericSource):
+    """Snowflake: ``snowflake://user@account/database/schema?warehouse=name``."""
+
+    kind: Literal["snowflake"] = "snowflake"  # pyright: ignore[reportIncompatibleVariableOverride] # as above
+
+
+class BigQuerySource(GenericSource):
+    """BigQuery: ``bigquery://project/dataset``. Who we are there, Google's own client library finds out."""
+
+    kind: Literal["bigquery"] = "bigquery"  # pyright: ignore[reportIncompatibleVariableOverride] # as above
+
+
+class MSSQLSource(GenericSource):
+    """Microsoft SQL Server: ``mssql://user@host:1433/database``."""
+
+    kind: Literal["mssql"] = "mssql"  # pyright: ignore[reportIncompatibleVariableOverride] # as above
+
+    @property
+    def dialect(self) -> str:
+        """The grammar of this source's SQL."""
+        return "tsql"
+
+
+AnySource = (
+    DuckDBSource
+    | SQLiteSource
+    | PostgresSource
+    | MySQLSource
+    | ClickHouseSource
+    | TrinoSource
+    | SnowflakeSource
+    | BigQuerySource
+    | MSSQLSource
+)
+
+SourceConfig = Annotated[AnySource, Field(discriminator="kind")]
+"""One model per kind, told apart by ``kind``."""
 
 
 def session_of(source: AnySource) -> dict[str, str]:

@@ -35,17 +35,18 @@ _WORDS: tuple[tuple[ColumnKind, re.Pattern[str]], ...] = (
         ),
     ),
     (ColumnKind.TEXT, re.compile(r"(tiny|medium|long)?text|n?varchar|character varying|string|clob|n?char|character")),
-    (ColumnKind.DATE, re.compile(r"date")),
-    (ColumnKind.MOMENT, re.compile(r"datetime|timestamp(_[a-z]+)?( with(out)? time zone)?|timestamptz")),
+    (ColumnKind.DATE, re.compile(r"date(32)?")),
+    (ColumnKind.MOMENT, re.compile(r"datetime(64)?|timestamp(_[a-z]+)?( with(out)? time zone)?|timestamptz")),
     (ColumnKind.BOOLEAN, re.compile(r"bool(ean)?")),
 )
 
 
 def column_kind(type_: str) -> ColumnKind:
-    """The sort of a column of the type `type_`: ``varchar(20)``, ``numeric(38,9)``, ``timestamp with time zone``."""
+    """The sort of a column of the type `type_`: ``varchar(20)``, ``timestamp with time zone``, ``Nullable(String)``."""
     if not type_:
         return ColumnKind.UNTYPED
-    word = re.sub(r"\s*\([^)]*\)", "", type_.lower()).strip()
+    bare = re.sub(r"^(?:(?:nullable|lowcardinality)\()+", "", type_.lower()).rstrip(")")  # ClickHouse's wrappers
+    word = re.sub(r"\s*\([^)]*\)?", "", bare).strip()
     return next((kind for kind, pattern in _WORDS if pattern.fullmatch(word)), ColumnKind.OTHER)
 
 

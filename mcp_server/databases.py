@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from executor import (
     AnySource,
+    ClickHouseSource,
     DuckDBSource,
     MySQLSource,
     PostgresSource,
@@ -30,11 +31,13 @@ _TEXT_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 _DATA_SUFFIXES = (*_TEXT_SUFFIXES, ".parquet")
 _KINDS = (
     "Give a SQLite or DuckDB file, CSV, TSV, JSON-lines (.jsonl, .ndjson) or Parquet files, a folder of those, "
-    "postgresql://user@host/database or mysql://user@host/database (MariaDB too)."
+    "postgresql://user@host/database, mysql://user@host/database (MariaDB too), clickhouse://user@host/database or a "
+    "chDB folder."
 )
 _LONGEST_NAME = 63
 _POSTGRES = ("postgres", "postgresql")
 _MYSQL = ("mysql", "mariadb")
+_SERVERS = (*_POSTGRES, *_MYSQL, "clickhouse")
 
 Found = Literal["sqlite", "duckdb", "data"]
 
@@ -59,7 +62,7 @@ def sources_from(databases: Sequence[str], *, taken: Iterable[str] = ()) -> tupl
     data_names: list[str] = []
     for text in dict.fromkeys(databases):
         scheme = _scheme(text)
-        if scheme in (*_POSTGRES, *_MYSQL):
+        if scheme in _SERVERS:
             wanted, source, password = _server(text, scheme)
             name = names.fresh(wanted)
             if password:
@@ -69,6 +72,9 @@ def sources_from(databases: Sequence[str], *, taken: Iterable[str] = ()) -> tupl
             sources[name] = source
             continue
         path = _path(text, scheme)
+        if path.is_dir() and (path / "metadata").is_dir() and (path / "store").is_dir():
+            sources[names.fresh(path.stem)] = ClickHouseSource(path=path)
+            continue
         if path.is_dir():
             data_files.update(dict.fromkeys(_folder_files(path)))
             data_names.append(path.name)
@@ -131,16 +137,16 @@ def _scheme(text: str) -> str:
     if match is None:
         return ""
     scheme = match.group(1).lower().partition("+")[0]
-    if scheme not in (*_POSTGRES, *_MYSQL, "sqlite", "duckdb", "file"):
+    if scheme not in (*_SERVERS, "sqlite", "duckdb", "file"):
         raise SettingsInvalid(
             message=f"{scheme}:// is not a kind of database that can be read yet; there are PostgreSQL, MariaDB, "
-            "MySQL, SQLite, DuckDB, and CSV, TSV, JSON-lines and Parquet files.",
+            "MySQL, ClickHouse, SQLite, DuckDB, and CSV, TSV, JSON-lines and Parquet files.",
             hint=_KINDS,
         )
     return scheme
 
 
-def _server(text: str, scheme: str) -> tuple[str, PostgresSource | MySQLSource, str]:
+def _server(text: str, scheme: str) -> tuple[str, PostgresSource | MySQLSource | ClickHouseSource, str]:
     """The name wanted for it, the source without its password, and the password or nothing."""
     scheme = "postgresql" if scheme in _POSTGRES else scheme
     try:
@@ -156,9 +162,12 @@ def _server(text: str, scheme: str) -> tuple[str, PostgresSource | MySQLSource, 
     kept = "&".join("".join(entry) for entry in query if entry[0] != "password")
     url = urlunsplit((scheme, f"{user}{at}{address}", parts.path, kept, ""))
     try:
-        source = PostgresSource(url=url) if scheme == "postgresql" else MySQLSource(url=url)
+        if scheme == "clickhouse":
+            source = ClickHouseSource(url=url)
+        else:
+            source = PostgresSource(url=url) if scheme == "postgresql" else MySQLSource(url=url)
     except ValidationError as error:
-        if scheme in _MYSQL and not parts.path.strip("/"):
+        if scheme != "postgresql" and not parts.path.strip("/"):
             raise SettingsInvalid(
                 message=f"A {scheme}:// URL given with --db names no database.", hint=f"{scheme}://user@host/database"
             ) from error

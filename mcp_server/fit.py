@@ -14,7 +14,7 @@ from mcp_server.policy import Mask
 from mcp_server.rules import Protection, Rule
 
 _ANY_CASE = frozenset({"sqlite", "duckdb", "mysql"})
-_HASHES = frozenset({"postgres", "duckdb", "mysql", "sqlite"})
+_HASHES = frozenset({"postgres", "duckdb", "mysql", "sqlite", "clickhouse"})
 
 
 @dataclass(frozen=True, slots=True)

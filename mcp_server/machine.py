@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from executor import WorkerFleet, open_broker, signing_key
+from mcp_server.enforceable import check_enforceable
 from mcp_server.grants import Policies
 from mcp_server.settings import Settings
 
@@ -33,8 +34,9 @@ def policies_of(settings: Settings, key: bytes) -> Policies:
     """The configuration's policies; hash masks are salted by what only holders of the signing `key` can know.
 
     Raises:
-        SettingsInvalid: as `Policies`.
+        SettingsInvalid: as `Policies`, and as `check_enforceable`.
     """
+    check_enforceable(settings)
     salt = hmac.new(key, b"awaitsql mask salt", hashlib.sha256).hexdigest()[:32]
     return Policies(settings.mcp_server, settings.places, salt=salt, sessions=settings.executor.sessions())
 

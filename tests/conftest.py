@@ -12,6 +12,8 @@ from databases import (
     KINDS,
     SERVER_URLS,
     Database,
+    clickhouse_http_shop,
+    clickhouse_shop,
     duckdb_shop,
     embedded_postgres,
     files_shop,
@@ -63,6 +65,11 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         yield files_shop(tmp_path)
     elif kind == "sqlite":
         yield sqlite_shop(tmp_path)
+    elif kind == "clickhouse":
+        yield clickhouse_shop(tmp_path)
+    elif kind == "clickhouse over HTTP":
+        with clickhouse_http_shop(tmp_path) as shop:
+            yield shop
     elif kind == "postgres":
         with postgres_shop(os.environ.get(variable) or request.getfixturevalue("postgres_url")) as shop:
             yield shop
@@ -91,3 +98,8 @@ def postgres_database(postgres_url: str) -> Iterator[Database]:
 def mysql_database(mysql_url: str) -> Iterator[Database]:
     with mysql_shop(mysql_url) as shop:
         yield shop
+
+
+@pytest.fixture
+def clickhouse_database(tmp_path: Path) -> Database:
+    return clickhouse_shop(tmp_path)

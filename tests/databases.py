@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -17,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from urllib.request import urlopen
 
 import duckdb
 import psycopg
@@ -29,7 +32,7 @@ from cryptography.x509.oid import NameOID
 from executor.adapters import make_adapter
 from executor.adapters.base import Adapter
 from executor.errors import ExecutorError
-from executor.sources import AnySource, DuckDBSource, MySQLSource, PostgresSource, SQLiteSource
+from executor.sources import AnySource, ClickHouseSource, DuckDBSource, MySQLSource, PostgresSource, SQLiteSource
 
 SHOP = (
     "CREATE TABLE {s}.customers (id INTEGER PRIMARY KEY, name VARCHAR NOT NULL)",
@@ -59,6 +62,8 @@ class Database:
         writes: statements that would change something.
         as_owner: runs statements with the right to write.
         restart: stops the server and starts it again; None where there is none, or it is not ours.
+        repeats: two columns of the customers under one name. To ClickHouse an alias is one expression, so that only
+            the same one can have it twice.
     """
 
     kind: str
@@ -70,6 +75,7 @@ class Database:
     writes: tuple[str, ...]
     as_owner: Callable[..., None]
     restart: Callable[[], None] | None = None
+    repeats: tuple[str, str] = ("id AS a", "name AS a")
 
     def table(self, name: str) -> str:
         return f"{self.schema}.{name}"
@@ -442,6 +448,108 @@ def _wait_until_answers(url: str, socket: Path, process: subprocess.Popen[bytes]
         time.sleep(0.02)  # between two looks
 
 
+_AS_OWNER = """
+import json, sys
+from chdb.state.sqlitelike import connect
+path, statements = json.load(sys.stdin)
+connection = connect(path)
+connection.query("SET data_type_default_nullable = 1, create_table_empty_primary_key_by_default = 1")
+for sql in statements:
+    connection.query(sql)
+connection.close()
+"""
+
+
+def clickhouse_shop(folder: Path) -> Database:
+    """The shop in chDB, without foreign keys, which ClickHouse has not; each owner is a process of its own."""
+    path = folder / "shop.chdb"
+
+    def as_owner(*statements: str) -> None:
+        plain = [sql.replace("INTEGER PRIMARY KEY", "INTEGER NOT NULL PRIMARY KEY") for sql in statements]
+        told = json.dumps([str(path), plain])
+        owner = [sys.executable, "-c", _AS_OWNER]
+        done = subprocess.run(owner, input=told, check=False, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+
+    shop = [sql.replace(" REFERENCES {ref}customers (id)", "") for sql in SHOP]
+    as_owner("CREATE DATABASE shop", *(sql.format(s="shop", ref="shop.") for sql in shop))
+    more = (
+        "WITH gone AS (DELETE FROM shop.orders RETURNING id) SELECT * FROM gone",
+        "EXPLAIN ANALYZE DELETE FROM shop.orders",
+        f"SELECT * FROM shop.orders INTO OUTFILE '{folder / 'leak'}'",
+        f"SELECT * FROM shop.orders INTO OUTFILE '{folder / 'leak'}' FORMAT CSV",
+        "SELECT 1 FORMAT CSV",
+        "SELECT 1 SETTINGS readonly = 0",
+        f"INSERT INTO FUNCTION file('{folder / 'leak'}', 'CSV', 'a Int8') VALUES (1)",
+        f"SELECT * FROM file('{path / 'status'}', 'LineAsString')",
+        "SELECT * FROM url('http://127.0.0.1:1/')",
+        "SELECT * FROM remote('127.0.0.1', 'shop.orders')",
+        "SELECT * FROM executable('made', 'CSV', 'a Int8')",
+        "SELECT * FROM system.users",
+        "SELECT * FROM system.query_log",
+        "SET readonly = 0",
+        "SET max_execution_time = 0",
+        "SELECT 1) FORMAT CSV; SELECT (1",
+        "KILL QUERY WHERE 1 ASYNC",
+        "SYSTEM STOP MERGES",
+        "TRUNCATE TABLE shop.orders",
+        "OPTIMIZE TABLE shop.orders",
+        "ATTACH TABLE shop.made",
+        "DETACH TABLE shop.orders",
+        "RENAME TABLE shop.orders TO shop.made",
+        "EXCHANGE TABLES shop.orders AND shop.customers",
+        "CREATE FUNCTION made AS x -> x",
+        "CREATE USER made",
+        "GRANT SELECT ON *.* TO default",
+        "BACKUP TABLE shop.orders TO Disk('default', 'made')",
+        "USE system",
+        "SHOW TABLES",
+        "DESCRIBE TABLE shop.orders",
+        "EXISTS TABLE shop.orders",
+        "CHECK TABLE shop.orders",
+    )
+    return Database(
+        kind="clickhouse",
+        config=ClickHouseSource(path=path),
+        schema="shop",
+        endless="SELECT number AS i, 1 AS j FROM numbers(1000000000000)",
+        silent="SELECT count(*) FROM numbers(1000000000000) WHERE (number * 3) % 7 = 9",
+        many="SELECT number AS i, hex(MD5(toString(number))) AS h, number * 0.5 AS d FROM numbers(1000000)",
+        writes=(*(w.format(s="shop") for w in _WRITES), *more),
+        as_owner=as_owner,
+        repeats=("name AS a", "name AS a"),
+    )
+
+
+@contextmanager
+def clickhouse_http_shop(folder: Path) -> Iterator[Database]:
+    """The shop of a ClickHouse that is reached over HTTP: chDB, with tests/clickhouse_front.py before it."""
+    shop = clickhouse_shop(folder)
+    assert isinstance(shop.config, ClickHouseSource)
+    front = [sys.executable, str(Path(__file__).with_name("clickhouse_front.py")), str(shop.config.path)]
+    with subprocess.Popen(front, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        address = f"127.0.0.1:{int(server.stdout.readline())}"
+
+        def as_owner(*statements: str) -> None:
+            for sql in statements:
+                plain = sql.replace("INTEGER PRIMARY KEY", "INTEGER NOT NULL PRIMARY KEY").encode()
+                settings = "data_type_default_nullable=1&create_table_empty_primary_key_by_default=1"
+                with urlopen(f"http://{address}/?{settings}", plain) as answer:
+                    answer.read()
+
+        try:
+            yield replace(
+                shop,
+                config=ClickHouseSource(url=f"clickhouse://default@{address}/shop"),
+                # what its user may read there is its owner's affair
+                writes=tuple(sql for sql in shop.writes if "system.users" not in sql),
+                as_owner=as_owner,
+            )
+        finally:
+            server.kill()
+
+
 SERVER_URLS = {"postgres": "TEST_POSTGRES_URL", "mysql": "TEST_MYSQL_URL"}
 """By kind, the variable that names a server which runs already."""
 
@@ -451,12 +559,17 @@ KINDS = (
     "sqlite",
     "postgres",
     *(["mysql"] if has_mysql_server() else []),
+    "clickhouse",
+    "clickhouse over HTTP",
     *(f"{kind} at {variable}" for kind, variable in SERVER_URLS.items() if variable in os.environ),
 )
 """Every kind of database that runs here: what is not there makes no test, rather than one that is skipped."""
 
-WITH_KEYS = tuple(kind for kind in KINDS if kind != "duckdb over files")
-"""Those that know keys and views."""
+WITH_VIEWS = tuple(kind for kind in KINDS if kind != "duckdb over files")
+"""Those that know views."""
+
+WITH_KEYS = tuple(kind for kind in WITH_VIEWS if not kind.startswith("clickhouse"))
+"""Those that know keys. ClickHouse has no foreign ones, and its primary key is an order: it may repeat."""
 
 WITH_CODES = tuple(kind for kind in KINDS if kind != "sqlite")
 """Those that tell what is missing by more than words."""

@@ -21,6 +21,11 @@ _MODULES: dict[str, tuple[str, str]] = {
     "sqlite": ("executor.adapters.sqlite", "SQLiteAdapter"),
     "postgres": ("executor.adapters.postgres", "PostgresAdapter"),
     "mysql": ("executor.adapters.mysql", "MySQLAdapter"),
+    "clickhouse": ("executor.adapters.clickhouse", "ClickHouseAdapter"),
+    "trino": ("executor.adapters.generic", "GenericAdapter"),
+    "snowflake": ("executor.adapters.generic", "GenericAdapter"),
+    "bigquery": ("executor.adapters.generic", "GenericAdapter"),
+    "mssql": ("executor.adapters.generic", "GenericAdapter"),
 }
 
 
@@ -37,11 +42,10 @@ def make_adapter(name: str, config: AnySource) -> Adapter:
     """
     module, cls = _MODULES[config.kind]
     try:
-        make = cast("_MakesAdapter", getattr(importlib.import_module(module), cls))
+        return cast("_MakesAdapter", getattr(importlib.import_module(module), cls))(name, config)
     except ImportError as error:
         raise SourceFailed(
             ErrorCode.SOURCE_UNAVAILABLE,
             f"Source {name} is of kind {config.kind}, whose driver is not installed ({error.name}).",
             hint=f"pip install 'awaitsql[{config.kind}]' where the workers run.",
         ) from error
-    return make(name, config)

@@ -52,21 +52,28 @@ def fences(checked: Checked) -> None:
     checked.fenced = len(new)
 
 
+def _refuse_clauses(dialect: str, scope: Scope, node: exp.Expr, granted: GrantedTable) -> None:
+    """What can stand beside a table and not beside the sub-query in its place."""
+    # DuckDB samples any source: what is sampled then are the rows that the policy gives
+    moved = {"this", "db", "alias", "joins", "laterals", "pivots", *(("sample",) if dialect == "duckdb" else ())}
+    clauses = {name for name, value in node.args.items() if value} - moved
+    if scope.query.args.get("prewhere") is not None:
+        clauses.add("prewhere")
+    if clauses:
+        clause = min(clauses).upper()
+        raise StatementRefused(
+            RefusalCode.CONSTRUCT_NOT_ALLOWED,
+            f"{clause} cannot be used on the table {granted.table.name}, which you may read only in part.",
+            hint=f"Write the query {'with WHERE instead of' if clause == 'PREWHERE' else 'without'} {clause}.",
+            position=position_of(node),
+        )
+
+
 def _fenced(
     checked: Checked, scope: Scope, key: str, node: exp.Expr, granted: GrantedTable, *, is_open: bool
 ) -> exp.Subquery:
     rules = checked.rules
-    # DuckDB samples any source: what is sampled then are the rows that the policy gives
-    moved = {"this", "db", "alias", "joins", "laterals", "pivots", *(("sample",) if rules.name == "duckdb" else ())}
-    rest = {name for name, value in node.args.items() if value} - moved
-    if rest:
-        clause = min(rest).upper()
-        raise StatementRefused(
-            RefusalCode.CONSTRUCT_NOT_ALLOWED,
-            f"{clause} cannot be used on the table {granted.table.name}, which you may read only in part.",
-            hint=f"Write the query without {clause}.",
-            position=position_of(node),
-        )
+    _refuse_clauses(rules.name, scope, node, granted)
     if not granted.columns:
         raise StatementRefused(
             RefusalCode.UNKNOWN_TABLE,
@@ -99,6 +106,8 @@ def _fenced(
         for part in conditions[1:]:
             joined = exp.And(this=joined, expression=part)
         select.set("where", exp.Where(this=joined))
+    if rules.name == "clickhouse":
+        _qualify(select, inner)
     if is_open:
         pass
     elif rules.fence == "offset":
@@ -119,3 +128,17 @@ def _fenced(
         pivots=node.args.get("pivots"),
         sample=node.args.get("sample"),
     )
+
+
+def _qualify(select: exp.Select, table: exp.Table) -> None:
+    """Name the table before each column that is computed with.
+
+    To ClickHouse, an alias of the select list, as each mask has one, is meant before the column of its name.
+    """
+    computed = [item for item in select.expressions if isinstance(item, exp.Alias)]
+    if select.args.get("where") is not None:
+        computed.append(select.args["where"])
+    for part in computed:
+        for column in part.find_all(exp.Column):
+            column.set("table", table.this.copy())
+            column.set("db", table.args["db"].copy())

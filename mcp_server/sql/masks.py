@@ -85,21 +85,25 @@ def _hash(text: exp.Expr, mask: Mask, name: str) -> exp.Expr:
         return _call("sha256", salted)
     if name == "mysql":
         return _call("sha2", salted, literal(256))
+    if name == "clickhouse":
+        return _call("lower", _call("hex", _call("SHA256", salted)))
     raise LookupError("hash")
 
 
 def _partial(text: exp.Expr, mask: Mask, name: str) -> exp.Expr:
-    if name not in ("postgres", "duckdb", "mysql", "sqlite"):
+    if name not in ("postgres", "duckdb", "mysql", "sqlite", "clickhouse"):
         raise LookupError("partial")
+    of_letters = "UTF8" if name == "clickhouse" else ""  # there, functions without it count bytes
     parts: list[exp.Expr] = []
     if mask.keep_start:
-        parts.append(_call("substr", text.copy(), literal(1), literal(mask.keep_start)))
+        cut = "substringUTF8" if of_letters else "substr"
+        parts.append(_call(cut, text.copy(), literal(1), literal(mask.keep_start)))
     parts.append(literal(_BETWEEN))
     if mask.keep_end:
         kept = literal(mask.keep_end)
         from_end = _call("substr", text.copy(), literal(-mask.keep_end))
-        parts.append(from_end if name == "sqlite" else _call("right", text.copy(), kept))
-    length = _call("char_length" if name in ("postgres", "mysql") else "length", text.copy())
+        parts.append(from_end if name == "sqlite" else _call(f"right{of_letters}", text.copy(), kept))
+    length = _call("char_length" if name in ("postgres", "mysql") else f"length{of_letters}", text.copy())
     short = exp.LTE(this=length, expression=literal(mask.keep_start + mask.keep_end))
     whole = literal(_BETWEEN)
     return exp.Case(ifs=[exp.If(this=short, true=whole)], default=_joined(name, *parts))
@@ -107,7 +111,7 @@ def _partial(text: exp.Expr, mask: Mask, name: str) -> exp.Expr:
 
 def _beginning(column: Column, mask: Mask, dialect: Dialect, name: str) -> exp.Expr:
     kind = column_kind(column.type)
-    if name in _TYPED:
+    if name in _TYPED or name == "clickhouse":
         if kind not in (ColumnKind.DATE, ColumnKind.MOMENT):
             raise LookupError("date")
         cut = _call("date_trunc", literal(mask.unit), named(column.name))

@@ -27,6 +27,9 @@ _REPEATS = frozenset({"repeat", "replicate"})
 _SERIES = frozenset(
     {"array_generate_range", "generate_array", "generate_series", "generateseries", "range", "sequence"}
 )
+_ENDLESS = frozenset({"numbers", "zeros"})
+"""ClickHouse's, which end only where they are told to."""
+
 _FORMATS = frozenset({"format", "printf"})
 _BRACES = re.compile(r"\{[^{}]*:[^{}]*?(\d+)(?:\.(\d+))?[^{}]*\}|\{[^{}]*:[^{}]*?\.(\d+)[^{}]*\}")
 _PERCENT = re.compile(r"%(?:\d+\$)?[-+ #0,']*(\d+)?(?:\.(\d+))?")
@@ -64,9 +67,11 @@ def _size(call: exp.Expr, name: str) -> float | None:
         return _format_size(given)
     if name in _SERIES:
         return _series_size(given)
+    if name in _ENDLESS and not given:
+        return math.inf
     if name == "numbers":
         # ``numbers(count)`` and ``numbers(offset, count)``.
-        return _number(given[min(1, len(given) - 1)]) if given else None
+        return _number(given[min(1, len(given) - 1)])
     if name == "array_fill" and len(given) > 1 and isinstance(given[1], exp.Array):
         sides = [_number(side) for side in given[1].expressions]
         return math.prod(side for side in sides if side is not None)

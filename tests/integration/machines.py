@@ -54,7 +54,7 @@ class Machine:
         async for seen in self.executor.watch(job.id, owner=job.owner, timeout_s=timeout_s):
             if seen.state in states:
                 return seen
-        raise AssertionError(f"{job.id} was not {states} in {timeout_s} s, but {seen.state}")
+        raise AssertionError(f"{job.id} was not {states} in {timeout_s} s, but {seen.state}: {seen.error!r}")
 
     async def moves(self, job: Job) -> list[str]:
         """The states that the history tells of, in order, once it has everything that was told until now."""

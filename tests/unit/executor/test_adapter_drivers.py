@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from executor import DuckDBSource, ErrorCode, ExecutorError, MySQLSource, PostgresSource
+from executor import ClickHouseSource, DuckDBSource, ErrorCode, ExecutorError, MySQLSource, PostgresSource
 from executor.adapters import make_adapter
 
 PROJECT = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf8"))["project"]
@@ -18,10 +18,12 @@ PROJECT = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text
         (DuckDBSource(path=Path("shop.duckdb")), "executor.adapters.duckdb", "duckdb"),
         (PostgresSource(url="postgresql://h/d"), "executor.adapters.postgres", "psycopg"),
         (MySQLSource(url="mysql://h/d"), "executor.adapters.mysql", "pymysql"),
+        (ClickHouseSource(path=Path("shop.chdb")), "executor.adapters.clickhouse", "chdb"),
+        (ClickHouseSource(url="clickhouse://h/d"), "executor.adapters.clickhouse", "clickhouse_connect"),
     ],
 )
 def test_a_missing_driver_is_told_with_the_extra_that_brings_it(monkeypatch, config, module, driver):
-    for name in [n for n in sys.modules if n == module or n.startswith(f"{module}_")]:
+    for name in [n for n in sys.modules if n.startswith((module, "executor.adapters.chdb"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, driver, None)  # what Python itself does for a module that is not there
 

@@ -151,7 +151,7 @@ password = { file = "pw" }
         (
             "[executor.sources.shop]\nkind = 'oracle'\nurl = 'x'",
             "awaitsql.toml:2: [executor.sources.shop] kind = 'oracle' is no kind of source: "
-            'write "duckdb", "sqlite", "postgres" or "mysql".',
+            'write "duckdb", "sqlite", "postgres", "mysql", "clickhouse", "trino", "snowflake", "bigquery" or "mssql".',
         ),
         ("[executor.sources.shop]\npath = 'x'", "awaitsql.toml:1: [executor.sources.shop] kind is missing"),
         ("[executor.sources.shop]\nkind = 'sqlite'", "awaitsql.toml:1: [executor.sources.shop] path is missing."),
@@ -394,7 +394,7 @@ def documented() -> dict[str, Any]:
 
 def test_the_example_loads() -> None:
     sources = load(EXAMPLE).executor.sources
-    assert {source.kind for source in sources.values()} == {"sqlite", "duckdb", "postgres", "mysql"}
+    assert {source.kind for source in sources.values()} == {"sqlite", "duckdb", "postgres", "mysql", "clickhouse"}
 
 
 def test_the_example_loads_with_every_setting_switched_on(tmp_path: Path) -> None:
