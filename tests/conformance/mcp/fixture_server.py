@@ -28,12 +28,15 @@ from mcp_types import (
 )
 
 from executor import Job
-from mcp_server.app import local_caller
+from mcp_server.app import caller_of, local_caller
 from mcp_server.declared import TASKS
 from mcp_server.http.application import http_application
+from mcp_server.http.links import Links
 from mcp_server.http.loopback import listening_socket
+from mcp_server.http.reach import WebReach
 from mcp_server.machine import Machine, running_machine
 from mcp_server.principal import Principal
+from mcp_server.queries import submitted
 from mcp_server.settings import Settings, load_settings
 from mcp_server.submission import checked_statement
 from mcp_server.subscriptions import Subscriptions
@@ -41,7 +44,7 @@ from mcp_server.tasks import JobTasks, Task
 from mcp_server.tasks_extension import TasksExtension
 from mcp_server.tools.access import Access
 from mcp_server.tools.as_task import mark
-from mcp_server.tools.query import answered, submitted
+from mcp_server.tools.query import answered
 
 ROWS_A_SECOND = 1_000_000
 """A fraction of what a free machine counts in a second: a busy one takes no longer than the suite waits."""
@@ -187,7 +190,14 @@ async def main(port: int, file: Path) -> None:
     settings = load_settings(config=None, databases=[str(file)], environ=state)
     async with running_machine(settings, workers=1, submits=True) as machine:
         await machine.executor.source_schema("shop", wait_s=30)
-        application = http_application(build(machine, settings), machine.executor, settings.mcp_server)
+        reach = WebReach(
+            executor=machine.executor,
+            settings=settings.mcp_server,
+            policies=machine.policies,
+            caller_of=caller_of(settings.mcp_server),
+            links=Links(machine.link_key, policies=machine.policies.version),
+        )
+        application = http_application(build(machine, settings), reach, version="")
         with listening_socket("127.0.0.1", port) as listening:
             config = uvicorn.Config(application, log_config=None, access_log=False, timeout_graceful_shutdown=1)
             await uvicorn.Server(config).serve(sockets=[listening])
