@@ -385,7 +385,7 @@ class Executor:
         end = place.offset + limit
         inline = len(job.preview)
         if job.summary is not None and columns is None and (end <= inline or inline == job.summary.row_count):
-            following = Cursor(job.id, job.attempt, end).encode() if end < job.summary.row_count else None
+            following = _cursor_after(job, end if end < job.summary.row_count else None)
             return ResultPage(job.summary.columns, job.preview[place.offset : end], place.offset, following)
         stored = await asyncio.to_thread(
             self._store_of_results().page,
@@ -396,9 +396,7 @@ class Executor:
             columns=columns,
             complete=job.is_finished,
         )
-        following = None
-        if stored.next_offset is not None:
-            following = Cursor(job.id, job.attempt, stored.next_offset).encode()
+        following = _cursor_after(job, stored.next_offset)
         return ResultPage(stored.columns, stored.rows, place.offset, following, complete=stored.complete)
 
     async def block(
@@ -423,9 +421,7 @@ class Executor:
             columns=columns,
             complete=job.is_finished,
         )
-        following = None
-        if stored.next_offset is not None:
-            following = Cursor(job.id, job.attempt, stored.next_offset).encode()
+        following = _cursor_after(job, stored.next_offset)
         return ResultBlock(stored.data, stored.rows, stored.offset, following, complete=stored.complete)
 
     async def inputs(self, job_ids: Sequence[str], *, owner: str) -> list[Job]:
@@ -630,3 +626,8 @@ class Executor:
                 return await self._store.schema(source)
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
+
+
+def _cursor_after(job: Job, offset: int | None) -> str | None:
+    """Where the next page of this attempt's rows begins; None at the end."""
+    return None if offset is None else Cursor(job.id, job.attempt, offset).encode()

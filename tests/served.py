@@ -46,6 +46,13 @@ def make_shop(file: Path) -> Path:
     return file
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens on now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @dataclass
 class HttpServer:
     """``awaitsql serve`` over the configuration `arguments` name, at a free port of this machine."""
@@ -65,9 +72,7 @@ class HttpServer:
 
     def start(self) -> HttpServer:
         if not self.port:
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                self.port = free.getsockname()[1]
+            self.port = free_port()
         command = [sys.executable, "-m", "mcp_server", "serve", "--transport", "http", "--port", str(self.port)]
         with (self.home / "log").open("ab") as log:
             started = subprocess.Popen(

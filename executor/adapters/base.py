@@ -28,6 +28,15 @@ BATCH_BYTES = 1_000_000
 """What a batch aims for, in bytes of Arrow memory, where the driver can be told."""
 
 
+def all_connections_lent(source: str) -> SourceFailed:
+    """The one error for a statement that waited in vain for a connection of this worker's pool."""
+    return SourceFailed(
+        ErrorCode.SOURCE_BUSY,
+        f"All connections of this worker to source {source} are in use.",
+        hint="Try again in a moment.",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something `probe` saw: a ``warning`` or an ``ok``, one sentence, and what to type to mend it."""

@@ -30,7 +30,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from executor.adapters.base import BATCH_ROWS, Adapter, Estimate, Finding, Rows, Session
+from executor.adapters.base import BATCH_ROWS, Adapter, Estimate, Finding, Rows, Session, all_connections_lent
 from executor.adapters.generic_values import GenericRows
 from executor.adapters.interrupt import Interrupter
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
@@ -213,11 +213,7 @@ class GenericAdapter(Adapter):
         if isinstance(error, ExecutorError):
             return error
         if isinstance(error, PoolTimeout):
-            return SourceFailed(
-                ErrorCode.SOURCE_BUSY,
-                f"All connections of this worker to source {self._name} are in use.",
-                hint="Try again in a moment.",
-            )
+            return all_connections_lent(self._name)
         lost = isinstance(error, DBAPIError) and error.connection_invalidated
         if lost or isinstance(error, InterfaceError | DisconnectionError | OSError):
             return SourceFailed(

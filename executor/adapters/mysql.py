@@ -14,7 +14,16 @@ import pymysql
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
-from executor.adapters.base import BATCH_BYTES, BATCH_ROWS, Adapter, Estimate, Finding, Rows, Session
+from executor.adapters.base import (
+    BATCH_BYTES,
+    BATCH_ROWS,
+    Adapter,
+    Estimate,
+    Finding,
+    Rows,
+    Session,
+    all_connections_lent,
+)
 from executor.adapters.interrupt import Interrupter
 from executor.adapters.mysql_address import MySQLAddress, address_of
 from executor.adapters.mysql_columns import MySQLColumns
@@ -24,7 +33,7 @@ from executor.adapters.mysql_plan import estimate_of
 from executor.adapters.mysql_role import examine_user
 from executor.adapters.mysql_schema import read_schema
 from executor.adapters.mysql_wire import MySQLWire
-from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
+from executor.errors import ErrorCode, ExecutorError, StatementFailed
 from executor.sessions import variable
 from executor.sources import MySQLSource, SourceSchema
 from executor.timers import Timers
@@ -180,11 +189,7 @@ class MySQLAdapter(Adapter):
         if isinstance(error, ExecutorError):
             return error
         if isinstance(error, PoolTimeout):
-            return SourceFailed(
-                ErrorCode.SOURCE_BUSY,
-                f"All connections of this worker to source {self._name} are in use.",
-                hint="Try again in a moment.",
-            )
+            return all_connections_lent(self._name)
         return classified(self._name, error)
 
     def stop(self, query_id: str) -> bool:

@@ -19,7 +19,7 @@ import pyarrow as pa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
-from executor.adapters.base import Adapter, Estimate, Finding, Rows, Session
+from executor.adapters.base import Adapter, Estimate, Finding, Rows, Session, all_connections_lent
 from executor.adapters.batches import split
 from executor.adapters.interrupt import Interrupter
 from executor.adapters.plans import PlanNode, estimate
@@ -266,11 +266,7 @@ class PostgresAdapter(Adapter):
         if isinstance(error, ExecutorError):
             return error
         if isinstance(error, PoolTimeout):
-            return SourceFailed(
-                ErrorCode.SOURCE_BUSY,
-                f"All connections of this worker to source {self._name} are in use.",
-                hint="Try again in a moment.",
-            )
+            return all_connections_lent(self._name)
         return classified(self._name, error)
 
     def stop(self, query_id: str) -> bool:

@@ -20,7 +20,16 @@ import pyarrow as pa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
-from executor.adapters.base import BATCH_BYTES, BATCH_ROWS, Adapter, Estimate, Finding, Rows, Session
+from executor.adapters.base import (
+    BATCH_BYTES,
+    BATCH_ROWS,
+    Adapter,
+    Estimate,
+    Finding,
+    Rows,
+    Session,
+    all_connections_lent,
+)
 from executor.adapters.interrupt import Interrupter
 from executor.adapters.sqlite_authorizer import Rule, guarded, tables_read
 from executor.adapters.sqlite_functions import add_functions
@@ -234,11 +243,7 @@ class SQLiteAdapter(Adapter):
         if isinstance(error, ExecutorError):
             return error
         if isinstance(error, PoolTimeout):
-            return SourceFailed(
-                ErrorCode.SOURCE_BUSY,
-                f"All connections of this worker to source {self._name} are in use.",
-                hint="Try again in a moment.",
-            )
+            return all_connections_lent(self._name)
         if isinstance(error, MemoryError):
             return StatementFailed(
                 ErrorCode.STATEMENT_FAILED,

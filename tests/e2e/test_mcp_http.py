@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import socket
 import sqlite3
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +17,8 @@ import anyio
 import pytest
 from mcp import Client, MCPError
 from mcp_types import PromptReference, ResourceTemplateReference
+from served import HttpServer
 
-ROOT = Path(__file__).parents[2]
 SLOW = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 400000000) select count(*) as n from r"
 FIVE_THOUSAND = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 5000) select n from r"
 
@@ -64,36 +60,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         made.executemany("insert into notes values (?, ?)", enumerate(HOSTILE))
         made.executemany("insert into orders values (?, 1, ?, ?)", [(n, n * 1.5, "x" * 500) for n in range(1, 121)])
     made.close()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    env = {"PATH": os.environ["PATH"], "HOME": str(home)}
-    command = [sys.executable, "-m", "mcp_server", "serve", "--transport", "http", "--port", str(port)]
-    with (home / "log").open("wb") as log:
-        server = subprocess.Popen([*command, "--db", str(file)], cwd=ROOT, env=env, stderr=log, stdout=log)
-        try:
-            origin = f"http://127.0.0.1:{port}"
-            until(lambda: healthy(origin) or server.poll() is not None, within_s=30)
-            assert server.poll() is None, (home / "log").read_text()
-            yield Served(origin, file)
-        finally:
-            server.terminate()
-            server.wait(15)
-
-
-def until(condition: Callable[[], bool], *, within_s: float) -> None:
-    end = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come true in time"
-        time.sleep(0.05)
-
-
-def healthy(origin: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{origin}/healthz", timeout=2) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
+    with HttpServer(home, ["--db", str(file)]) as server:
+        yield Served(server.origin, file)
 
 
 async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:

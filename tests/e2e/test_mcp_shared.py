@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import socket
 import sqlite3
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,8 +17,8 @@ import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from served import ROOT, HttpServer, free_port
 
-ROOT = Path(__file__).parents[2]
 CONFIG = """
 [executor]
 state_dir = "{home}/state"
@@ -76,40 +71,17 @@ def served(tmp_path: Path) -> Iterator[Served]:
         made.execute("create table orders (id integer primary key, tenant integer)")
         made.executemany("insert into orders (tenant) values (?)", [(n % 3,) for n in range(30)])
     made.close()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     config = tmp_path / "awaitsql.toml"
     config.write_text(CONFIG.format(home=tmp_path, port=port))
-    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    command = [sys.executable, "-m", "mcp_server"]
-    with (tmp_path / "log").open("wb") as log:
-        serve = [*command, "serve", "--transport", "http", "--config", str(config)]
-        server = subprocess.Popen(serve, cwd=ROOT, env=env, stderr=log, stdout=log)
-        try:
-            until_healthy(f"http://127.0.0.1:{port}", server, tmp_path / "log")
-            tokens = {}
-            for name, tenant in (("ann", 1), ("bea", 1), ("cid", 2)):
-                create = [*command, "token", "create", name, "--role", "analyst", "--attribute", f"tenant={tenant}"]
-                create += ["--json", "--config", str(config)]
-                told = subprocess.run(create, cwd=ROOT, env=env, check=True, capture_output=True).stdout
-                tokens[name] = json.loads(told)["token"]
-            yield Served(f"http://127.0.0.1:{port}/mcp", tmp_path, tokens)
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(15)
-
-
-def until_healthy(origin: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 30
-    while True:
-        assert server.poll() is None, log.read_text()
-        assert time.monotonic() < end, log.read_text()
-        try:
-            with urllib.request.urlopen(f"{origin}/healthz", timeout=2):
-                return
-        except OSError:
-            time.sleep(0.05)
+    with HttpServer(tmp_path, ["--config", str(config)], port) as server:
+        tokens = {}
+        for name, tenant in (("ann", 1), ("bea", 1), ("cid", 2)):
+            create = ["token", "create", name, "--role", "analyst", "--attribute", f"tenant={tenant}", "--json"]
+            command = [sys.executable, "-m", "mcp_server", *create, "--config", str(config)]
+            told = subprocess.run(command, cwd=ROOT, env=server.environment(), check=True, capture_output=True).stdout
+            tokens[name] = json.loads(told)["token"]
+        yield Served(server.url, tmp_path, tokens)
 
 
 async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:

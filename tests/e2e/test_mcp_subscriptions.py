@@ -119,6 +119,7 @@ async def test_many_streams_over_one_job_all_hear_its_end(served: HttpServer) ->
                 await streams.enter_async_context(listening(client, heard, taskIds=[task_id]))
             await tasks(client, "cancel", task_id)
             await heard.until(lambda: sum(task["status"] == "cancelled" for task in heard.tasks) == 50)
+    assert {task["taskId"] for task in heard.tasks} == {task_id}
 
 
 async def test_the_sdks_own_handler_still_drops_task_ids() -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -23,8 +20,8 @@ import pytest
 from issuer import Issuer, issuer_for
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
+from served import ROOT, HttpServer, free_port
 
-ROOT = Path(__file__).parents[2]
 SLOW = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 400000000) select count(*) as n from r"
 INITIALIZE = {
     "jsonrpc": "2.0",
@@ -84,9 +81,7 @@ def serving(home: Path, *, more: str = "") -> Iterator[Served]:
         made.execute("create table orders (id integer primary key, tenant integer, total real)")
         made.executemany("insert into orders values (?, ?, ?)", [(n, n % 3, n * 1.5) for n in range(1, 31)])
     made.close()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     origin = f"http://127.0.0.1:{port}"
     with issuer_for(f"{origin}/mcp") as issuer:
         config = home / "awaitsql.toml"
@@ -111,28 +106,8 @@ def serving(home: Path, *, more: str = "") -> Iterator[Served]:
             rows = "tenant = :principal.tenant"
             """
         )
-        env = {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-        command = [sys.executable, "-m", "mcp_server", "serve", "--transport", "http", "--config", str(config)]
-        with (home / "log").open("wb") as log:
-            server = subprocess.Popen(command, cwd=ROOT, env=env, stderr=log, stdout=log)
-            try:
-                until_healthy(origin, server, home / "log")
-                yield Served(origin, issuer, config, env)
-            finally:
-                server.send_signal(signal.SIGTERM)
-                server.wait(15)
-
-
-def until_healthy(origin: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 30
-    while True:
-        assert server.poll() is None, log.read_text()
-        assert time.monotonic() < end, log.read_text()
-        try:
-            with urllib.request.urlopen(f"{origin}/healthz", timeout=2):
-                return
-        except OSError:
-            time.sleep(0.05)
+        with HttpServer(home, ["--config", str(config)], port) as server:
+            yield Served(origin, issuer, config, server.environment())
 
 
 @pytest.fixture(scope="module")
