@@ -66,6 +66,7 @@ def batches_of(kind: str, where: str, sql: str) -> Iterator[pa.RecordBatch]:
 def bare(kind: str, where: str, sql: str) -> int:
     """Reads and writes parts, and nothing else: how many rows."""
     place, folder = LocalPlace(Path(tempfile.mkdtemp(prefix="aq"))), "job/1"
+    place.begin(folder)
     waiting: list[pa.RecordBatch] = []
     rows = size = parts = total = 0
     for batch in batches_of(kind, where, sql):
