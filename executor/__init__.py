@@ -42,6 +42,7 @@ from executor.jobs import (
     new_job_id,
     parse_job_id,
 )
+from executor.profiles import ColumnProfile, InferredKey, SourceProfile, TableProfile
 from executor.sessions import attribute_of
 from executor.settings import ExecutorSettings, HistorySettings, LimitSettings
 from executor.sources import (
@@ -95,6 +96,7 @@ __all__ = [
     "BigQuerySource",
     "ClickHouseSource",
     "Column",
+    "ColumnProfile",
     "CostGate",
     "DuckDBSource",
     "EmbeddedBroker",
@@ -105,6 +107,7 @@ __all__ = [
     "ForeignKey",
     "GenericSource",
     "HistorySettings",
+    "InferredKey",
     "Input",
     "Job",
     "JobKind",
@@ -129,11 +132,13 @@ __all__ = [
     "SourceConfig",
     "SourceFailed",
     "SourceInfo",
+    "SourceProfile",
     "SourceSchema",
     "Statement",
     "StatementFailed",
     "SubmitRefused",
     "Table",
+    "TableProfile",
     "Touch",
     "TrinoSource",
     "Truncated",
