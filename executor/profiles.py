@@ -102,14 +102,23 @@ class SourceProfile:
     def from_json(cls, text: str | bytes) -> SourceProfile:
         """The inverse of `to_json`."""
         raw: dict[str, Any] = json.loads(text)
-        tables = tuple(TableProfile(**{**t, "columns": tuple(_column(c) for c in t["columns"])}) for t in raw["tables"])
-        inferred = tuple(InferredKey(**{**i, "key": _key(i["key"])}) for i in raw["inferred"])
-        return cls(**{**raw, "tables": tables, "inferred": inferred})
+        raw["tables"] = tuple(_table(t) for t in raw["tables"])
+        raw["inferred"] = tuple(_inferred(i) for i in raw["inferred"])
+        return cls(**raw)
+
+
+def _table(raw: dict[str, Any]) -> TableProfile:
+    raw["columns"] = tuple(_column(c) for c in raw["columns"])
+    return TableProfile(**raw)
 
 
 def _column(raw: dict[str, Any]) -> ColumnProfile:
-    return ColumnProfile(**{**raw, "values": tuple(raw["values"]), "examples": tuple(raw["examples"])})
+    raw["values"], raw["examples"] = tuple(raw["values"]), tuple(raw["examples"])
+    return ColumnProfile(**raw)
 
 
-def _key(raw: dict[str, Any]) -> ForeignKey:
-    return ForeignKey(**{**raw, "columns": tuple(raw["columns"]), "ref_columns": tuple(raw["ref_columns"])})
+def _inferred(raw: dict[str, Any]) -> InferredKey:
+    key: dict[str, Any] = raw["key"]
+    key["columns"], key["ref_columns"] = tuple(key["columns"]), tuple(key["ref_columns"])
+    raw["key"] = ForeignKey(**key)
+    return InferredKey(**raw)
