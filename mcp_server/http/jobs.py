@@ -9,13 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from executor import ExecutorError, Job
-from mcp_server.auth.scopes import QUERY, READ
+from mcp_server.auth.scopes import EXPORT, QUERY, READ
 from mcp_server.held import held_job, stopped_job
 from mcp_server.http.asking import Asked, Count, Sent, asked, sent
 from mcp_server.http.operations import Answer, Operation
 from mcp_server.http.presence import unless_gone
 from mcp_server.http.reach import WebReach
 from mcp_server.http.shapes import JobList
+from mcp_server.http.sign_in import has_scope
 from mcp_server.http.views import WebJobView, json_answer, path_of, poll_after, tag_of, web_view
 from mcp_server.queries import Query, await_rows, submitted_query
 from mcp_server.waiting import clamped_wait, wait_for
@@ -60,6 +61,10 @@ class ListAsked(Asked):
 def job_operations(reach: WebReach) -> list[Operation]:
     """Submit, list, look at and cancel jobs, over `reach`."""
 
+    def downloads(request: Request, job: Job) -> dict[str, str] | None:
+        """For whom `EXPORT` is given, too: whoever has a link needs nothing else."""
+        return reach.downloads.urls(job) if job.summary is not None and has_scope(request, EXPORT) else None
+
     async def submit(request: Request) -> Response:
         principal = reach.caller_of(request)
         told = await sent(request, NewJob)
@@ -78,7 +83,13 @@ def job_operations(reach: WebReach) -> list[Operation]:
             warnings.append(f"The job is stored, but could not be looked at since: {failed.message}")
         if told.idempotency_key is not None:
             reach.callers.delivered(job.id)
-        return _view(job, max_chars=reach.settings.preview_chars, warnings=[*warnings, *clamped], is_new=True)
+        view = web_view(
+            job,
+            max_chars=reach.settings.preview_chars,
+            warnings=[*warnings, *clamped],
+            downloads=downloads(request, job),
+        )
+        return _answer(job, view, is_new=True)
 
     async def look(request: Request) -> Response:
         principal = reach.caller_of(request)
@@ -88,7 +99,8 @@ def job_operations(reach: WebReach) -> list[Operation]:
         job = await unless_gone(request, looking)
         most = reach.settings.preview_chars
         chars = most if told.max_chars is None else min(told.max_chars, most)
-        return _view(job, max_chars=chars, warnings=warnings, known=request.headers.get("if-none-match", ""))
+        view = web_view(job, max_chars=chars, warnings=warnings, downloads=downloads(request, job))
+        return _answer(job, view, known=request.headers.get("if-none-match", ""))
 
     async def cancel(request: Request) -> Response:
         asked(request, Asked)
@@ -158,12 +170,12 @@ def job_operations(reach: WebReach) -> list[Operation]:
     ]
 
 
-def _view(job: Job, *, max_chars: int, warnings: list[str], known: str | None = None, is_new: bool = False) -> Response:
-    content = web_view(job, max_chars=max_chars, warnings=warnings).content()
+def _answer(job: Job, view: WebJobView, *, known: str = "", is_new: bool = False) -> Response:
+    content = view.content()
     headers = {**_SEEN, "ETag": tag_of(content), **poll_after(job)}
     if is_new:
         return json_answer(content, 200 if job.is_finished else 202, {**headers, "Location": path_of(job)})
-    tags = [tag.strip().removeprefix("W/") for tag in (known or "").split(",")]
+    tags = [tag.strip().removeprefix("W/") for tag in known.split(",")]
     if "*" in tags or headers["ETag"].removeprefix("W/") in tags:
         return Response(status_code=304, headers=headers)
     return json_answer(content, 200, headers)

@@ -334,6 +334,46 @@ def test_a_link_that_was_tampered_with_leads_nowhere(client: httpx2.Client) -> N
         assert problem(client.get(wrong)) == (404, "invalid_link")
 
 
+def test_a_finished_job_tells_where_its_file_is_in_every_format(client: httpx2.Client) -> None:
+    view = finished(client, FIVE_THOUSAND)
+    path = f"/v1/jobs/{view['job_id']}"
+    urls = client.get(path).json()["download_urls"]
+    assert list(urls) == ["csv", "json", "parquet", "arrow"]
+    assert client.get(urls["csv"]).text.splitlines()[1:] == [str(n) for n in range(1, 5_001)]
+    assert client.get(urls["parquet"]).content.startswith(b"PAR1")
+    assert client.get(urls["json"], headers={"Range": "bytes=0-7"}).content == b'{"n":1}\n'
+    slow = submit(client, SLOW)
+    assert "download_urls" not in slow
+    client.delete(f"/v1/jobs/{slow['job_id']}")
+
+
+def test_a_link_ends_with_the_policy_it_was_made_under(tmp_path: Path) -> None:
+    made = make_shop(tmp_path / "shop.sqlite")
+    config = tmp_path / "awaitsql.toml"
+    rule = f"""
+        [executor]
+        state_dir = "{tmp_path}/state"
+        [executor.sources.shop]
+        kind = "sqlite"
+        path = "{made}"
+        [[mcp_server.policies.shop]]
+        [mcp_server.policies.shop.protect.customers]
+        deny = ["id"]
+        """
+    config.write_text(rule)
+    with HttpServer(tmp_path, ["--config", str(config)]) as server:
+        with httpx2.Client(base_url=server.origin, timeout=60) as client:
+            view = finished(client, "select name from customers")
+            links = [client.post(f"/v1/jobs/{view['job_id']}/export").json()["url"], view["download_urls"]["csv"]]
+            assert [client.get(link).text for link in links] == ['"name"\n"Ada"\n"Grace"\n'] * 2
+        server.stop()
+        config.write_text(rule.replace('"id"', '"id", "name"'))
+        server.start()
+        with httpx2.Client(base_url=server.origin, timeout=60) as client:
+            assert [problem(client.get(link)) for link in links] == [(410, "link_expired")] * 2
+            assert problem(client.post(f"/v1/jobs/{view['job_id']}/export"))[1] == "policy_changed"
+
+
 def test_sources_and_tables_are_described(client: httpx2.Client) -> None:
     [source] = client.get("/v1/sources").json()["sources"]
     assert (source["name"], source["kind"], source["ready"]) == ("shop", "sqlite", True)
