@@ -8,8 +8,7 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from executor import MOST_INPUTS
-from mcp_server.queries import submitted
-from mcp_server.submission import checked_over_results
+from mcp_server.queries import submitted_over_results
 from mcp_server.tools.access import Access, ToolContext
 from mcp_server.tools.arguments import Arguments, Names
 from mcp_server.tools.checked import READS, CheckedTool, checked_tool
@@ -31,15 +30,7 @@ def query_result_tool(access: Access) -> CheckedTool:
     async def query_result(arguments: QueryResultArguments, context: ToolContext) -> CallToolResult:
         principal = access.principal_of(context)
         wait_s, warnings = clamped_wait(arguments.wait_seconds)
-        statement = await checked_over_results(
-            access.executor,
-            access.policies,
-            principal,
-            arguments.sql,
-            job_ids=arguments.job_ids,
-            limits=access.executor.settings.limits.limits(),
-        )
-        job = await submitted(access, statement, owner=principal.owner)
+        job = await submitted_over_results(access, principal, arguments.sql, job_ids=arguments.job_ids)
         return await answered(access, job, owner=principal.owner, wait_s=wait_s, context=context, warnings=warnings)
 
     return checked_tool(
