@@ -17,7 +17,7 @@ from mcp_server.tools.access import Access, ToolContext, progress_to
 from mcp_server.tools.arguments import Arguments, OneOrSeveral
 from mcp_server.tools.checked import READS, STOPS, CheckedTool, checked_tool
 from mcp_server.waiting import Report, clamped_wait
-from mcp_server.wire import JobView, job_line, job_view
+from mcp_server.wire import JobView, job_lines, job_view
 
 MAX_JOBS = 20
 """The most jobs of one ``get_job`` call, and the most ``list_jobs`` shows unless asked for more."""
@@ -82,7 +82,9 @@ def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]:
     async def list_jobs(arguments: ListJobsArguments, context: ToolContext) -> CallToolResult:
         owner = access.principal_of(context).owner
         jobs = await access.executor.list_jobs(owner=owner, limit=arguments.limit)
-        return answer({"jobs": [job_line(job).content() for job in jobs]})
+        lines = job_lines(jobs)
+        left = [f"Only the latest {len(lines)} of {len(jobs)} jobs fit."] if len(lines) < len(jobs) else []
+        return answer({"jobs": lines, **({"warnings": left} if left else {})})
 
     return (
         checked_tool(
@@ -121,9 +123,10 @@ async def _view(
     max_chars: int,
     warnings: Sequence[str],
     report: Report | None,
+    share: int = 1,
 ) -> JobView:
     job = await held_job(access, principal, job_id, wait_s=wait_s, report=report)
-    return job_view(job, max_chars=max_chars, warnings=warnings)
+    return job_view(job, max_chars=max_chars, warnings=warnings, share=share)
 
 
 async def _several(
@@ -136,7 +139,7 @@ async def _several(
     warnings: list[str],
     context: ToolContext,
 ) -> CallToolResult:
-    """The jobs side by side, the preview shared among them; an unknown one is an error in its own place."""
+    """The jobs side by side, preview and frame shared among them; an unknown one is an error in its own place."""
     asked = list(dict.fromkeys(job_ids))
     if len(asked) > MAX_JOBS:
         warnings = [*warnings, f"Only the first {MAX_JOBS} of {len(asked)} jobs are shown."]
@@ -152,6 +155,7 @@ async def _several(
                 max_chars=max_chars // len(asked),
                 warnings=[],
                 report=report,
+                share=len(asked),
             )
         except ExecutorError as failed:
             return {"job_id": job_id[:64], "error": error_content(failed)}

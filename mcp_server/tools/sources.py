@@ -8,7 +8,7 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from mcp_server.errors import answer
-from mcp_server.sources import READY_WITHIN_S, described, list_of_sources
+from mcp_server.sources import READY_WITHIN_S, described, list_of_sources, sources_that_fit
 from mcp_server.tools.access import Access, ToolContext
 from mcp_server.tools.arguments import Arguments, Names
 from mcp_server.tools.checked import READS, CheckedTool, checked_tool
@@ -29,7 +29,7 @@ def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool]:
     """``list_sources`` and ``describe_tables`` over `access`."""
 
     async def list_sources(_arguments: ListSourcesArguments, context: ToolContext) -> CallToolResult:
-        return answer({"sources": await list_of_sources(access, access.principal_of(context))})
+        return answer(sources_that_fit(await list_of_sources(access, access.principal_of(context))))
 
     async def describe_tables(arguments: DescribeTablesArguments, context: ToolContext) -> CallToolResult:
         principal = access.principal_of(context)
