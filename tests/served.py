@@ -96,7 +96,8 @@ class HttpServer:
         self.stop()
 
     def environment(self) -> dict[str, str]:
-        return {"PATH": os.environ["PATH"], "HOME": str(self.home)}
+        # workers are started without the current folder on their path: they, too, are to be of this tree
+        return {"PATH": os.environ["PATH"], "HOME": str(self.home), "PYTHONPATH": str(ROOT)}
 
     def _is_healthy(self) -> bool:
         try:
