@@ -29,7 +29,10 @@ ASKED = frozenset({JobKind.QUERY, JobKind.DRY_RUN, JobKind.QUERY_RESULT})
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a verified payload asks for; `owner` and the rest are as they were signed."""
+    """What a verified payload asks for; `owner` and the rest are as they were signed.
+
+    `asks` says that somebody is there to answer a question of the job's.
+    """
 
     job_id: str
     owner: str
@@ -43,6 +46,7 @@ class Order:
     not_after: float
     cost: CostGate | None = None
     confirmed: float | None = None
+    asks: bool = False
     proof: tuple[Touch, ...] = ()
     session: tuple[tuple[str, str], ...] = ()
     inputs: tuple[Input, ...] = ()
@@ -63,6 +67,7 @@ class Order:
             not_after=payload["not_after"],
             cost=gate_of(payload["cost"]),
             confirmed=payload["confirmed"],
+            asks=payload["asks"],
             proof=proof_of(payload["proof"]),
             session=tuple((name, value) for name, value in payload["session"]),
             inputs=tuple(Input(**told) for told in payload["inputs"]),
@@ -131,6 +136,7 @@ def payload_of(
     source_fingerprint: str,
     policy_version: str,
     confirmed: float | None,
+    asks: bool,
     share: str,
     now: float,
 ) -> dict[str, Any]:
@@ -147,6 +153,7 @@ def payload_of(
         "policy_version": policy_version,
         "cost": None if statement.cost is None else asdict(statement.cost),
         "confirmed": confirmed,
+        "asks": asks,
         "proof": [asdict(touch) for touch in statement.proof],
         "priority": statement.priority,
         "share": share,

@@ -26,6 +26,7 @@ local function settle(id, to, at, reason)
   end
   release(id)
   leave_line(id)
+  redis.call('ZREM', NS .. ':waiting', id)
   redis.call('HSET', job_key(id), 'finished_at', stamp(at), 'expires_at', stamp(at + CONF.ttl))
   redis.call('PEXPIRE', job_key(id), math.floor(CONF.ttl * 1000))
   return true
