@@ -14,13 +14,7 @@ from typing import Any
 from executor.costs import gate_of
 from executor.errors import ErrorCode, StatementFailed
 from executor.jobs import CostGate, Input, JobKind, Limits, Origin, Statement, Touch
-
-SIGNED_FOR_S = 86_400.0
-"""How long an order may be run after it was signed, all attempts together.
-
-The server's clock signs and the worker's checks: the broker, which tells all other times, is not trusted with this
-one. Jobs are over after about an hour, so that clocks may be hours apart.
-"""
+from executor.signing import SIGNED_FOR_S
 
 _AGAIN = "Submit the statement again."
 ASKED = frozenset({JobKind.QUERY, JobKind.DRY_RUN, JobKind.QUERY_RESULT})

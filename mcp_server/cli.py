@@ -28,6 +28,8 @@ jobs_app = App(name="jobs", help="Jobs of this configuration: list, show, rows, 
 app.command(jobs_app)
 token_app = App(name="token", help="Tokens by which callers over HTTP sign in: create, list, revoke.")
 app.command(token_app)
+eval_app = App(name="eval", help="Measure on files of questions how good the answers are: linking.")
+app.command(eval_app)
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 Sql = Annotated[str, Parameter(allow_leading_hyphen=True)]  # - means standard input, and SQL may begin with a comment
@@ -331,6 +333,27 @@ def token_revoke(token_id: str, *, where: Where = HERE, json: Json = False) -> i
     from mcp_server.commands.tokens import run_revoke  # noqa: PLC0415 - a command loads what it needs
 
     return run_revoke(token_id, where, as_json=json)
+
+
+@eval_app.command(name="linking")
+def eval_linking(
+    *,
+    tables: Annotated[Path, Parameter(negative="")],
+    questions: Annotated[Path, Parameter(negative="")],
+    k: str = "10,20",
+    json: Json = False,
+) -> int:
+    """Measure how often search_schema's first K tables hold all that a question's SQL needs.
+
+    Parameters:
+        tables: JSON lines of id, db, table, columns, desc, fks (ids).
+        questions: JSON lines of id, question, gold (ids of tables).
+        k: how many tables are looked at; several with commas between them.
+        json: print one JSON object of the figures, recall@K.
+    """
+    from mcp_server.commands.eval_linking import run_linking  # noqa: PLC0415 - a command loads what it needs
+
+    return run_linking(tables, questions, k, as_json=json)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -32,19 +32,11 @@ if id ~= ARGV[1] then
   -- its first caller left it to this one, whose question was not signed
   requeue(id, at, 'to ask')
 else
-  local fields = {}
-  for i = 7, #ARGV do
-    fields[#fields + 1] = ARGV[i]
-  end
-  if #fields > 0 then
-    redis.call('HSET', key, unpack(fields))
-  end
   local until_then = stamp(at + tonumber(ARGV[6]))
   redis.call('HDEL', key, 'lease_owner', 'query_id', 'process_ended')
-  redis.call('HSET', key, 'stage', '', 'input_request', ARGV[4], 'input_signature', ARGV[5],
-    'input_since', stamp(at), 'input_deadline_at', until_then)
   redis.call('ZADD', NS .. ':waiting', until_then, id)
-  move(id, 'waiting', at, 'asks')
+  move(id, 'waiting', at, 'asks', 'stage', '', 'input_request', ARGV[4], 'input_signature', ARGV[5],
+    'input_since', stamp(at), 'input_deadline_at', until_then, unpack(ARGV, 7))
   release(id)
 end
 dispatch(at)
