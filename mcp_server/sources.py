@@ -19,6 +19,9 @@ READY_WITHIN_S = 10.0
 SOURCES_CHARS = 12_000
 """The most characters of a list of sources that a tool answers."""
 
+MOST_NAMES = 100
+"""The most names of one call about tables."""
+
 _UNKNOWN = 10
 """The most unknown names of one call that are told with what may be meant."""
 
@@ -78,8 +81,9 @@ def described(schema: SourceSchema, patterns: list[str]) -> tuple[dict[str, Any]
             else f'{more} more tables are not shown; describe_tables(tables=["part*"]) finds them by name.'
         )
         return content | ({"more_tables": more} if more else {}), False
-    found = {id(table): table for pattern in patterns for table in matching(pattern, schema)}
-    unknown = [pattern for pattern in patterns if not matching(pattern, schema)]
+    matches = {pattern: matching(pattern, schema) for pattern in patterns}
+    found = {id(table): table for tables in matches.values() for table in tables}
+    unknown = [pattern for pattern, tables in matches.items() if not tables]
     missing = [_unknown(pattern, schema) for pattern in unknown[:_UNKNOWN]]
     if not found:
         return {"source": schema.source, "error": missing[0]}, True

@@ -21,6 +21,9 @@ DETAIL_CHARS = 12_000
 
 COMMENT_CHARS = 200
 
+_MOST_LIKE_A_NAME = 200
+"""Characters: what is longer is no misspelt name, and takes long to compare with all there are."""
+
 
 def visible(schema: SourceSchema, grant: Grant) -> SourceSchema:
     """`schema` as `grant` lets it be seen: what is not granted is not there, nor is any key that leads to it.
@@ -76,6 +79,8 @@ def matching(pattern: str, schema: SourceSchema) -> list[Table]:
 
 def near(pattern: str, schema: SourceSchema) -> list[str]:
     """Up to three names of tables that look like `pattern`."""
+    if len(pattern) > _MOST_LIKE_A_NAME:
+        return []
     names = {shown_name(t, schema).lower(): shown_name(t, schema) for t in schema.tables}
     names |= {t.name.lower(): shown_name(t, schema) for t in schema.tables}
     close = difflib.get_close_matches(pattern.strip().lower(), list(names), n=3, cutoff=0.65)

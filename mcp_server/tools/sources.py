@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from mcp_types import CallToolResult
 from pydantic import Field
 
 from mcp_server.errors import answer
-from mcp_server.sources import READY_WITHIN_S, described, list_of_sources, sources_that_fit
+from mcp_server.sources import MOST_NAMES, READY_WITHIN_S, described, list_of_sources, sources_that_fit
 from mcp_server.tools.access import Access, ToolContext
 from mcp_server.tools.arguments import Arguments, Names
 from mcp_server.tools.checked import READS, CheckedTool, checked_tool
@@ -21,7 +22,9 @@ class ListSourcesArguments(Arguments):
 class DescribeTablesArguments(Arguments):
     """See the tool's description."""
 
-    tables: Annotated[Names | None, Field(description="Names; * matches any letters; none: list all")] = None
+    tables: Annotated[
+        Names | None, Field(max_length=MOST_NAMES, description="Names; * matches any letters; none: list all")
+    ] = None
     source: Annotated[str | None, Field(description="May be left out when there is only one")] = None
 
 
@@ -35,7 +38,8 @@ def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool]:
         principal = access.principal_of(context)
         source = access.source(principal, arguments.source)
         schema = await access.visible_schema(principal, source.name, wait_s=READY_WITHIN_S)
-        content, is_error = described(schema, arguments.tables or [])
+        # thousands of tables are compared with every name
+        content, is_error = await asyncio.to_thread(described, schema, arguments.tables or [])
         return answer(content, is_error=is_error)
 
     return (

@@ -71,7 +71,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         made.commit()
     with duckdb.connect(home / "nested.duckdb") as made:
         made.execute(
-            "create table nested as select i, {'a': range(i), 'b': {'c': repeat('é', 500), 'd': map([1], ['x'])}} as tree,"
+            "create table nested as select i, {'a': range(i), 'b': {'c': repeat('é', 500), 'd': map([1], ['x'])}} as t,"
             " [[repeat('漢', 100)]] as lists, repeat('b', 9000)::blob as bytes from range(100) t(i)"
         )
     words = f"All of our invoices {SMILE} " * 60
@@ -152,7 +152,7 @@ async def test_schemas_and_sources_stay_within_their_budgets(url: str) -> None:
         assert len(sources["sources"]) + sources.get("more_sources", 0) == 32
         listed = await told(client, "describe_tables", source="wide")
         assert listed["more_tables"] > 4_000
-        for tables in (["broad"], ["hard"], ["*"], ["invoices*", "broad", "hard"], [f"no_{n}" for n in range(3_000)]):
+        for tables in (["broad"], ["hard"], ["*"], ["invoices*", "broad", "hard"], [f"no_{n}" for n in range(100)]):
             await told(client, "describe_tables", tables=tables, source="wide")
         broad = (await told(client, "describe_tables", tables=["broad"], source="wide"))["tables"][0]
         assert len(broad["columns"]) + broad["more_columns"] == 1_600
@@ -169,6 +169,7 @@ async def test_errors_of_any_length_stay_within_their_budget(url: str) -> None:
         ("query", {"sql": f"select (('{long}')", "source": "wide", "dialect": "mysql"}),
         ("query", {"sql": f"select i from nested where cast('{long}' as int) = i", "source": "nested"}),
         ("describe_tables", {"tables": [long], "source": "wide"}),
+        ("describe_tables", {"tables": ["orders"] * 101, "source": "wide"}),
         ("get_job", {"job_id": long}),
         ("get_rows", {"job_id": long, "columns": [long]}),
         ("export", {"job_id": "x", "format": long}),
