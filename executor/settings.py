@@ -18,7 +18,7 @@ from executor.sources import SOURCE_NAME, SecretRef, SourceConfig, SourceInfo, s
 
 _SECRET = re.compile(r"secret|token|password|account_key|access_key$|master_key|sas|service_account_key|encryption_key")
 
-STORE_VERSION = 3
+STORE_VERSION = 4
 """The shape of the job's row and of the scripts. Part of every key, so that two shapes never share a queue."""
 
 
