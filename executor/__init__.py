@@ -44,7 +44,7 @@ from executor.jobs import (
 )
 from executor.profiles import ColumnProfile, InferredKey, SourceProfile, TableProfile
 from executor.sessions import attribute_of
-from executor.settings import ExecutorSettings, HistorySettings, LimitSettings
+from executor.settings import ExecutorSettings, HistorySettings, LimitSettings, ProfileSettings
 from executor.sources import (
     AnySource,
     BigQuerySource,
@@ -120,6 +120,7 @@ __all__ = [
     "MySQLSource",
     "Origin",
     "PostgresSource",
+    "ProfileSettings",
     "ResultBlock",
     "ResultColumn",
     "ResultFailed",
