@@ -104,7 +104,7 @@ class Executor:
         self._changes = ChangeListener(self._redis, settings.namespace)
         self._schemas = SchemaCache(self._introspect, self._load_schema)
         self._profiles = ProfileCache(
-            self._follow_profile, self._store.profile_head, self._store.profile, self._store.now, settings.profile
+            self._follow_profile, self._store.profile_version, self._store.profile, self._store.now, settings.profile
         )
         self._past = Past(settings, self._signer)
         self._results: ResultStore | None = None
@@ -216,7 +216,7 @@ class Executor:
             queue_timeout_s=self.settings.limits.queue_timeout_s,
         )
         try:
-            head = await self._store.profile_head(source)
+            known = await self._store.profile_version(source)
             now = await self._store.now()
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
@@ -230,7 +230,6 @@ class Executor:
             profiled=tuple(sorted(tables)),
             anew_since=now if anew else 0.0,
         )
-        known = "" if head is None or not head.complete else head.version
         key = None if anew else f"{source} {tables_hash(tables)} {known} {int(now / _PROFILE_AGAIN_S)}"
         return await self._submit(statement, owner=_PROFILER, idempotency_key=key)
 

@@ -20,7 +20,6 @@ from executor.tasks import end_task
 
 log = logging.getLogger(__name__)
 
-_LOOK_EVERY_S = 1.0
 _ASK_EVERY_S = 60.0
 """How long after a job that was asked for ended another is not asked for, whatever it brought."""
 
@@ -36,18 +35,17 @@ class ProfileCache:
     def __init__(
         self,
         follow: Follow,
-        head: Callable[[str], Awaitable[ProfileHead | None]],
+        version: Callable[[str], Awaitable[str | None]],
         whole: Callable[[str], Awaitable[tuple[ProfileHead | None, SourceProfile]]],
         now: Callable[[], Awaitable[float]],
         settings: ProfileSettings,
     ) -> None:
         self._follow = follow
-        self._head = head
+        self._version = version
         self._whole = whole
         self._now = now
         self._settings = settings
         self._known: dict[str, tuple[ProfileHead | None, SourceProfile]] = {}
-        self._looked_at: dict[str, float] = {}
         self._asked: dict[str, tuple[str, str, float]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -61,7 +59,6 @@ class ProfileCache:
         task = self._tasks.get(source)
         if task is not None and head is None and wait_s > 0:
             await asyncio.wait({task}, timeout=wait_s)
-            self._looked_at.pop(source, None)
             head, profile = await self._look(source)
         shown = tuple(table for table in profile.tables if (table.schema, table.name) in tables)
         inferred = tuple(
@@ -78,11 +75,8 @@ class ProfileCache:
 
     async def _look(self, source: str) -> tuple[ProfileHead | None, SourceProfile]:
         known = self._known.get(source)
-        if known is not None and time.monotonic() - self._looked_at.get(source, float("-inf")) < _LOOK_EVERY_S:
-            return known
-        head = await self._head(source)
-        self._looked_at[source] = time.monotonic()
-        if known is None or head is None or known[0] is None or known[0].version != head.version:
+        version = await self._version(source)
+        if known is None or (known[0].version if known[0] is not None else None) != version:
             known = self._known[source] = await self._whole(source)
         return known
 

@@ -18,7 +18,10 @@ from executor.signing import Signer
 if TYPE_CHECKING:
     import redis
 
-HEAD = "head"
+VERSION = "version"
+"""The field that says whether anything else changed; not signed, since it decides no more than whether to look."""
+
+_HEAD = "head"
 _CHECKS = "checks"
 _TABLE = "table:"
 
@@ -69,7 +72,7 @@ class ProfileStore:
 
     def head(self) -> ProfileHead | None:
         """The head, if there is one."""
-        return head_of(cast("str | None", self._redis.hget(self._key, HEAD)), self._signer, self._source)
+        return _head_of(cast("str | None", self._redis.hget(self._key, _HEAD)), self._signer, self._source)
 
     def checks(self) -> dict[str, float]:
         """What was found by looking values up; see `save_checks`."""
@@ -82,7 +85,7 @@ class ProfileStore:
 
     def save_head(self, head: ProfileHead) -> None:
         """Keeps the head."""
-        self._redis.hset(self._key, HEAD, self._signed({"head": asdict(head)}))
+        self._redis.hset(self._key, mapping={_HEAD: self._signed({"head": asdict(head)}), VERSION: head.version})
 
     def save_checks(self, checks: Mapping[str, float]) -> None:
         """Keeps which share of a column's values was found in a key, by the names and versions of both."""
@@ -98,8 +101,7 @@ class ProfileStore:
         return json.dumps(self._signer.sign({"source": self._source, **content}), separators=(",", ":"))
 
 
-def head_of(text: str | None, signer: Signer, source: str) -> ProfileHead | None:
-    """The head that `text`, of field `HEAD`, tells of; None without one that was signed for the source."""
+def _head_of(text: str | None, signer: Signer, source: str) -> ProfileHead | None:
     told = _opened(text, signer, source)
     if told is None or "head" not in told:
         return None
@@ -110,7 +112,7 @@ def head_of(text: str | None, signer: Signer, source: str) -> ProfileHead | None
 
 def profile_of(rows: Mapping[str, str], signer: Signer, source: str) -> tuple[ProfileHead | None, SourceProfile]:
     """The head and the whole profile that the hash `rows` tells of."""
-    head = head_of(rows.get(HEAD), signer, source)
+    head = _head_of(rows.get(_HEAD), signer, source)
     if head is None:
         return None, SourceProfile(source, "", complete=False)
     tables = tuple(table for _, table in sorted(_tables(rows, signer, source).items()))

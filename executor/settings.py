@@ -71,7 +71,7 @@ class ProfileSettings(BaseModel):
     automatic: bool = Field(
         default=True, description="At first use and after changes; false: only when awaitsql profile asks for it."
     )
-    max_rows: int = Field(default=100_000, ge=100, description="Read of one table; of a larger one it is a sample.")
+    max_rows: int = Field(default=100_000, ge=1, description="Read of one table; of a larger one it is a sample.")
     max_bytes: int = Field(default=64_000_000, ge=100_000, description="Read of one table, in memory.")
     scan_rows: int = Field(
         default=5_000_000, ge=0, description="A table with more is never read from end to end, not in the database."

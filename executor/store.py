@@ -39,7 +39,7 @@ from executor.jobs import (
     Truncated,
 )
 from executor.orders import proof_of
-from executor.profile_store import HEAD, ProfileHead, ProfileStore, head_of, profile_key, profile_of
+from executor.profile_store import VERSION, ProfileHead, ProfileStore, profile_key, profile_of
 from executor.profiles import SourceProfile
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
@@ -396,10 +396,9 @@ class ClientStore:
         told = cast("dict[str, str]", await self._redis.hgetall(f"{self._ns}:schema:{source}"))
         return _schema_of(told, self._signer, source)
 
-    async def profile_head(self, source: str) -> ProfileHead | None:
-        """What a worker last said of the source's profile; None for nothing, or what was written without the key."""
-        text = cast("str | None", await self._redis.hget(profile_key(self._ns, source), HEAD))
-        return head_of(text, self._signer, source)
+    async def profile_version(self, source: str) -> str | None:
+        """Changes whenever the source's profile does; None where there is none."""
+        return cast("str | None", await self._redis.hget(profile_key(self._ns, source), VERSION))
 
     async def profile(self, source: str) -> tuple[ProfileHead | None, SourceProfile]:
         """The source's profile, whole, and its head."""
