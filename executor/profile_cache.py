@@ -46,6 +46,7 @@ class ProfileCache:
         self._now = now
         self._settings = settings
         self._known: dict[str, tuple[ProfileHead | None, SourceProfile]] = {}
+        self._shown: dict[str, tuple[SourceProfile, frozenset[tuple[str, str]], SourceProfile]] = {}
         self._asked: dict[str, tuple[str, str, float]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -60,13 +61,22 @@ class ProfileCache:
         if task is not None and head is None and wait_s > 0:
             await asyncio.wait({task}, timeout=wait_s)
             head, profile = await self._look(source)
+        return self._only(source, profile, tables)
+
+    def _only(self, source: str, profile: SourceProfile, tables: frozenset[tuple[str, str]]) -> SourceProfile:
+        """What the profile says of `tables`: the same object while nothing changes, for whoever builds on it."""
+        kept = self._shown.get(source)
+        if kept is not None and kept[0] is profile and kept[1] == tables:
+            return kept[2]
         shown = tuple(table for table in profile.tables if (table.schema, table.name) in tables)
         inferred = tuple(
             one
             for one in profile.inferred
             if (one.schema, one.table) in tables and (one.key.ref_schema, one.key.ref_table) in tables
         )
-        return replace(profile, tables=shown, inferred=inferred)
+        only = replace(profile, tables=shown, inferred=inferred)
+        self._shown[source] = (profile, tables, only)
+        return only
 
     async def close(self) -> None:
         """Stops waiting for answers."""

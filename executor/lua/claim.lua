@@ -30,10 +30,9 @@ redis.call('ZADD', NS .. ':running', stamp(at + tonumber(ARGV[4])), id)
 redis.call('HSET', key, 'lease_owner', worker, 'claim_nonce', ARGV[5], 'claimed_at', stamp(at))
 redis.call('HSETNX', key, 'deadline_at', stamp(at + tonumber(job[4])))
 for _, one in ipairs(everyone(id)) do
-  move(one, 'running', at, 'claimed')
+  move(one, 'running', at, 'claimed', 'stage', 'executing')
   leave_line(one)
   redis.call('HSETNX', job_key(one), 'started_at', stamp(at))
-  redis.call('HSET', job_key(one), 'stage', 'executing')
   if one ~= id then
     refer(one, id)
     copy(id, one, { 'deadline_at' })
