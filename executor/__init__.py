@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from executor.answers import Answer, Answers, InputNeeded, InputRequest
 from executor.errors import (
     ErrorCode,
     ExecutorError,
+    InputFailed,
     JobLost,
     JobNotFound,
     ResultFailed,
@@ -25,6 +27,7 @@ from executor.jobs import (
     HIGHEST_PRIORITY,
     PRIORITIES,
     RESULTS,
+    Caution,
     CostGate,
     Input,
     Job,
@@ -92,8 +95,11 @@ __all__ = [
     "MOST_INPUTS",
     "PRIORITIES",
     "RESULTS",
+    "Answer",
+    "Answers",
     "AnySource",
     "BigQuerySource",
+    "Caution",
     "ClickHouseSource",
     "Column",
     "ColumnProfile",
@@ -109,6 +115,9 @@ __all__ = [
     "HistorySettings",
     "InferredKey",
     "Input",
+    "InputFailed",
+    "InputNeeded",
+    "InputRequest",
     "Job",
     "JobKind",
     "JobLost",

@@ -23,6 +23,8 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
+from executor.answering import opened_request, signed_answer
+from executor.answers import Answer, InputRequest
 from executor.errors import ErrorCode, ExecutorError, SettingsInvalid, StatementFailed, SubmitRefused
 from executor.jobs import (
     Job,
@@ -35,7 +37,7 @@ from executor.jobs import (
     StopSeen,
     Truncated,
 )
-from executor.orders import proof_of
+from executor.orders import cautions_of, proof_of
 from executor.profile_store import VERSION, ProfileHead, ProfileStore, profile_key, profile_of
 from executor.profiles import SourceProfile
 from executor.scripts import script
@@ -45,6 +47,8 @@ from executor.signing import Signer
 _CONNECTIONS = 32
 _TURN_S = 20.0
 """How long a call waits for its turn on a connection."""
+
+_ASKED = ["input_request", "input_signature", "answers"]
 
 _STOP_AGAIN_S = 10.0
 _STOP_KEPT_S = 3600.0
@@ -81,6 +85,7 @@ class Claim:
 
     `ends_at` is of this process's `time.monotonic`: the clock on the worker's wall decides nothing.
     `policy` is the version of the policies as some server signed it, with its signature; both empty where none did.
+    `answers` is what the job was told so far; `executor.answering.opened_answers` reads it.
     """
 
     payload: str
@@ -89,6 +94,7 @@ class Claim:
     owner: str
     source: str
     policy: tuple[str, str]
+    answers: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +151,7 @@ def job_of(
     starts_in_s: float = -1,
     workers_alive: int | None = None,
     seen_at: float | None = None,
+    input_request: InputRequest | None = None,
 ) -> Job:
     """The job that a row and its signed payload tell of. Whose it is, is what was signed."""
     notes: dict[str, Any] = {}
@@ -192,10 +199,13 @@ def job_of(
         starts_in_s=starts_in_s if starts_in_s >= 0 else None,
         workers_alive=workers_alive,
         proof=proof_of(payload["proof"]),
+        cautions=cautions_of(payload["cautions"]),
         origins=tuple(Origin(**told) for told in payload["origins"]),
         notes=notes,
         rows_of=row.get("rows_of", payload["job_id"]),
         rows_at=_time(row.get("rows_at")),
+        input_request=input_request,
+        input_deadline_at=_time(row.get("input_deadline_at")) if input_request is not None else None,
         seen_at=seen_at,
     )
 
@@ -227,6 +237,7 @@ class ClientStore:
         self._submit = connection.register_script(script(settings, "submit"))
         self._get = connection.register_script(script(settings, "get"))
         self._cancel = connection.register_script(script(settings, "cancel"))
+        self._answer = connection.register_script(script(settings, "answer"))
         self._rate = connection.register_script(script(settings, "rate"))
 
     async def submit(
@@ -307,6 +318,11 @@ class ClientStore:
             payload = self._signer.open(row["payload"], row["signature"])
             if not _is_whose_rows(self._signer, row, payload):
                 return None
+            asked = None
+            if row["state"] == JobState.WAITING:
+                asked = opened_request(
+                    self._signer, row["input_request"], row["input_signature"], job_id=payload["job_id"]
+                )
         except (StatementFailed, KeyError):
             return None
         job = job_of(
@@ -316,6 +332,7 @@ class ClientStore:
             starts_in_s=float(snapshot[2]),
             workers_alive=snapshot[3],
             seen_at=float(snapshot[5]),
+            input_request=asked,
         )
         if snapshot[4]:
             job.notes["broker_memory"] = int(snapshot[4])
@@ -324,6 +341,22 @@ class ClientStore:
     async def cancel(self, job_id: str) -> None:
         """Ends a queued job, flags a running one."""
         await self._cancel(args=[job_id])
+
+    async def input_request(self, job_id: str) -> tuple[InputRequest, str] | None:
+        """What the job asks, or asked last, and the signature that an answer names; None where it never did."""
+        row = cast("list[str | None]", await self._redis.hmget(f"{self._ns}:job:{job_id}", _ASKED))
+        text, signature, kept = row
+        if text is None or signature is None:
+            if not kept:
+                return None
+            text, signature = json.loads(kept)[-1][:2]
+        return opened_request(self._signer, cast("str", text), cast("str", signature), job_id=job_id), signature
+
+    async def answer(self, job_id: str, request_signature: str, answer: Answer) -> bool:
+        """Tells the job what it asked for; False when it does not wait for that (any more)."""
+        told = signed_answer(self._signer, answer, request_signature=request_signature)
+        reason = f"{answer.action} by {answer.by}"
+        return bool(await self._answer(args=[job_id, request_signature, *told, reason]))
 
     async def ids_of(self, owner: str, limit: int) -> list[str]:
         """The owner's newest job ids; some may have expired."""
@@ -383,7 +416,7 @@ class WorkerStore:
         self._scripts = {
             name: connection.register_script(script(settings, name))
             for name in (
-                *("claim", "beat", "note", "finish", "enrol", "depart", "reap"),
+                *("claim", "beat", "note", "wait", "finish", "enrol", "depart", "reap"),
                 *("abandon", "take_stop", "stopped", "lead", "evict", "readers", "give_way"),
             )
         }
@@ -413,7 +446,7 @@ class WorkerStore:
         if not answer:
             return None
         ends_at = time.monotonic() + float(answer[2])
-        return Claim(answer[0], answer[1], ends_at, answer[3], answer[4], (answer[5], answer[6]))
+        return Claim(answer[0], answer[1], ends_at, answer[3], answer[4], (answer[5], answer[6]), answer[7])
 
     def note(self, job_id: str, attempt: str, worker: str, fields: Mapping[str, str]) -> bool:
         """Adds fields to the row of a job that `worker` runs; False when the lease was lost."""
@@ -450,6 +483,28 @@ class WorkerStore:
         """The last word; False when the lease was lost and the word does not count."""
         flat = [part for pair in fields.items() for part in pair]
         return bool(self._run("finish", job_id, attempt, worker, state, reason, *flat))
+
+    def wait(
+        self,
+        job_id: str,
+        attempt: str,
+        worker: str,
+        request: tuple[str, str],
+        timeout_s: float,
+        fields: Mapping[str, str],
+    ) -> bool:
+        """The job waits for an answer from now on, without lease and slot; False when the lease was lost.
+
+        Args:
+            job_id: the job's.
+            attempt: the one that asks.
+            worker: who runs it.
+            request: as `executor.answering.signed_request` made it.
+            timeout_s: seconds after which it fails with ``input_timeout``.
+            fields: added to its row.
+        """
+        flat = [part for pair in fields.items() for part in pair]
+        return bool(self._run("wait", job_id, attempt, worker, *request, timeout_s, *flat))
 
     def enrol(self, worker: str, slots: int, ttl_s: float) -> int:
         """Tells that the worker is alive; the number of workers alive."""

@@ -28,6 +28,8 @@ local function settle(id, to, at, reason, ...)
   release(id)
   if from == 'queued' then
     leave_line(id)
+  elseif from == 'waiting' then
+    redis.call('ZREM', NS .. ':waiting', id)
   end
   redis.call('PEXPIRE', job_key(id), math.floor(CONF.ttl * 1000))
   return true
