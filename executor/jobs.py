@@ -293,9 +293,9 @@ class Job:
     ``stop_seen`` (see `StopSeen`) once the database was seen to have stopped, counted from the cancel or from the
     end of the time, and ``left`` where the statement went on for other callers; ``broker_memory``, in percent,
     while the broker's memory is nearly full; ``slow_store``, seconds, where most of the time went into storing the
-    rows; ``tables``, ``{"done", "total"}``, of a job that profiles a source. Rows are stored under the id `rows_of` and this job's attempt, and were there at `rows_at`. `input_request`
-    is what a waiting job asks, and `input_deadline_at` until when it waits for the answer. `seen_at` is when the row
-    was read; None where the history tells of the job.
+    rows; ``tables``, ``{"done", "total"}``, of a job that profiles a source. Rows are stored under the id `rows_of` and
+    this job's attempt, and were there at `rows_at`. `input_request` is what a waiting job asks, and `input_deadline_at`
+    until when it waits for the answer. `seen_at` is when the row was read; None where the history tells of the job.
     """
 
     id: str
