@@ -24,6 +24,8 @@ def answer_in_words(request: InputRequest, told: Mapping[str, Any] | str | None)
         read = json.loads(told)
     except (ValueError, RecursionError):
         read = told
+    if read is None:
+        return Answer("decline")
     if isinstance(read, dict):
         return Answer("accept", read)
     properties: Mapping[str, Mapping[str, Any]] = request.schema.get("properties", {})

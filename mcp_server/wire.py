@@ -358,8 +358,8 @@ def _next_step_waiting(job: Job) -> str:
             f'Without: cancel_job(job_id="{job.id}").'
         )
     return (
-        f'Ask the user what asks.message says, then answer_job(job_id="{job.id}", answer={{…}}); without answer it '
-        "declines. Do not submit it again."
+        f'Ask the user what asks.message says, then answer_job(job_id="{job.id}", answer="…") with their words, or '
+        "JSON by asks.answer where it asks several things. Do not submit it again."
     )
 
 

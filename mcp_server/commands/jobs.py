@@ -152,7 +152,7 @@ def run_verify(where: Where, *, as_json: bool) -> int:
 
 
 def run_answer(job_id: str, answer: str | None, where: Where, *, wait_s: float, as_json: bool) -> int:
-    """Tells a waiting job what it asks: `answer`, or what whoever sits at the terminal types; then follows it a while."""
+    """Tells a waiting job what it asks: `answer`, or what is typed at the terminal; then follows it a while."""
 
     async def show(machine: Machine, settings: Settings) -> int:
         console = Console(stderr=True, highlight=False)

@@ -19,7 +19,7 @@ from mcp_server.tools.arguments import Arguments, read_tool_arguments
 READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 """It changes nothing in a database; ``query`` makes a job, which can only read."""
 
-STEERS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+STEERS = ToolAnnotations(destructive_hint=False, open_world_hint=False)
 """It ends a job or lets it go on, and changes nothing in a database."""
 
 

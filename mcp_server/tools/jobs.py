@@ -14,7 +14,7 @@ from mcp_server.errors import answer, error_content
 from mcp_server.held import answered_job, held_job, stopped_job
 from mcp_server.principal import Principal
 from mcp_server.tools.access import Access, ToolContext, progress_to
-from mcp_server.tools.arguments import Arguments, OneOrSeveral
+from mcp_server.tools.arguments import Arguments, AsText, OneOrSeveral
 from mcp_server.tools.asked import answered_before, through_questions
 from mcp_server.tools.checked import READS, STEERS, CheckedTool, checked_tool
 from mcp_server.waiting import Report, clamped_wait
@@ -31,7 +31,7 @@ class GetJobArguments(Arguments):
     """See the tool's description."""
 
     job_id: Annotated[OneOrSeveral, Field(description="One handle, whole, or a list of them")]
-    wait_seconds: Annotated[float, Field(ge=0, description="Time to wait for the end, at most 45")] = 0
+    wait_seconds: Annotated[float, Field(ge=0, description="At most 45")] = 0
     max_chars: Annotated[int | None, Field(ge=0, description="Size of the preview; 0: no rows")] = None
 
 
@@ -39,7 +39,7 @@ class AnswerJobArguments(Arguments):
     """See the tool's description."""
 
     job_id: str
-    answer: Annotated[dict[str, Any] | str | None, Field(description="By the schema in asks")] = None
+    answer: AsText | None = None
 
 
 class CancelJobArguments(Arguments):
@@ -102,17 +102,14 @@ def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool, Ch
             "get_job",
             GetJobArguments,
             get_job,
-            description=(
-                "State and progress of a job, and its first rows once it succeeded. Giving up on this call does not "
-                "stop the job."
-            ),
+            description="State and progress of a job, and its first rows once it succeeded.",
             annotations=READS,
         ),
         checked_tool(
             "answer_job",
             AnswerJobArguments,
             answer_job,
-            description="Tell a waiting job what the user says to its question (asks); without answer: no.",
+            description="Tell a waiting job what it asks; no answer: no.",
             annotations=STEERS,
         ),
         checked_tool(
