@@ -26,10 +26,13 @@ def elicitation_of(request: InputRequest, meta: dict[str, Any] | None = None) ->
     return ElicitRequest(params=params if meta is None else params.model_copy(update={"meta": meta}))
 
 
-def answer_of(told: Any) -> Answer:
+def answer_of(request: InputRequest, told: Any) -> Answer:
     """The answer in an elicitation's result, as a person gave it. Whoever puts the form away has not said yes.
 
+    What a client adds to what was asked is left out.
+
     Args:
+        request: what was asked.
         told: an `ElicitResult`, or what should be one.
 
     Raises:
@@ -45,4 +48,6 @@ def answer_of(told: Any) -> Answer:
         ) from invalid
     if result.action != "accept":
         return Answer("decline", by="human")
-    return Answer("accept", dict(result.content or {}), by="human")
+    fields = request.schema.get("properties", {})
+    content = {name: value for name, value in (result.content or {}).items() if name in fields}
+    return Answer("accept", content, by="human")

@@ -160,10 +160,11 @@ class JobTasks:
         """
         job = await self._job(task_id, principal)
         key = key_of(job)
-        if key is None or key not in responses:
+        if job.input_request is None or key is None or key not in responses:
             return
+        request = job.input_request
         try:
-            await self._access.executor.answer(job.id, owner=principal.owner, answer=answer_of(responses[key]))
+            await self._access.executor.answer(job.id, owner=principal.owner, answer=answer_of(request, responses[key]))
         except InputFailed as failed:
             if failed.code is not ErrorCode.NOT_WAITING:
                 raise MCPError(INVALID_PARAMS, f"{failed.code}: {failed.message} {failed.hint}") from failed

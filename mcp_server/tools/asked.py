@@ -15,7 +15,7 @@ from mcp.shared.message import ServerMessageMetadata
 from mcp_types import ElicitResult, InputRequests, InputRequiredResult
 from pydantic import ValidationError
 
-from executor import Answer, ErrorCode, InputFailed, Job, JobState
+from executor import Answer, ErrorCode, InputFailed, InputRequest, Job, JobState
 from mcp_server.declared import Asking
 from mcp_server.elicitation import answer_of, elicitation_of, key_of
 from mcp_server.tools.access import Access, ToolContext, progress_to
@@ -34,10 +34,10 @@ async def answered_before(access: Access, context: ToolContext, *, owner: str) -
     job = await access.executor.get(context.request_state, owner=owner)
     key = key_of(job)
     responses = context.input_responses or {}
-    if key is None or key not in responses:
+    if job.input_request is None or key is None or key not in responses:
         return job
     try:
-        return await access.executor.answer(job.id, owner=owner, answer=answer_of(responses[key]))
+        return await access.executor.answer(job.id, owner=owner, answer=answer_of(job.input_request, responses[key]))
     except InputFailed as failed:
         if failed.code is not ErrorCode.NOT_WAITING:
             raise
@@ -73,7 +73,7 @@ async def through_questions(
             return InputRequiredResult(input_requests=asked, request_state=job.id)
         if how != "call":
             break
-        said = await _said(access, job, context, owner=owner)
+        said = await _said(access, job, job.input_request, context, owner=owner)
         if said is None:
             return await access.executor.get(job.id, owner=owner)
         try:
@@ -84,22 +84,22 @@ async def through_questions(
     return job
 
 
-async def _said(access: Access, job: Job, context: ToolContext, *, owner: str) -> Answer | None:
+async def _said(access: Access, job: Job, request: InputRequest, context: ToolContext, *, owner: str) -> Answer | None:
     """What the user says to a form while the call is open; None where that comes to nothing, or the job moved on.
 
     People take their time: the client hears meanwhile that the call is alive.
     """
     said: list[Answer] = []
-    assert job.input_request is not None  # noqa: S101 - for the type checker
-    request = elicitation_of(job.input_request)
     report = progress_to(context)
 
     async def ask() -> None:
         try:
             result = await context.session.send_request(
-                request, ElicitResult, metadata=ServerMessageMetadata(related_request_id=context.request_id)
+                elicitation_of(request),
+                ElicitResult,
+                metadata=ServerMessageMetadata(related_request_id=context.request_id),
             )
-            said.append(answer_of(result))
+            said.append(answer_of(request, result))
         except (MCPError, ValidationError, InputFailed):
             return
         finally:
