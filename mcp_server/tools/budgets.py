@@ -23,6 +23,7 @@ _BESIDE_ROWS: dict[str, int] = {
     "query_result": FRAME_CHARS,
     "get_job": FRAME_CHARS,
     "cancel_job": FRAME_CHARS,
+    "answer_job": FRAME_CHARS,
 }
 _WHOLE: dict[str, int] = {
     "list_sources": SOURCES_CHARS + _AROUND,
