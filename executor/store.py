@@ -359,7 +359,11 @@ class ClientStore:
 
     async def cancel(self, job_id: str) -> None:
         """Ends a queued job, flags a running one."""
-        await self._cancel(args=[job_id])
+        await self._cancel(args=[job_id, ""])
+
+    async def give_up(self, job_id: str) -> None:
+        """The same, unless it was submitted more often than given up."""
+        await self._cancel(args=[job_id, "leaves"])
 
     async def ids_of(self, owner: str, limit: int) -> list[str]:
         """The owner's newest job ids; some may have expired."""

@@ -21,7 +21,6 @@ from mcp_server.http.sign_in import calling_principal, signed_in_principal
 from mcp_server.machine import Machine
 from mcp_server.principal import Principal, with_rights
 from mcp_server.prompts import add_prompts
-from mcp_server.reach import Callers
 from mcp_server.resources import add_resources
 from mcp_server.settings import McpServerSettings
 from mcp_server.subscriptions import Subscriptions
@@ -63,7 +62,6 @@ def build_server(
     settings: McpServerSettings,
     *,
     caller: Caller | None = None,
-    callers: Callers | None = None,
     version: str = "",
     exports: Path | None = None,
 ) -> MCPServer[Any]:
@@ -73,7 +71,6 @@ def build_server(
         machine: the front door to jobs, and who may read what.
         settings: the ``[mcp_server]`` table.
         caller: who sent the message that is being answered; the local principal where nothing else says so.
-        callers: whose calls wait for which job, shared with the other face of the same process.
         version: of the product, as clients are told.
         exports: the folder of exported files, where clients are on this machine.
     """
@@ -83,7 +80,7 @@ def build_server(
         settings=settings,
         principal_of=lambda _context: asks(),
         policies=machine.policies,
-        callers=callers or Callers(),
+        farewells=machine.farewells,
     )
     tasks = JobTasks(access)
     server: MCPServer[Any] = MCPServer(
@@ -108,13 +105,12 @@ def build_http(machine: Machine, settings: McpServerSettings, *, version: str = 
     Raises:
         SettingsInvalid: a host other than loopback, where nobody signs in.
     """
-    callers = Callers()
-    protocol = build_server(machine, settings, caller=http_caller(settings), callers=callers, version=version)
+    protocol = build_server(machine, settings, caller=http_caller(settings), version=version)
     reach = WebReach(
         executor=machine.executor,
         settings=settings,
         policies=machine.policies,
-        callers=callers,
+        farewells=machine.farewells,
         caller_of=caller_of(settings),
         links=Links(machine.link_key, policies=machine.policies.version),
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from executor import WorkerFleet, open_broker, signing_key
 from mcp_server.enforceable import check_enforceable
+from mcp_server.farewells import Farewells
 from mcp_server.grants import Policies
 from mcp_server.settings import Settings
 
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What runs: the front door to jobs, who may read what, and the secret of links to exported files."""
+    """What runs: the front door to jobs, who may read what, farewells, and the secret of links to exported files."""
 
     executor: Executor
     policies: Policies
+    farewells: Farewells
     link_key: bytes = field(repr=False)
 
 
@@ -61,7 +63,9 @@ async def running_machine(
         open_broker(settings.executor) as broker_url,
         WorkerFleet(settings.executor, broker_url, key, workers, log_level=log_level),
     ):
-        async with Executor(
-            settings.executor, broker_url, key, policy_version=policies.version, submits=submits
-        ) as executor:
-            yield Machine(executor, policies, hmac.digest(key, b"awaitsql export links", hashlib.sha256))
+        async with (
+            Executor(settings.executor, broker_url, key, policy_version=policies.version, submits=submits) as executor,
+            Farewells(executor) as farewells,
+        ):
+            link_key = hmac.digest(key, b"awaitsql export links", hashlib.sha256)
+            yield Machine(executor, policies, farewells, link_key)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import anyio
+import anyio.lowlevel
 
 from executor import ErrorCode, Job, Limits, Statement, StatementFailed
 from mcp_server.principal import Principal
 from mcp_server.reach import Reach
 from mcp_server.submission import checked_statement, dry
 from mcp_server.waiting import Report, wait_for
-
-_CANCEL_WITHIN_S = 5.0
-"""How long the farewell of a caller that gave up may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +111,8 @@ async def submitted(
 async def await_rows(reach: Reach, job: Job, *, owner: str, wait_s: float, report: Report | None = None) -> Job:
     """The job when its rows are there or the wait is over. A caller that gives up before takes the job with it."""
     try:
-        with reach.callers.waiting_for(job.id):
-            return await wait_for(reach.executor, job, owner=owner, timeout_s=wait_s, report=report)
+        await anyio.lowlevel.checkpoint_if_cancelled()  # it may have left in the middle of the submit
+        return await wait_for(reach.executor, job, owner=owner, timeout_s=wait_s, report=report)
     except anyio.get_cancelled_exc_class():
-        if not reach.callers.is_wanted(job.id):
-            with anyio.CancelScope(shield=True), anyio.move_on_after(_CANCEL_WITHIN_S):
-                await reach.executor.cancel(job.id, owner=owner)
+        reach.farewells.say(job.id, owner=owner)
         raise

@@ -76,8 +76,6 @@ def job_operations(reach: WebReach) -> list[Operation]:
             job = await unless_gone(request, wait)
         except ExecutorError as failed:
             warnings.append(f"The job is stored, but could not be looked at since: {failed.message}")
-        if told.idempotency_key is not None:
-            reach.callers.delivered(job.id)
         return _view(job, max_chars=reach.settings.preview_chars, warnings=[*warnings, *clamped], is_new=True)
 
     async def look(request: Request) -> Response:
