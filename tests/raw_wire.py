@@ -90,7 +90,7 @@ class StdioWire(Wire):
         self._server = subprocess.Popen(
             [sys.executable, "-m", "mcp_server", "serve", "--transport", "stdio", *arguments],
             cwd=ROOT,
-            env={"PATH": os.environ["PATH"], "HOME": str(home)},
+            env={"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

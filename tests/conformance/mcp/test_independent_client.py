@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from mcp_suite import HERE, Suite, installed
 from python_client import FASTMCP, MCP_1, PythonClient
-from served import ROOT, HttpServer, make_orders
+from served import HttpServer, make_orders
 from the_loop import loop
 
 TRANSPORTS = ["http", "stdio"]
@@ -36,7 +36,7 @@ class Product:
 
     @property
     def env(self) -> dict[str, str]:
-        return {**self.http.environment(), "PYTHONPATH": str(ROOT)}
+        return self.http.environment()
 
 
 @pytest.fixture(scope="module")
