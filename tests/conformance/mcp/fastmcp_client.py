@@ -30,7 +30,7 @@ async def main(target: list[str]) -> None:
 
         tools = await client.list_tools()
         version = client.session.protocol_version
-        print(json.dumps({"version": version, "tools": len(tools), **await loop(call)}))
+        print(json.dumps({"version": version, "tools": [tool.name for tool in tools], **await loop(call)}))
 
 
 asyncio.run(main(sys.argv[1:]))

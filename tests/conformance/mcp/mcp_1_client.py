@@ -36,7 +36,7 @@ async def main(target: list[str]) -> None:
             return answer.structuredContent
 
         tools = await session.list_tools()
-        seen = {"version": greeted.protocolVersion, "tools": len(tools.tools), **await loop(call)}
+        seen = {"version": greeted.protocolVersion, "tools": [tool.name for tool in tools.tools], **await loop(call)}
         print(json.dumps(seen))
 
 
