@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 def fresh_home() -> dict[str, str]:
     """An environment whose home folder is new and empty."""
     home = tempfile.mkdtemp(prefix="awaitsql-bench-")
-    return {k: v for k, v in os.environ.items() if k in ("PATH", "LANG")} | {"HOME": home}
+    return {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "PYTHONPATH")} | {"HOME": home}
 
 
 def small_file() -> str:
