@@ -24,12 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What runs: the front door to jobs, who may read what, farewells, and the secret of links to exported files."""
+    """What runs: the front door to jobs, who may read what, farewells, and two secrets of the configuration's servers.
+
+    `link_key` is of links to exported files, `state_key` of what a client keeps for us between two rounds of a call.
+    """
 
     executor: Executor
     policies: Policies
     farewells: Farewells
     link_key: bytes = field(repr=False)
+    state_key: bytes = field(repr=False)
 
 
 def policies_of(settings: Settings, key: bytes) -> Policies:
@@ -67,5 +71,10 @@ async def running_machine(
             Executor(settings.executor, broker_url, key, policy_version=policies.version, submits=submits) as executor,
             Farewells(executor) as farewells,
         ):
-            link_key = hmac.digest(key, b"awaitsql export links", hashlib.sha256)
-            yield Machine(executor, policies, farewells, link_key)
+            yield Machine(
+                executor,
+                policies,
+                farewells,
+                link_key=hmac.digest(key, b"awaitsql export links", hashlib.sha256),
+                state_key=hmac.digest(key, b"awaitsql request state", hashlib.sha256),
+            )
