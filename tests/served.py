@@ -96,7 +96,7 @@ class HttpServer:
         self.stop()
 
     def environment(self) -> dict[str, str]:
-        # workers are started without the current folder on their path: they, too, are to be of this tree
+        # the path: workers do not look for modules where the server was started
         return {"PATH": os.environ["PATH"], "HOME": str(self.home), "PYTHONPATH": str(ROOT)}
 
     def _is_healthy(self) -> bool:
