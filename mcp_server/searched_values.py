@@ -86,7 +86,7 @@ class ValueSearch:
         """What statements of the caller's find in text columns of `tables`, as many as there is time for."""
         columns = [(t, c.name) for t in tables for c in t.columns if column_kind(c.type) is ColumnKind.TEXT]
         asked = Asked(text)
-        texts = asked.telling[:_LIVE_WORDS] if asked.is_question else [text.strip(), *asked.telling[:_LIVE_WORDS]]
+        texts = asked.as_written[:_LIVE_WORDS] if asked.is_question else [text.strip(), *asked.as_written[:_LIVE_WORDS]]
         if not columns or not any(texts):
             return []
         hits: list[ValueHit] = []

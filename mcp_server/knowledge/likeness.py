@@ -89,6 +89,12 @@ class Asked:
         return [w for w in dict.fromkeys(self.words) if w not in _SAY_NOTHING and (len(w) > 1 or w.isdigit())]
 
     @cached_property
+    def as_written(self) -> list[str]:
+        """Its telling words with the marks on their letters, for a database that compares them."""
+        telling = set(self.telling)
+        return [w for w in dict.fromkeys(_WORD.findall(self.text)) if telling.intersection(normal(w).split())]
+
+    @cached_property
     def proper(self) -> set[str]:
         """Normal words that are written with a capital or a digit in it."""
         return {normal(w) for w in _WORD.findall(self.text) if not w.islower()}
