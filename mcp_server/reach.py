@@ -13,6 +13,7 @@ from executor import SourceInfo, SourceSchema
 from mcp_server.errors import CallCode, CallRefused
 from mcp_server.grants import Policies
 from mcp_server.knowledge.meanings import Glossaries
+from mcp_server.knowledge.verified import VerifiedQueries
 from mcp_server.principal import Principal
 from mcp_server.settings import McpServerSettings
 from mcp_server.tables import visible
@@ -65,6 +66,7 @@ class Reach:
         settings: the ``[mcp_server]`` table.
         policies: what a principal may read of a source.
         callers: see `Callers`.
+        verified: questions with confirmed SQL; None where none are kept.
         glossaries: what the owners of the sources say their words mean.
     """
 
@@ -72,6 +74,7 @@ class Reach:
     settings: McpServerSettings
     policies: Policies
     callers: Callers = field(default_factory=Callers)
+    verified: VerifiedQueries | None = None
     glossaries: Glossaries = field(default_factory=Glossaries)
 
     def sources(self, principal: Principal) -> list[SourceInfo]:

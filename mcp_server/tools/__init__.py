@@ -10,6 +10,7 @@ from mcp_server.tools.query import query_tool
 from mcp_server.tools.results import query_result_tool
 from mcp_server.tools.rows import rows_tool
 from mcp_server.tools.sources import source_tools
+from mcp_server.tools.verified import verified_tool
 
 __all__ = ["MAKE_JOBS", "Access", "CheckedTool", "all_tools"]
 
@@ -21,4 +22,6 @@ def all_tools(access: Access, *, delivery: Delivery) -> list[CheckedTool]:
     """Every tool, in the order of the list a client sees; `delivery` is how ``export`` hands over its files."""
     get_job, cancel_job, list_jobs = job_tools(access)
     over_results = [query_result_tool(access), export_tool(access, delivery)]
-    return [*source_tools(access), query_tool(access), get_job, rows_tool(access), *over_results, cancel_job, list_jobs]
+    about_jobs = [get_job, rows_tool(access), *over_results, cancel_job, list_jobs]
+    proposing = [verified_tool(access)] if access.settings.propose_verified else []
+    return [*source_tools(access), query_tool(access), *about_jobs, *proposing]
