@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What runs: the front door to jobs, who may read what, and the secret of links to exported files."""
+    """What runs: the front door to jobs, who may read what, and two secrets that all servers of a configuration share.
+
+    `link_key` is of links to exported files, `state_key` of what a client keeps for us between two rounds of a call.
+    """
 
     executor: Executor
     policies: Policies
     link_key: bytes = field(repr=False)
+    state_key: bytes = field(repr=False)
 
 
 def policies_of(settings: Settings, key: bytes) -> Policies:
@@ -64,4 +68,9 @@ async def running_machine(
         async with Executor(
             settings.executor, broker_url, key, policy_version=policies.version, submits=submits
         ) as executor:
-            yield Machine(executor, policies, hmac.digest(key, b"awaitsql export links", hashlib.sha256))
+            yield Machine(
+                executor,
+                policies,
+                link_key=hmac.digest(key, b"awaitsql export links", hashlib.sha256),
+                state_key=hmac.digest(key, b"awaitsql request state", hashlib.sha256),
+            )
