@@ -24,7 +24,6 @@ from mcp_server.knowledge.verified import VerifiedQueries
 from mcp_server.machine import Machine
 from mcp_server.principal import Principal, with_rights
 from mcp_server.prompts import add_prompts
-from mcp_server.reach import Callers
 from mcp_server.resources import add_resources
 from mcp_server.settings import McpServerSettings
 from mcp_server.subscriptions import Subscriptions
@@ -68,7 +67,6 @@ def build_server(
     settings: McpServerSettings,
     *,
     caller: Caller | None = None,
-    callers: Callers | None = None,
     version: str = "",
     delivery: Delivery | None = None,
 ) -> MCPServer[Any]:
@@ -78,7 +76,6 @@ def build_server(
         machine: the front door to jobs, and who may read what.
         settings: the ``[mcp_server]`` table.
         caller: who sent the message that is being answered; the local principal where nothing else says so.
-        callers: whose calls wait for which job, shared with the other face of the same process.
         version: of the product, as clients are told.
         delivery: how exported files are handed over; as files on this machine where nothing else says so.
     """
@@ -88,7 +85,7 @@ def build_server(
         settings=settings,
         principal_of=lambda _context: asks(),
         policies=machine.policies,
-        callers=callers or Callers(),
+        farewells=machine.farewells,
         glossaries=Glossaries.read(settings.glossary),
         verified=VerifiedQueries(machine.executor.settings),
     )
@@ -124,13 +121,11 @@ def build_http(machine: Machine, settings: McpServerSettings, *, version: str = 
     Raises:
         SettingsInvalid: a host other than loopback, where nobody signs in.
     """
-    callers = Callers()
     downloads = Downloads(machine.executor, Links(machine.link_key, policies=machine.policies.version))
     protocol = build_server(
         machine,
         settings,
         caller=http_caller(settings),
-        callers=callers,
         version=version,
         delivery=linked_delivery(downloads, settings),
     )
@@ -138,7 +133,7 @@ def build_http(machine: Machine, settings: McpServerSettings, *, version: str = 
         executor=machine.executor,
         settings=settings,
         policies=machine.policies,
-        callers=callers,
+        farewells=machine.farewells,
         glossaries=Glossaries.read(settings.glossary),
         verified=VerifiedQueries(machine.executor.settings),
         caller_of=caller_of(settings),

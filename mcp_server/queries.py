@@ -7,15 +7,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import anyio
+import anyio.lowlevel
 
 from executor import ErrorCode, Job, Limits, Statement, StatementFailed
 from mcp_server.principal import Principal
 from mcp_server.reach import Reach
 from mcp_server.submission import checked_over_results, checked_statement, dry
 from mcp_server.waiting import Report, wait_for
-
-_CANCEL_WITHIN_S = 5.0
-"""How long the farewell of a caller that gave up may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +147,8 @@ async def await_rows(reach: Reach, job: Job, *, owner: str, wait_s: float, repor
 async def while_wanted(reach: Reach, job_id: str, *, owner: str) -> AsyncGenerator[None]:
     """Inside, a caller has no handle of the job yet: one that gives up takes the job with it."""
     try:
-        with reach.callers.waiting_for(job_id):
-            yield
+        await anyio.lowlevel.checkpoint_if_cancelled()  # it may have left in the middle of the submit
+        yield
     except anyio.get_cancelled_exc_class():
-        if not reach.callers.is_wanted(job_id):
-            with anyio.CancelScope(shield=True), anyio.move_on_after(_CANCEL_WITHIN_S):
-                await reach.executor.cancel(job_id, owner=owner)
+        reach.farewells.say(job_id, owner=owner)
         raise

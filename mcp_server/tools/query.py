@@ -65,7 +65,6 @@ def query_tool(access: Access) -> CheckedTool:
             wait_s=wait_s,
             context=context,
             warnings=[*warnings, *clamped],
-            has_key=arguments.idempotency_key is not None,
         )
 
     return checked_tool(
@@ -89,7 +88,6 @@ async def answered(
     wait_s: float,
     context: ToolContext,
     warnings: Sequence[str],
-    has_key: bool = False,
 ) -> CallToolResult | InputRequiredResult:
     """A fresh job as its submitter sees it: with its rows where they come in time, else as a handle.
 
@@ -113,7 +111,5 @@ async def answered(
         content = error_content(failed)
         content["next_step"] = f'get_job(job_id="{job.id}") when it answers again; the job is stored, do not repeat it.'
         return answer({"job_id": job.id, "error": content}, is_error=True)
-    if has_key:
-        access.callers.delivered(job.id)
     view = job_view(job, max_chars=access.settings.preview_chars, warnings=warnings)
     return marked(call, answer(view.content(), is_error=view.is_error), job)

@@ -117,6 +117,7 @@ def build(machine: Machine, settings: Settings) -> MCPServer[Any]:
         settings=settings.mcp_server,
         principal_of=lambda _context: caller(),
         policies=machine.policies,
+        farewells=machine.farewells,
     )
     tasks = FixtureTasks(access)
     server: MCPServer[Any] = MCPServer("fixture", extensions=[TasksExtension(tasks)], log_level="WARNING")
@@ -200,6 +201,7 @@ async def main(port: int, file: Path) -> None:
             executor=machine.executor,
             settings=settings.mcp_server,
             policies=machine.policies,
+            farewells=machine.farewells,
             caller_of=caller_of(settings.mcp_server),
             downloads=Downloads(machine.executor, Links(machine.link_key, policies=machine.policies.version)),
         )
