@@ -8,10 +8,13 @@ from typing import Any
 
 from executor import ExecutorError, SourceInfo, SourceSchema, Table
 from mcp_server.bounds import cut_json, json_length, that_fit
-from mcp_server.errors import error_content
+from mcp_server.errors import CallCode, CallRefused, error_content
+from mcp_server.knowledge.examples import examples
 from mcp_server.knowledge.meanings import about
+from mcp_server.knowledge.verified import VerifiedQuery, columns_used
 from mcp_server.principal import Principal
 from mcp_server.reach import Reach
+from mcp_server.submission import checked_statement
 from mcp_server.tables import detailed, listed, matching, near
 
 READY_WITHIN_S = 10.0
@@ -101,6 +104,38 @@ def described(schema: SourceSchema, patterns: list[str]) -> tuple[dict[str, Any]
         if len(unknown) > len(missing):
             content["more_unknown"] = len(unknown) - len(missing)
     return content, False
+
+
+async def verified_for(
+    reach: Reach, principal: Principal, source: str, keywords: Sequence[str], *, tables: Iterable[Table] = ()
+) -> list[dict[str, Any]]:
+    """Verified queries for a question, or for keywords and the tables they found: those that the caller could run."""
+    store = reach.verified
+    if store is None:
+        return []
+    queries = await asyncio.to_thread(store.of, source, state="verified")
+    if not queries:
+        return []
+    schema = await reach.executor.source_schema(source)
+    grant = reach.policies.grant(principal, schema)
+    named = [f"{table.schema}.{table.name}" for table in tables]
+    return await asyncio.to_thread(examples, queries, keywords, schema=schema, grant=grant, tables=named)
+
+
+async def proposed(reach: Reach, principal: Principal, source: str, question: str, sql: str) -> VerifiedQuery:
+    """A query of the caller's, kept for a person to review; until then nobody is shown it.
+
+    Raises:
+        StatementRefused: the guard does not let it pass for the caller.
+        ExecutorError: as `VerifiedQueries.add`.
+    """
+    store = reach.verified
+    if store is None:
+        raise CallRefused(CallCode.INVALID_ARGUMENTS, "This server keeps no verified queries.")
+    limits = reach.executor.settings.limits.limits()
+    statement = await checked_statement(reach.executor, reach.policies, principal, sql, source=source, limits=limits)
+    read = columns_used(sql, statement, await reach.executor.source_schema(source))
+    return await asyncio.to_thread(store.add, source, question, sql, read=read, by=principal.owner, is_verified=False)
 
 
 async def glossed(

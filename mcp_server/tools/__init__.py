@@ -11,6 +11,7 @@ from mcp_server.tools.results import query_result_tool
 from mcp_server.tools.rows import rows_tool
 from mcp_server.tools.sources import source_tools
 from mcp_server.tools.values import values_tool
+from mcp_server.tools.verified import verified_tool
 
 __all__ = ["MAKE_JOBS", "Access", "CheckedTool", "all_tools"]
 
@@ -22,6 +23,7 @@ def all_tools(access: Access, *, delivery: Delivery) -> list[CheckedTool]:
     """Every tool, in the order of the list a client sees; `delivery` is how ``export`` hands over its files."""
     get_job, answer_job, cancel_job, list_jobs = job_tools(access)
     over_results = [query_result_tool(access), export_tool(access, delivery)]
+    proposing = [verified_tool(access)] if access.settings.propose_verified else []
     return [
         *source_tools(access),
         values_tool(access),
@@ -32,4 +34,5 @@ def all_tools(access: Access, *, delivery: Delivery) -> list[CheckedTool]:
         answer_job,
         cancel_job,
         list_jobs,
+        *proposing,
     ]
