@@ -1,0 +1,226 @@
+"""The search index of one source schema as one caller sees it: asked words -> tables, best first.
+
+A full-text index such as SQLite's FTS5 gives one figure a document. What finds *all* tables of a question
+needs more: which field a word is in, what share of a table's name was asked for, what the tables around it answer. So
+the postings are plain dictionaries, built in memory from the schema that `visible` left, for nobody else: words, their
+rarity and the ways to take names apart come from nothing that is not granted.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from executor import SourceProfile, SourceSchema, Table
+from mcp_server.knowledge.expansion import Expansion
+from mcp_server.knowledge.groups import groups
+from mcp_server.knowledge.keys import Joins, TableKey
+from mcp_server.knowledge.words import STOP_WORDS, Splitter, parts, stem, vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What a match counts, by where it is, and how tables lift each other."""
+
+    name: float = 1.6
+    name_of_several: float = 0.8
+    """In a name of several words, as a share of `name`."""
+    column: float = 1.0
+    column_of_several: float = 0.9
+    comment: float = 0.75
+    value: float = 0.6
+    schema: float = 0.6
+    whole_name: float = 3.0
+    """For a table whose name was asked for in full; less by the square of the share that was."""
+    group: float = 1.5
+    """How much what a table's group answers counts beside what the table itself does."""
+    length: float = 0.3
+    """How much a larger group must answer more, 0 to 1."""
+    neighbour: float = 0.3
+    """What a table takes over of its best neighbour by a key."""
+
+
+WEIGHTS = Weights()
+_SATURATION = 1.2
+_LENGTH = 0.5
+"""The usual constants of BM25 for comments, which are sentences; names are not long enough to need them."""
+
+
+class SchemaIndex:
+    """The words of a schema's tables.
+
+    Args:
+        schema: only what the caller may see.
+        profile: only of what the caller may see.
+    """
+
+    def __init__(
+        self, schema: SourceSchema, profile: SourceProfile | None = None, *, weights: Weights = WEIGHTS
+    ) -> None:
+        self.schema = schema
+        self.profile = profile
+        self.joins = Joins(schema, profile)
+        self._weights = weights
+        self._at = {(t.schema, t.name): i for i, t in enumerate(schema.tables)}
+        names = [n for t in schema.tables for n in (t.name, *(c.name for c in t.columns))]
+        self._splitter = Splitter(vocabulary(names))
+        self._names = [frozenset(self._splitter.stems(t.name)) for t in schema.tables]
+        self._postings = self._posted()
+        self._named: dict[str, list[int]] = defaultdict(list)
+        for i, name in enumerate(self._names):
+            for word in name:
+                self._named[word].append(i)
+        self._expansion = Expansion(self._postings)
+        self._near = [
+            tuple(self._at[key] for key in self.joins.neighbours((t.schema, t.name))) for t in schema.tables
+        ]
+        self._group_of: list[int] = []
+        self._members: list[list[int]] = []
+        self._groups_with: list[list[int]] = [[] for _ in schema.tables]
+        self._set_groups()
+
+    def ranked(self, keywords: Sequence[str], *, limit: int) -> list[Table]:
+        """The `limit` tables that fit `keywords` (words, phrases or whole questions) best, the best first.
+
+        Fewer where fewer have to do with them, by their own words or those of the tables they belong with.
+        """
+        scores = self._scores(self._asked(keywords))
+        best = heapq.nsmallest(limit, ((-score, i) for i, score in scores.items()))
+        return [self.schema.tables[i] for _, i in best]
+
+    def found_by(self, keywords: Sequence[str]) -> frozenset[str]:
+        """The words of `keywords` that anything was found by."""
+        return frozenset(word for word in self._asked(keywords) if self._expansion.of(word))
+
+    def _asked(self, keywords: Sequence[str]) -> list[str]:
+        """The words to look up, each once: without stop words, unless there are no others; glued ones taken apart."""
+        words = [word for keyword in keywords for word in parts(keyword)]
+        telling = [word for word in words if word not in STOP_WORDS] or words
+        pairs = [a + b for a, b in zip(words, words[1:], strict=False)]
+        apart = [p for word in telling if word not in self._expansion for p in self._splitter.words(word)]
+        every = [*telling, *(pair for pair in pairs if pair in self._expansion), *apart]
+        return list({stem(word): word for word in reversed(every)}.values())[::-1]
+
+    def _scores(self, asked: Iterable[str]) -> dict[int, float]:
+        weights = self._weights
+        own: dict[int, float] = defaultdict(float)
+        by_group: dict[int, float] = defaultdict(float)
+        stems: dict[str, float] = {}
+        for word in asked:
+            meant = self._expansion.of(word)
+            matches: dict[int, float] = {}
+            for found, sureness in meant.items():
+                stems[found] = max(stems.get(found, 0.0), sureness)
+                for i, weight in self._postings[found]:
+                    if matches.get(i, 0.0) < weight * sureness:
+                        matches[i] = weight * sureness
+            rarity = _rarity(len(matches), len(self._names))
+            best: dict[int, float] = {}
+            for i, weight in matches.items():
+                own[i] += rarity * weight
+                for group in self._groups_with[i]:
+                    if best.get(group, 0.0) < weight:
+                        best[group] = weight
+            rarity = _rarity(len(best), len(self._members))
+            for group, weight in best.items():
+                by_group[group] += rarity * weight
+        named = self._named_scores(stems)
+        for i, score in named.items():
+            own[i] += score
+        return self._joined(own, by_group, named)
+
+    def _named_scores(self, stems: Mapping[str, float]) -> dict[int, float]:
+        """What tables score for the share of their names that was asked for."""
+        shares: dict[int, float] = defaultdict(float)
+        for word, sureness in stems.items():
+            for i in self._named.get(word, ()):
+                shares[i] += sureness / len(self._names[i])
+        return {i: self._weights.whole_name * share * share for i, share in shares.items()}
+
+    def _joined(
+        self, own: Mapping[int, float], by_group: dict[int, float], named: Mapping[int, float]
+    ) -> dict[int, float]:
+        """The scores with what groups and neighbours add, of every table that any of them speaks for."""
+        weights = self._weights
+        lifted: dict[int, float] = {}
+        for group, score in by_group.items():
+            best_named = heapq.nlargest(3, (named.get(i, 0.0) for i in self._members[group]))
+            lifted[group] = weights.group * (score + sum(best_named)) / self._length[group]
+        scores: dict[int, float] = {}
+        for i, group in enumerate(self._group_of):
+            best_near = max((own[n] for n in self._near[i] if n in own), default=0.0)
+            score = own.get(i, 0.0) + weights.neighbour * best_near + lifted.get(group, 0.0)
+            if score:
+                scores[i] = score
+        return scores
+
+    def _posted(self) -> dict[str, list[tuple[int, float]]]:
+        """Each stem with the tables that have it and the most that it counts there."""
+        weights = self._weights
+        stems = self._splitter.stems
+        comments = [_counted(stems(_comments(table))) for table in self.schema.tables]
+        usual = sum(sum(c.values()) for c in comments) / max(1, sum(1 for c in comments if c))
+        values = self._values()
+        posted: dict[str, list[tuple[int, float]]] = defaultdict(list)
+        for i, table in enumerate(self.schema.tables):
+            found: dict[str, float] = dict.fromkeys(stems(table.schema), weights.schema)
+            for word, count in comments[i].items():
+                length = 1 - _LENGTH + _LENGTH * sum(comments[i].values()) / usual
+                _raise(found, word, weights.comment * count * (_SATURATION + 1) / (count + _SATURATION * length))
+            for word in stems(" ".join(values.get((table.schema, table.name), ()))):
+                _raise(found, word, weights.value)
+            for column in table.columns:
+                words = stems(column.name)
+                for word in words:
+                    _raise(found, word, weights.column * (1.0 if len(words) == 1 else weights.column_of_several))
+            several = len(self._names[i]) > 1
+            for word in self._names[i]:
+                _raise(found, word, weights.name * (weights.name_of_several if several else 1.0))
+            for word, weight in found.items():
+                posted[word].append((i, weight))
+        return dict(posted)
+
+    def _values(self) -> dict[TableKey, list[str]]:
+        """The enum values of each profiled table."""
+        if self.profile is None:
+            return {}
+        return {(t.schema, t.name): [v for c in t.columns for v in c.values] for t in self.profile.tables}
+
+    def _set_groups(self) -> None:
+        seen: dict[int, int] = {}
+        for members in groups(self.schema, self.joins):
+            group = seen.get(id(members))
+            if group is None:
+                group = seen[id(members)] = len(self._members)
+                self._members.append(members)
+                for member in members:
+                    self._groups_with[member].append(group)
+            self._group_of.append(group)
+        sizes = [sum(len(self.schema.tables[i].columns) + 3 for i in members) for members in self._members]
+        usual = sum(sizes) / max(1, len(sizes))
+        length = self._weights.length
+        self._length = [1 - length + length * size / usual for size in sizes]
+
+
+def _rarity(having: int, of: int) -> float:
+    """How much a word says that `having` of `of` have: BM25's inverse document frequency."""
+    return math.log(1 + (of - having + 0.5) / (having + 0.5))
+
+
+def _comments(table: Table) -> str:
+    return " ".join([table.comment, *(column.comment for column in table.columns)])
+
+
+def _counted(words: Iterable[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for word in words:
+        counts[word] = counts.get(word, 0) + 1
+    return counts
+
+
+def _raise(found: dict[str, float], word: str, weight: float) -> None:
+    if found.get(word, 0.0) < weight:
+        found[word] = weight
