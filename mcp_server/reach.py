@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 from collections import Counter, OrderedDict
 from collections.abc import Generator
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from executor import SourceInfo, SourceSchema
 from mcp_server.errors import CallCode, CallRefused
 from mcp_server.grants import Policies
+from mcp_server.knowledge import Known, known
 from mcp_server.principal import Principal
 from mcp_server.settings import McpServerSettings
 from mcp_server.tables import visible
@@ -103,3 +105,12 @@ class Reach:
         """
         schema = await self.executor.source_schema(source, wait_s=wait_s)
         return visible(schema, self.policies.grant(principal, schema))
+
+    async def known(self, principal: Principal, source: str, *, wait_s: float) -> Known:
+        """What the caller may know of `source`: its tables, their cards, the search; the schema as `visible_schema`.
+
+        Raises:
+            ExecutorError: as `visible_schema`.
+        """
+        schema = await self.executor.source_schema(source, wait_s=wait_s)
+        return await asyncio.to_thread(known, schema, self.policies.grant(principal, schema))

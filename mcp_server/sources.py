@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from executor import ExecutorError, SourceInfo, SourceSchema
+from executor import ExecutorError, SourceInfo, SourceSchema, Table
+from mcp_server.bounds import json_length
 from mcp_server.errors import error_content
+from mcp_server.knowledge import Known
 from mcp_server.principal import Principal
 from mcp_server.reach import Reach
-from mcp_server.tables import detailed, listed, matching, near
+from mcp_server.tables import detailed, listed, matching, near, shown_name
+
+DESCRIBED_CHARS = 16_000
+"""The most characters of described tables, each in fields and as a card."""
 
 READY_WITHIN_S = 10.0
 """Seconds to wait for a source that is still being looked at."""
@@ -33,8 +38,9 @@ async def _source(reach: Reach, principal: Principal, info: SourceInfo) -> dict[
     return {**told, "tables": len(schema.tables), "ready": True}
 
 
-def described(schema: SourceSchema, patterns: list[str]) -> tuple[dict[str, Any], bool]:
+def described(known: Known, patterns: list[str]) -> tuple[dict[str, Any], bool]:
     """What to say of `patterns`, and whether it is an error: when nothing was found at all."""
+    schema = known.schema
     if not patterns:
         lines = listed(schema.tables, schema)
         content: dict[str, Any] = {"source": schema.source, "dialect": schema.dialect, "tables": lines}
@@ -50,7 +56,7 @@ def described(schema: SourceSchema, patterns: list[str]) -> tuple[dict[str, Any]
     if not found:
         return {"source": schema.source, "error": missing[0]}, True
     tables = list(found.values())
-    lines = detailed(tables, schema)
+    lines = _with_cards(known, tables)
     content = {"source": schema.source, "dialect": schema.dialect, "tables": lines}
     rest = tables[len(lines) :]
     if rest:
@@ -59,6 +65,40 @@ def described(schema: SourceSchema, patterns: list[str]) -> tuple[dict[str, Any]
     if missing:
         content["unknown"] = missing
     return content, False
+
+
+def searched(known: Known, keywords: list[str]) -> dict[str, Any]:
+    """The tables that `keywords` are about: their cards, how they join each other, where keys lead from them."""
+    schema = known.schema
+    found = known.find(keywords)
+    content: dict[str, Any] = {"source": schema.source, "dialect": schema.dialect, "whole_schema": found.whole}
+    content["tables"] = [
+        {"name": shown_name(table, schema), "card": card} for table, card in zip(found.tables, found.cards, strict=True)
+    ]
+    if found.joins:
+        content["joins"] = list(found.joins)
+    if found.near:
+        content["joins_to_other_tables"] = list(found.near)
+    if found.whole:
+        content["next_step"] = "These are all tables of the source, the likeliest first; no need to search again."
+    elif found.tables:
+        content["next_step"] = "query(sql) with these tables; or search again with other words."
+    else:
+        content["next_step"] = "No table has to do with these words. Try others, or describe_tables() for a list."
+    return content
+
+
+def _with_cards(known: Known, tables: list[Table]) -> list[dict[str, Any]]:
+    """The first tables in full with their cards, as many as fit, at least one."""
+    told: list[dict[str, Any]] = []
+    used = 0
+    for line, table in zip(detailed(tables, known.schema), tables, strict=False):
+        line["card"] = known.cards.card(table)
+        used += json_length(line)
+        if told and used > DESCRIBED_CHARS:
+            break
+        told.append(line)
+    return told
 
 
 def _unknown(pattern: str, schema: SourceSchema) -> dict[str, Any]:

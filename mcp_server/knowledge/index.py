@@ -13,12 +13,13 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from executor import SourceProfile, SourceSchema, Table
 from mcp_server.knowledge.expansion import Expansion
 from mcp_server.knowledge.groups import groups
 from mcp_server.knowledge.keys import Joins, TableKey
-from mcp_server.knowledge.words import STOP_WORDS, Splitter, parts, stem, vocabulary
+from mcp_server.knowledge.words import ASKING_WORDS, FUNCTION_WORDS, Splitter, parts, stem, vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,17 @@ class Weights:
     """For a table whose name was asked for in full; less by the square of the share that was."""
     group: float = 1.5
     """How much what a table's group answers counts beside what the table itself does."""
-    length: float = 0.3
+    length: float = 0.2
     """How much a larger group must answer more, 0 to 1."""
+    asking: float = 0.2
+    """What ``order``, ``number`` and the like count in a sentence; a keyword of its own counts in full."""
     neighbour: float = 0.3
     """What a table takes over of its best neighbour by a key."""
 
 
 WEIGHTS = Weights()
+_KEYWORD_WORDS = 3
+"""Words of the longest keyword that is no sentence."""
 _SATURATION = 1.2
 _LENGTH = 0.5
 """The usual constants of BM25 for comments, which are sentences; names are not long enough to need them."""
@@ -74,9 +79,7 @@ class SchemaIndex:
             for word in name:
                 self._named[word].append(i)
         self._expansion = Expansion(self._postings)
-        self._near = [
-            tuple(self._at[key] for key in self.joins.neighbours((t.schema, t.name))) for t in schema.tables
-        ]
+        self._near = [tuple(self._at[key] for key in self.joins.neighbours((t.schema, t.name))) for t in schema.tables]
         self._group_of: list[int] = []
         self._members: list[list[int]] = []
         self._groups_with: list[list[int]] = [[] for _ in schema.tables]
@@ -91,40 +94,45 @@ class SchemaIndex:
         best = heapq.nsmallest(limit, ((-score, i) for i, score in scores.items()))
         return [self.schema.tables[i] for _, i in best]
 
-    def found_by(self, keywords: Sequence[str]) -> frozenset[str]:
-        """The words of `keywords` that anything was found by."""
-        return frozenset(word for word in self._asked(keywords) if self._expansion.of(word))
+    def _asked(self, keywords: Sequence[str]) -> dict[str, float]:
+        """The words to look up and what each counts: two glued ones as one and apart, those of one stem once."""
+        found: dict[str, float] = {}
+        for keyword in keywords:
+            words = parts(keyword)
+            asking = 1.0 if len(words) <= _KEYWORD_WORDS else self._weights.asking
+            for word in words:
+                if word not in FUNCTION_WORDS:
+                    _raise(found, word, asking if word in ASKING_WORDS else 1.0)
+            for pair in (one + other for one, other in pairwise(words)):
+                if pair in self._expansion:
+                    _raise(found, pair, 1.0)
+        for word in [word for word in found if word not in self._expansion]:
+            for part in self._splitter.words(word):
+                _raise(found, part, found[word])
+        by_stem: dict[str, str] = {}
+        for word in found:
+            by_stem.setdefault(stem(word), word)
+        return {word: found[word] for word in by_stem.values()}
 
-    def _asked(self, keywords: Sequence[str]) -> list[str]:
-        """The words to look up, each once: without stop words, unless there are no others; glued ones taken apart."""
-        words = [word for keyword in keywords for word in parts(keyword)]
-        telling = [word for word in words if word not in STOP_WORDS] or words
-        pairs = [a + b for a, b in zip(words, words[1:], strict=False)]
-        apart = [p for word in telling if word not in self._expansion for p in self._splitter.words(word)]
-        every = [*telling, *(pair for pair in pairs if pair in self._expansion), *apart]
-        return list({stem(word): word for word in reversed(every)}.values())[::-1]
-
-    def _scores(self, asked: Iterable[str]) -> dict[int, float]:
-        weights = self._weights
+    def _scores(self, asked: Mapping[str, float]) -> dict[int, float]:
         own: dict[int, float] = defaultdict(float)
         by_group: dict[int, float] = defaultdict(float)
         stems: dict[str, float] = {}
-        for word in asked:
-            meant = self._expansion.of(word)
+        for word, counts in asked.items():
             matches: dict[int, float] = {}
-            for found, sureness in meant.items():
-                stems[found] = max(stems.get(found, 0.0), sureness)
+            for found, sureness in self._expansion.of(word).items():
+                _raise(stems, found, sureness * counts)
                 for i, weight in self._postings[found]:
                     if matches.get(i, 0.0) < weight * sureness:
                         matches[i] = weight * sureness
-            rarity = _rarity(len(matches), len(self._names))
+            rarity = counts * _rarity(len(matches), len(self._names))
             best: dict[int, float] = {}
             for i, weight in matches.items():
                 own[i] += rarity * weight
                 for group in self._groups_with[i]:
                     if best.get(group, 0.0) < weight:
                         best[group] = weight
-            rarity = _rarity(len(best), len(self._members))
+            rarity = counts * _rarity(len(best), len(self._members))
             for group, weight in best.items():
                 by_group[group] += rarity * weight
         named = self._named_scores(stems)

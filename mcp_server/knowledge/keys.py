@@ -45,7 +45,9 @@ class Joins:
         self._schema = schema
         self._by_table: dict[TableKey, list[Join]] = {}
         declared = [Join((t.schema, t.name), key) for t in schema.tables for key in t.foreign_keys]
-        inferred = [Join((i.schema, i.table), i.key, i.evidence or "inferred") for i in profile.inferred] if profile else []
+        inferred = (
+            [Join((i.schema, i.table), i.key, i.evidence or "inferred") for i in profile.inferred] if profile else []
+        )
         known = {(join.table, join.key.columns, join.target) for join in declared}
         for join in [*declared, *(j for j in inferred if (j.table, j.key.columns, j.target) not in known)]:
             if join.table in self._tables and join.target in self._tables:

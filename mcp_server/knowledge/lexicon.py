@@ -17,7 +17,7 @@ def related() -> Mapping[str, frozenset[str]]:
     stand for, which does not hold the other way round.
     """
     found: dict[str, set[str]] = {}
-    for line in (resources.files(__package__) / "lexicon.txt").read_text("utf-8").splitlines():
+    for line in (resources.files("mcp_server.knowledge") / "lexicon.txt").read_text("utf-8").splitlines():
         asked, arrow, meant = line.partition("#")[0].partition(">")
         words = [stem(word) for word in asked.split()]
         targets = [stem(word) for word in meant.split()] if arrow else words

@@ -30,20 +30,25 @@ _UNKNOWN_COST_PER_LETTER = 3.5
 _COMMON_COST = 9.8
 """``cat`` costs less, ``qty`` and ``dept`` cost more."""
 
-STOP_WORDS = frozenset(
-    """
+_FUNCTION_WORDS = """
     a an the of in on at to for from by with within and or is are was were be been being am do does did done have has
     had having what which when where who whom whose how many much that this these those there their them they it its as
     than more most less least fewer fewest each every all any some both either neither only also just if then so not no
     without but can could would should will shall may might must about into over under between among per across during
-    after before above below up down out off us our we i my me you your he him his she her please show list find give
-    get fetch return tell display provide state name names named call called number count total sum average avg mean
-    maximum max minimum min different distinct unique other another same such order ordered sort sorted ascending
-    descending alphabetical alphabetically result results whether percentage percent ratio calculate mention
-    identify determine among respectively greater higher lower exactly
-    """.split()
-)
-"""Words of questions that name no table or column, or any."""
+    after before above below up down out off us our we i my me you your he him his she her s please
+"""
+_ASKING_WORDS = """
+    show list find give get fetch return tell display provide state name names named call called number count total sum
+    average avg mean maximum max minimum min different distinct unique other another same such order ordered sort
+    sorted ascending descending alphabetical alphabetically result results whether percentage percent ratio calculate
+    mention identify determine respectively greater higher lower exactly
+"""
+
+FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
+"""Words that name no table or column."""
+
+ASKING_WORDS = frozenset(_ASKING_WORDS.split())
+"""Words that sentences ask with, and that name tables and columns at times."""
 
 _stemmer = snowballstemmer.stemmer("english")
 

@@ -1,14 +1,15 @@
-"""The tools about sources: ``list_sources`` and ``describe_tables``. They read schemas, never rows."""
+"""The tools about sources: ``list_sources``, ``search_schema``, ``describe_tables``. They read schemas, never rows."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from mcp_types import CallToolResult
 from pydantic import Field
 
 from mcp_server.errors import answer
-from mcp_server.sources import READY_WITHIN_S, described, list_of_sources
+from mcp_server.sources import READY_WITHIN_S, described, list_of_sources, searched
 from mcp_server.tools.access import Access, ToolContext
 from mcp_server.tools.arguments import Arguments, Names
 from mcp_server.tools.checked import READS, CheckedTool, checked_tool
@@ -25,17 +26,30 @@ class DescribeTablesArguments(Arguments):
     source: Annotated[str | None, Field(description="May be left out when there is only one")] = None
 
 
-def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool]:
-    """``list_sources`` and ``describe_tables`` over `access`."""
+class SearchSchemaArguments(Arguments):
+    """See the tool's description."""
+
+    keywords: Annotated[Names, Field(min_length=1, description="Words or the question")]
+    source: Annotated[str | None, Field(description="May be left out when there is only one")] = None
+
+
+def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]:
+    """``list_sources``, ``search_schema`` and ``describe_tables`` over `access`."""
 
     async def list_sources(_arguments: ListSourcesArguments, context: ToolContext) -> CallToolResult:
         return answer({"sources": await list_of_sources(access, access.principal_of(context))})
 
+    async def search_schema(arguments: SearchSchemaArguments, context: ToolContext) -> CallToolResult:
+        principal = access.principal_of(context)
+        source = access.source(principal, arguments.source)
+        known = await access.known(principal, source.name, wait_s=READY_WITHIN_S)
+        return answer(await asyncio.to_thread(searched, known, arguments.keywords))
+
     async def describe_tables(arguments: DescribeTablesArguments, context: ToolContext) -> CallToolResult:
         principal = access.principal_of(context)
         source = access.source(principal, arguments.source)
-        schema = await access.visible_schema(principal, source.name, wait_s=READY_WITHIN_S)
-        content, is_error = described(schema, arguments.tables or [])
+        known = await access.known(principal, source.name, wait_s=READY_WITHIN_S)
+        content, is_error = described(known, arguments.tables or [])
         return answer(content, is_error=is_error)
 
     return (
@@ -44,6 +58,13 @@ def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool]:
             ListSourcesArguments,
             list_sources,
             description="The databases here: name, kind, SQL dialect, tables. Start here.",
+            annotations=READS,
+        ),
+        checked_tool(
+            "search_schema",
+            SearchSchemaArguments,
+            search_schema,
+            description="The tables a question is about, and how they join; all of them where they are few.",
             annotations=READS,
         ),
         checked_tool(

@@ -1,0 +1,48 @@
+"""What a model is given to write SQL for a question: cards, join conditions, notes on the dialect. As one text."""
+
+from __future__ import annotations
+
+from executor import SourceProfile, SourceSchema
+from mcp_server.knowledge.known import known
+from mcp_server.policy import Grant
+
+CONTEXT_TABLES = 15
+"""How many tables of a schema that is too large to be shown whole."""
+
+
+def context_for(
+    question: str,
+    source: SourceSchema,
+    grant: Grant,
+    *,
+    profile: SourceProfile | None = None,
+    dialect_notes: str = "",
+    tables: int = CONTEXT_TABLES,
+) -> str:
+    """The part of `source` that `question` is about, as `grant` lets it be seen; all of it where it fits.
+
+    Takes milliseconds, and seconds for the first question about a source of thousands of tables: call it in a thread.
+
+    Args:
+        question: in plain language, or some keywords.
+        source: the whole schema.
+        grant: what the caller may read of it.
+        profile: of the whole source; what the grant hides is left out.
+        dialect_notes: how the source's SQL differs, given at the end.
+        tables: how many tables at most where not all fit.
+    """
+    found = known(source, grant, profile).find([question], limit=tables)
+    if not found.tables:
+        about = "No table fits the question." if source.tables else "There are no tables."
+    elif found.whole:
+        about = "These are all its tables, the likeliest first."
+    else:
+        about = "These are the likeliest of its tables; there are more."
+    told = [f"Source {source.source}, SQL dialect {source.dialect}. {about}", *found.cards]
+    if found.joins:
+        told.append("Joins:\n" + "\n".join(found.joins))
+    if found.near:
+        told.append("Joins to tables not shown:\n" + "\n".join(found.near))
+    if dialect_notes:
+        told.append(f"SQL here:\n{dialect_notes.strip()}")
+    return "\n\n".join(told)
