@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 from executor import SourceProfile, SourceSchema, Table
 from mcp_server.knowledge.expansion import Expansion
@@ -46,12 +47,26 @@ class Weights:
     """What a table takes over of its best neighbour by a key."""
 
 
+_Key = TypeVar("_Key", str, int)
+
 WEIGHTS = Weights()
 _KEYWORD_WORDS = 3
 """Words of the longest keyword that is no sentence."""
+_CONSIDERED = 200
+"""Of so many tables, the best by their own words, the surroundings are looked at."""
+_NAMED_TOGETHER = 3
+"""Tables of a group that count for having been asked for by name."""
 _SATURATION = 1.2
 _LENGTH = 0.5
 """The usual constants of BM25 for comments, which are sentences; names are not long enough to need them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """What each table counts for one asked word, by position, and how much the word says between groups."""
+
+    matches: Mapping[int, float]
+    rarity: float
 
 
 class SchemaIndex:
@@ -82,7 +97,6 @@ class SchemaIndex:
         self._near = [tuple(self._at[key] for key in self.joins.neighbours((t.schema, t.name))) for t in schema.tables]
         self._group_of: list[int] = []
         self._members: list[list[int]] = []
-        self._groups_with: list[list[int]] = [[] for _ in schema.tables]
         self._set_groups()
 
     def ranked(self, keywords: Sequence[str], *, limit: int) -> list[Table]:
@@ -115,64 +129,77 @@ class SchemaIndex:
         return {word: found[word] for word in by_stem.values()}
 
     def _scores(self, asked: Mapping[str, float]) -> dict[int, float]:
-        own: dict[int, float] = defaultdict(float)
-        by_group: dict[int, float] = defaultdict(float)
+        """The scores of the tables that could be among the best, by position."""
+        own: dict[int, float] = {}
         stems: dict[str, float] = {}
+        answered: list[_Answered] = []
         for word, counts in asked.items():
-            matches: dict[int, float] = {}
-            for found, sureness in self._expansion.of(word).items():
+            meant = self._expansion.of(word)
+            for found, sureness in meant.items():
                 _raise(stems, found, sureness * counts)
-                for i, weight in self._postings[found]:
-                    if matches.get(i, 0.0) < weight * sureness:
-                        matches[i] = weight * sureness
+            matches = self._matches(meant)
+            if not matches:
+                continue
             rarity = counts * _rarity(len(matches), len(self._names))
-            best: dict[int, float] = {}
             for i, weight in matches.items():
-                own[i] += rarity * weight
-                for group in self._groups_with[i]:
-                    if best.get(group, 0.0) < weight:
-                        best[group] = weight
-            rarity = counts * _rarity(len(best), len(self._members))
-            for group, weight in best.items():
-                by_group[group] += rarity * weight
+                own[i] = own.get(i, 0.0) + rarity * weight
+            groups_having = len({self._group_of[i] for i in matches})
+            answered.append(_Answered(matches, counts * _rarity(groups_having, len(self._members))))
         named = self._named_scores(stems)
         for i, score in named.items():
-            own[i] += score
-        return self._joined(own, by_group, named)
+            own[i] = own.get(i, 0.0) + score
+        return self._lifted(own, answered, named)
+
+    def _matches(self, meant: Mapping[str, float]) -> Mapping[int, float]:
+        """What each table counts for one asked word: its best match among the stems that the word may mean."""
+        if len(meant) == 1 and 1.0 in meant.values():
+            return self._postings[next(iter(meant))]
+        matches: dict[int, float] = {}
+        for found, sureness in meant.items():
+            for i, weight in self._postings[found].items():
+                if matches.get(i, 0.0) < weight * sureness:
+                    matches[i] = weight * sureness
+        return matches
 
     def _named_scores(self, stems: Mapping[str, float]) -> dict[int, float]:
         """What tables score for the share of their names that was asked for."""
-        shares: dict[int, float] = defaultdict(float)
+        shares: dict[int, float] = {}
         for word, sureness in stems.items():
             for i in self._named.get(word, ()):
-                shares[i] += sureness / len(self._names[i])
+                shares[i] = shares.get(i, 0.0) + sureness / len(self._names[i])
         return {i: self._weights.whole_name * share * share for i, share in shares.items()}
 
-    def _joined(
-        self, own: Mapping[int, float], by_group: dict[int, float], named: Mapping[int, float]
+    def _lifted(
+        self, own: Mapping[int, float], answered: Sequence[_Answered], named: Mapping[int, float]
     ) -> dict[int, float]:
-        """The scores with what groups and neighbours add, of every table that any of them speaks for."""
+        """The scores of the best tables and of those around them, with what groups and neighbours add."""
         weights = self._weights
-        lifted: dict[int, float] = {}
-        for group, score in by_group.items():
-            best_named = heapq.nlargest(3, (named.get(i, 0.0) for i in self._members[group]))
-            lifted[group] = weights.group * (score + sum(best_named)) / self._length[group]
+        lifts: dict[int, float] = {}
+        best = heapq.nlargest(_CONSIDERED, own, key=own.__getitem__)
+        for group in {self._group_of[i] for i in best}:
+            members = self._members[group]
+            lift = weights.group * self._group_score(members, answered, named) / self._length[group]
+            for i in members:
+                _raise(lifts, i, lift)
         scores: dict[int, float] = {}
-        for i, group in enumerate(self._group_of):
+        for i, lift in lifts.items():
             best_near = max((own[n] for n in self._near[i] if n in own), default=0.0)
-            score = own.get(i, 0.0) + weights.neighbour * best_near + lifted.get(group, 0.0)
-            if score:
-                scores[i] = score
+            scores[i] = own.get(i, 0.0) + weights.neighbour * best_near + lift
         return scores
 
-    def _posted(self) -> dict[str, list[tuple[int, float]]]:
+    def _group_score(self, members: Sequence[int], answered: Sequence[_Answered], named: Mapping[int, float]) -> float:
+        """What the tables of a group say together: each asked word counts once, for the table that says it best."""
+        said = sum(one.rarity * max([one.matches.get(i, 0.0) for i in members]) for one in answered)
+        return said + sum(heapq.nlargest(_NAMED_TOGETHER, (named[i] for i in members if i in named)))
+
+    def _posted(self) -> dict[str, dict[int, float]]:
         """Each stem with the tables that have it and the most that it counts there."""
         weights = self._weights
         stems = self._splitter.stems
         comments = [_counted(stems(_comments(table))) for table in self.schema.tables]
         usual = sum(sum(c.values()) for c in comments) / max(1, sum(1 for c in comments if c))
         values = self._values()
-        posted: dict[str, list[tuple[int, float]]] = defaultdict(list)
+        posted: dict[str, dict[int, float]] = defaultdict(dict)
         for i, table in enumerate(self.schema.tables):
             found: dict[str, float] = dict.fromkeys(stems(table.schema), weights.schema)
             for word, count in comments[i].items():
@@ -188,7 +215,7 @@ class SchemaIndex:
             for word in self._names[i]:
                 _raise(found, word, weights.name * (weights.name_of_several if several else 1.0))
             for word, weight in found.items():
-                posted[word].append((i, weight))
+                posted[word][i] = weight
         return dict(posted)
 
     def _values(self) -> dict[TableKey, list[str]]:
@@ -204,8 +231,6 @@ class SchemaIndex:
             if group is None:
                 group = seen[id(members)] = len(self._members)
                 self._members.append(members)
-                for member in members:
-                    self._groups_with[member].append(group)
             self._group_of.append(group)
         sizes = [sum(len(self.schema.tables[i].columns) + 3 for i in members) for members in self._members]
         usual = sum(sizes) / max(1, len(sizes))
@@ -229,6 +254,6 @@ def _counted(words: Iterable[str]) -> dict[str, int]:
     return counts
 
 
-def _raise(found: dict[str, float], word: str, weight: float) -> None:
-    if found.get(word, 0.0) < weight:
-        found[word] = weight
+def _raise(found: dict[_Key, float], key: _Key, weight: float) -> None:
+    if found.get(key, 0.0) < weight:
+        found[key] = weight
