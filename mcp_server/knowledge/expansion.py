@@ -16,7 +16,7 @@ ABBREVIATED = 0.6
 RELATED = 0.5
 MISSPELT = 0.5
 
-_CLOSE = 0.86
+_CLOSE = 0.85
 _VOWELS = frozenset("aeiou")
 
 
@@ -24,15 +24,17 @@ class Expansion:
     """The stems of one schema, looked up by asked words.
 
     Args:
-        stems: all that the schema's tables are found by.
+        words: all that the schema's tables are found by, unstemmed.
     """
 
-    def __init__(self, stems: Iterable[str]) -> None:
-        self._stems = frozenset(stems)
-        self._by_beginning: dict[str, list[str]] = {}
-        for word in self._stems:
-            if len(word) >= 2 and not word.isdecimal():
-                self._by_beginning.setdefault(word[:1], []).append(word)
+    def __init__(self, words: Iterable[str]) -> None:
+        self._by_beginning: dict[str, list[tuple[str, str]]] = {}
+        self._stems: set[str] = set()
+        for word in sorted(words, key=len):
+            # of the words with one stem the shortest is looked at
+            if stem(word) not in self._stems and len(word) >= 2 and not word.isdecimal():
+                self._by_beginning.setdefault(word[0], []).append((word, stem(word)))
+            self._stems.add(stem(word))
         self._known: dict[str, Mapping[str, float]] = {}
 
     def of(self, word: str) -> Mapping[str, float]:
@@ -50,19 +52,20 @@ class Expansion:
     def _looked_up(self, word: str) -> dict[str, float]:
         asked = stem(word)
         found: dict[str, float] = {}
-        for other in self._by_beginning.get(word[:1], ()):
-            if _are_kin(asked, other):
-                found[other] = KIN
+        alike = self._by_beginning.get(word[:1], ())
+        for other, other_stem in alike:
+            if _are_kin(asked, other_stem):
+                found[other_stem] = KIN
             elif abbreviates(other, word) or abbreviates(word, other):
-                found[other] = ABBREVIATED
+                found[other_stem] = ABBREVIATED
         for other in related().get(asked, ()):
             if other in self._stems:
                 found[other] = max(found.get(other, 0.0), RELATED)
         if asked in self._stems:
             found[asked] = 1.0
         if not found and len(word) >= 5 and not is_english(word):
-            near = [other for other in self._by_beginning.get(word[:1], ()) if other[:2] == word[:2]]
-            found |= dict.fromkeys(difflib.get_close_matches(asked, near, n=2, cutoff=_CLOSE), MISSPELT)
+            near = {other: other_stem for other, other_stem in alike if other[:2] == word[:2]}
+            found |= {near[other]: MISSPELT for other in difflib.get_close_matches(word, near, n=2, cutoff=_CLOSE)}
         return found
 
 
@@ -74,13 +77,12 @@ def _are_kin(one: str, other: str) -> bool:
 def abbreviates(short: str, word: str) -> bool:
     """Whether `short` (``cust``, ``qty``, ``dept``) is how a name would abbreviate `word`.
 
-    It is the beginning of the word, or some of its letters in order without a vowel after the first.
+    It begins like the word and goes on with letters of it, in order and without vowels.
     """
     if not 2 <= len(short) <= 5 or len(short) >= len(word) - 1 or short[0] != word[0] or is_common(short):
         return False
-    if len(short) >= 3 and word.startswith(short):
-        return True
-    if any(letter in _VOWELS for letter in short[1:]):
-        return False
-    rest = iter(word)
-    return all(letter in rest for letter in short)
+    beginning = next((i for i, pair in enumerate(zip(short, word, strict=False)) if len(set(pair)) > 1), len(short))
+    if beginning == len(short):
+        return beginning >= 3
+    rest = iter(word[beginning:])
+    return all(letter not in _VOWELS and letter in rest for letter in short[beginning:])

@@ -32,7 +32,7 @@ class Weights:
     """In a name of several words, as a share of `name`."""
     column: float = 1.0
     column_of_several: float = 0.9
-    comment: float = 0.75
+    comment: float = 1.1
     value: float = 0.6
     schema: float = 0.6
     whole_name: float = 3.0
@@ -43,7 +43,7 @@ class Weights:
     """How much a larger group must answer more, 0 to 1."""
     asking: float = 0.2
     """What ``order``, ``number`` and the like count in a sentence; a keyword of its own counts in full."""
-    neighbour: float = 0.3
+    neighbour: float = 0.5
     """What a table takes over of its best neighbour by a key."""
 
 
@@ -93,7 +93,7 @@ class SchemaIndex:
         for i, name in enumerate(self._names):
             for word in name:
                 self._named[word].append(i)
-        self._expansion = Expansion(self._postings)
+        self._expansion = Expansion(self._splitter.seen)
         self._near = [tuple(self._at[key] for key in self.joins.neighbours((t.schema, t.name))) for t in schema.tables]
         self._group_of: list[int] = []
         self._members: list[list[int]] = []

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 
-from mcp_server.knowledge.words import stem
+from mcp_server.knowledge.words import lexicon, stem
 
 
 @cache
@@ -17,8 +16,8 @@ def related() -> Mapping[str, frozenset[str]]:
     stand for, which does not hold the other way round.
     """
     found: dict[str, set[str]] = {}
-    for line in (resources.files("mcp_server.knowledge") / "lexicon.txt").read_text("utf-8").splitlines():
-        asked, arrow, meant = line.partition("#")[0].partition(">")
+    for line in lexicon():
+        asked, arrow, meant = line.partition(">")
         words = [stem(word) for word in asked.split()]
         targets = [stem(word) for word in meant.split()] if arrow else words
         for word in words:

@@ -8,21 +8,27 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib import resources
 
 import snowballstemmer
 
-_PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[\u3040-\u9fff\uac00-\ud7af]+|[^\W\d_a-zA-Z]+")
-"""One word of a camelCase or snake_case name, or a run of signs of a script without spaces."""
+_NO_SPACES = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_RUN = re.compile(rf"[{_NO_SPACES}]+|[^\W\d_{_NO_SPACES}]+|\d+")
+"""Letters of a script that parts words with spaces, signs of one that does not, or digits."""
 
-_WITHOUT_SPACES = re.compile(r"[\u3040-\u9fff\uac00-\ud7af]")
+_WITHOUT_SPACES = re.compile(f"[{_NO_SPACES}]")
+_CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
+_ACCENT = re.compile("[\u0300-\u036f]")
 
 _LONGEST_GLUED = 60
 """Characters of the longest text that is taken apart; longer ones are no names."""
 
 _LONGEST_WORD = 20
+_LONGEST_ABBREVIATION = 5
+_USUAL_COST = 10.0
+"""What a word costs that is no English but usual in names: ``cust``, ``addr``."""
 _UNKNOWN_COST = 12.0
 _UNKNOWN_COST_PER_LETTER = 3.5
 """What a piece that is no word costs: more than any word that people write (ln of how rare it is)."""
@@ -56,6 +62,8 @@ _stemmer = snowballstemmer.stemmer("english")
 @lru_cache(maxsize=100_000)
 def stem(word: str) -> str:
     """The stem of a lower-case English word: ``countries`` and ``country`` have the same."""
+    if len(word) <= 3 and not word.endswith("s"):
+        return word  # qty is no form of qti
     return _stemmer.stemWord(word)
 
 
@@ -65,14 +73,15 @@ def parts(text: str) -> list[str]:
     Accents are left out. Chinese, Japanese and Korean come as pairs of signs, as nothing there parts words.
     """
     if not text.isascii():
-        text = "".join(sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign))
-        text = unicodedata.normalize("NFC", text)
+        text = unicodedata.normalize("NFC", _ACCENT.sub("", unicodedata.normalize("NFKD", text)))
     found: list[str] = []
-    for word in _PART.findall(text):
-        if len(word) > 2 and _WITHOUT_SPACES.match(word):
-            found += [word[at : at + 2] for at in range(len(word) - 1)]
+    for run in _RUN.findall(text):
+        if run.isascii():
+            found += [word.lower() for word in _CAMEL.findall(run)] if run.isalpha() else [run]
+        elif _WITHOUT_SPACES.match(run):
+            found += [run[at : at + 2] for at in range(max(1, len(run) - 1))]
         else:
-            found.append(word.casefold())
+            found.append(run.casefold())
     return found
 
 
@@ -95,6 +104,20 @@ def is_common(word: str) -> bool:
     return _word_costs().get(word, math.inf) <= _COMMON_COST
 
 
+@cache
+def lexicon() -> Sequence[str]:
+    """The lines of ``lexicon.txt`` without its comments."""
+    text = (resources.files("mcp_server.knowledge") / "lexicon.txt").read_text("utf-8")
+    return [line for line in (whole.partition("#")[0].strip() for whole in text.splitlines()) if line]
+
+
+@cache
+def usual_words() -> frozenset[str]:
+    """Words of the lexicon that no dictionary has: the abbreviations that names are full of."""
+    words = {word for line in lexicon() for word in line.replace(">", " ").split()}
+    return frozenset(word for word in words if len(word) <= _LONGEST_ABBREVIATION and not is_english(word))
+
+
 class Splitter:
     """Takes names apart into stems, with the words that the names of one schema are made of.
 
@@ -103,13 +126,18 @@ class Splitter:
 
     Args:
         vocabulary: words that stand alone in the schema's names, with how often.
+
+    Attributes:
+        seen: all words that `stems` has taken stems of.
     """
 
     def __init__(self, vocabulary: Mapping[str, int]) -> None:
         total = sum(vocabulary.values()) + 1
         # a word that stands alone once or twice may itself be two words in one
-        self._own = {word: math.log(total / n) for word, n in vocabulary.items() if n >= 3 and len(word) >= 3}
+        self._own = dict.fromkeys(usual_words(), _USUAL_COST)
+        self._own |= {word: math.log(total / n) for word, n in vocabulary.items() if n >= 3 and len(word) >= 3}
         self._known: dict[str, tuple[str, ...]] = {}
+        self.seen: set[str] = set()
 
     def words(self, word: str) -> tuple[str, ...]:
         """The words that one lower-case word of a name is made of; itself where it is one."""
@@ -120,7 +148,9 @@ class Splitter:
 
     def stems(self, text: str) -> list[str]:
         """The stems of all words in a name or a sentence, in order."""
-        return [stem(word) for part in parts(text) for word in self.words(part)]
+        words = [word for part in parts(text) for word in self.words(part)]
+        self.seen.update(words)
+        return [stem(word) for word in words]
 
     def _taken_apart(self, word: str) -> tuple[str, ...]:
         if not 6 <= len(word) <= _LONGEST_GLUED or not word.isascii() or word.isdecimal() or is_english(word):
