@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from executor.answers import Answer, Answers, InputNeeded, InputRequest
 from executor.errors import (
     ErrorCode,
     ExecutorError,
+    InputFailed,
     JobLost,
     JobNotFound,
     ResultFailed,
@@ -92,6 +94,8 @@ __all__ = [
     "MOST_INPUTS",
     "PRIORITIES",
     "RESULTS",
+    "Answer",
+    "Answers",
     "AnySource",
     "BigQuerySource",
     "ClickHouseSource",
@@ -109,6 +113,9 @@ __all__ = [
     "HistorySettings",
     "InferredKey",
     "Input",
+    "InputFailed",
+    "InputNeeded",
+    "InputRequest",
     "Job",
     "JobKind",
     "JobLost",

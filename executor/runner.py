@@ -10,11 +10,14 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 
 from executor.adapters import make_adapter
 from executor.adapters.base import Adapter, Session
-from executor.costs import confirmable, confirmation, hold, in_words
+from executor.answering import opened_answers, signed_request
+from executor.answers import InputNeeded, InputRequest
+from executor.costs import answered_cost, confirmable, confirmation, cost_request, hold, in_words
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.jobs import CostGate, JobKind, JobState
 from executor.orders import Order
@@ -165,10 +168,13 @@ class Runner:
                 policy_version=self._policy_version(claim),
                 now=time.time(),
             )
+            job.answers = opened_answers(self._signer, claim.answers, job_id=job.job_id)
             fields = self._execute(job, order, claim.ends_at)
         except StoppedFromOutside:
             if not job.is_given_up:
                 self._end_stopped(job)
+        except InputNeeded as needed:
+            self._ask(job, needed.request)
         except Exception as error:  # noqa: BLE001 - a job must end whatever is raised in it
             if job.is_given_up:
                 return
@@ -222,9 +228,7 @@ class Runner:
                     return self._stream(job, order, session)
                 finally:
                     job.detach()
-        except ExecutorError:
-            raise
-        except StoppedFromOutside:
+        except (ExecutorError, StoppedFromOutside, InputNeeded):
             raise
         except Exception as error:
             raise adapter.classify(error) from error
@@ -275,6 +279,7 @@ class Runner:
 
         Raises:
             StatementFailed: ``too_expensive`` or ``needs_confirmation``; not for a dry run, which costs nothing.
+            InputNeeded: in place of the latter, where somebody is there to ask.
         """
         job.stage = "explaining"
         found = session.explain(order.sql)
@@ -288,15 +293,19 @@ class Runner:
             job.notes["plan"] = json.dumps([] if order.is_filtered else list(found.plan))
         self._store.note(job.job_id, job.attempt, self._worker, job.notes)
         gate = order.cost or CostGate()
+        yes = answered_cost(gate, job.answers)
+        confirmed = order.confirmed if yes is None else yes
         try:
-            expensive = hold(gate, found.cost, confirmed=order.confirmed, is_filtered=order.is_filtered)
+            expensive = hold(gate, found.cost, confirmed=confirmed, is_filtered=order.is_filtered)
         except StatementFailed as error:
             if order.kind is JobKind.DRY_RUN:
                 job.notes["expensive"] = error.message.removesuffix(" It was not run.")
                 return
             if error.code is ErrorCode.NEEDS_CONFIRMATION:
-                job.notes["confirm_by"] = gate.confirm_by
                 cost = confirmable(found.cost, is_filtered=order.is_filtered)
+                if order.asks:
+                    raise InputNeeded(cost_request(error.message, gate, cost)) from None
+                job.notes["confirm_by"] = gate.confirm_by
                 job.notes["confirmation"] = confirmation(
                     self._signer, owner=order.owner, fingerprint=order.fingerprint, cost=cost, now=self._store.now()
                 )
@@ -340,16 +349,30 @@ class Runner:
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
+    def _ask(self, job: RunningJob, request: InputRequest) -> None:
+        """Lets the job wait for an answer; a later attempt goes on with it."""
+        log.info("job_asks", extra={"job_id": job.job_id, "purpose": request.purpose})
+        signed = signed_request(self._signer, request, job_id=job.job_id, attempt=int(job.attempt))
+        self._say(
+            job,
+            lambda: self._store.wait(
+                job.job_id, job.attempt, self._worker, signed, self._settings.input_timeout_s, job.notes
+            ),
+        )
+
     def _finish(self, job: RunningJob, state: JobState, reason: str, fields: dict[str, str]) -> bool:
+        told = {**job.notes, **fields}
+        return self._say(job, lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told))
+
+    def _say(self, job: RunningJob, say: Callable[[], bool]) -> bool:
+        """The attempt's last word, said until the broker has heard it; whether it counts."""
         until = time.monotonic() + _SAY_FOR_S
         while True:
             try:
-                counts = self._store.finish(
-                    job.job_id, job.attempt, self._worker, state, reason, {**job.notes, **fields}
-                )
+                counts = say()
                 break
             except BROKER_ERRORS as error:
-                # the rows are there; only the word is missing, and saying it twice is harmless
+                # the work is done; only the word is missing, and saying it twice is harmless
                 log.warning("finish_interrupted", extra={"job_id": job.job_id, "error": type(error).__name__})
                 if self._leaving or time.monotonic() > until:
                     return False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from executor.adapters.base import Session
+    from executor.answers import Answers
     from executor.results import ResultWriter
 
 Stop = Literal["cancelled", "late", "lost", "left"]
@@ -32,6 +33,7 @@ class RunningJob:
         self.source = source
         self._stage = "executing"
         self.notes: dict[str, str] = {}
+        self.answers: Answers = {}
         self.stopped: Stop | None = None
         self.stop_asked_at: float | None = None
         # nothing yet: the first beat comes at once, and with it the query id that a reaper may need

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
-from executor import ExecutorError
+from executor import ExecutorError, SettingsInvalid
 from mcp_server.commands.exits import Exit, exit_of, say_error
 from mcp_server.commands.options import There, Where
 
@@ -28,7 +28,7 @@ jobs_app = App(name="jobs", help="Jobs of this configuration: list, show, rows, 
 app.command(jobs_app)
 token_app = App(name="token", help="Tokens by which callers over HTTP sign in: create, list, revoke.")
 app.command(token_app)
-eval_app = App(name="eval", help="Measure on files of questions how good the answers are: linking.")
+eval_app = App(name="eval", help="Measure on files of questions how good the answers are: linking, sql.")
 app.command(eval_app)
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
@@ -99,6 +99,7 @@ def query(
     dialect: str | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     fresh: Annotated[bool, Parameter(negative="")] = False,
+    over: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     json: Json = False,
 ) -> int:
     """Run one read-only statement and print its rows. Ctrl-C cancels it down to the database.
@@ -113,6 +114,7 @@ def query(
         dialect: what the SQL is written in, if not the source's own dialect; it is translated.
         dry_run: show the plan and what it would cost, and run nothing.
         fresh: run it, though an equal statement has just brought its rows.
+        over: a job whose result is read instead of a source; r1 is the first, r2 the next. DuckDB's dialect.
         json: print the job as the MCP tools show it, with the first rows.
     """
     text = sys.stdin.read() if sql == "-" else sql
@@ -125,6 +127,7 @@ def query(
         "dialect": dialect,
         "is_dry": dry_run,
         "is_fresh": fresh,
+        "over": over,
         "as_json": json,
     }
     if there.is_meant(where):
@@ -354,6 +357,44 @@ def eval_linking(
     from mcp_server.commands.eval_linking import run_linking  # noqa: PLC0415 - a command loads what it needs
 
     return run_linking(tables, questions, k, as_json=json)
+
+
+@eval_app.command(name="sql")
+def eval_sql(
+    *,
+    questions: Annotated[Path | None, Parameter(negative="")] = None,
+    db_root: Annotated[Path | None, Parameter(negative="")] = None,
+    predictions: Annotated[Path | None, Parameter(negative="")] = None,
+    model: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    mcp: str | None = None,
+    set: Annotated[tuple[str, ...], Parameter(negative="")] = (),  # noqa: A002 - the word of the file
+    out: Annotated[Path | None, Parameter(negative="")] = None,
+    compare: Annotated[tuple[Path, Path] | None, Parameter(negative="")] = None,
+    json: Json = False,
+) -> int:
+    """Measure how often written SQL brings the right rows, run past the guard and as jobs like all SQL.
+
+    Parameters:
+        questions: JSON lines of id, set, db, question, evidence, gold_sql (any may match), gold_empty.
+        db_root: the folder with DB/DB.sqlite for each db of the questions.
+        predictions: recorded SQL to replay: JSON lines, or one array, of id, model, sql.
+        model: of the predictions, only this model's; may be given several times.
+        mcp: an MCP server with a tool ask, by its URL or by the command that starts it.
+        set: only this set of questions; may be given several times.
+        out: a file with one line of JSON a question; what is in it already is not asked again.
+        compare: two files of --out, compared by McNemar's exact test; nothing is run.
+        json: print the figures as JSON on the last line.
+    """
+    from mcp_server.commands.eval_sql import Asks, run_compare, run_eval  # noqa: PLC0415 - loads what it needs
+
+    if compare is not None:
+        return run_compare(*compare, as_json=json)
+    if questions is None or db_root is None:
+        raise SettingsInvalid(
+            message="eval sql needs questions and their databases.", hint="Give --questions FILE and --db-root FOLDER."
+        )
+    asks = Asks(questions, db_root, predictions, model, mcp, set, out)
+    return run_eval(asks, as_json=json)
 
 
 def run(arguments: Sequence[str]) -> int:

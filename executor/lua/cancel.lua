@@ -23,6 +23,10 @@ if MOVES[job[1]].cancelled then
   else
     unpark(id, job[2])
     settle_all(id, 'cancelled', at, 'asked')
+    if job[1] == 'waiting' then
+      -- the attempt that asked had let go of the database before it did
+      tell_stop(id, at, 'call')
+    end
     dispatch(at)
   end
 end

@@ -19,14 +19,18 @@ local function ask_stop(id, source, query_id, at)
   redis.call('PUBLISH', NS .. ':cancel', 'stops')
 end
 
--- The end of a job: final state, time, and how long its row is kept.
-local function settle(id, to, at, reason)
-  if not move(id, to, at, reason) then
+-- The end of a job: final state, time, and how long its row is kept. More fields may follow, as in `move`.
+local function settle(id, to, at, reason, ...)
+  local from = move(id, to, at, reason, 'stage', '', 'finished_at', stamp(at), 'expires_at', stamp(at + CONF.ttl), ...)
+  if not from then
     return false
   end
   release(id)
-  leave_line(id)
-  redis.call('HSET', job_key(id), 'finished_at', stamp(at), 'expires_at', stamp(at + CONF.ttl))
+  if from == 'queued' then
+    leave_line(id)
+  elseif from == 'waiting' then
+    redis.call('ZREM', NS .. ':waiting', id)
+  end
   redis.call('PEXPIRE', job_key(id), math.floor(CONF.ttl * 1000))
   return true
 end
@@ -47,11 +51,10 @@ local function settle_all(id, to, at, reason)
     if one ~= id then
       copy(id, one, OUTCOME)
     end
-    redis.call('HSET', job_key(one), 'stage', '', 'rows_at', stamp(at))
     if to == 'succeeded' then
       hold_rows(one, at)
     end
-    settle(one, to, at, reason)
+    settle(one, to, at, reason, 'rows_at', stamp(at))
   end
 end
 

@@ -7,7 +7,7 @@ local job = redis.call('HMGET', key, 'lease_owner', 'attempt', 'state')
 if job[1] == worker and job[2] == attempt and job[3] == to then
   return 1
 end
-if not holds(id, worker, attempt) then
+if job[1] ~= worker or job[2] ~= attempt or job[3] ~= 'running' then
   return 0
 end
 local fields = {}
@@ -21,8 +21,8 @@ if to == 'succeeded' then
   keep_pace(id, at)
 end
 settle_all(id, to, at, ARGV[5])
-local seen = redis.call('HGET', key, 'stop_seen')
-if to == 'cancelled' and seen then
+local seen = to == 'cancelled' and redis.call('HGET', key, 'stop_seen')
+if seen then
   tell_stop(id, at, seen)
 end
 dispatch(at)
