@@ -26,9 +26,9 @@ MAX_JOBS = 20
 class GetJobArguments(Arguments):
     """See the tool's description."""
 
-    job_id: Annotated[OneOrSeveral, Field(description="One handle, whole, or a list of them")]
-    wait_seconds: Annotated[float, Field(ge=0, description="Time to wait for the end, at most 45")] = 0
-    max_chars: Annotated[int | None, Field(ge=0, description="Size of the preview; 0: no rows")] = None
+    job_id: Annotated[OneOrSeveral, Field(description="One, whole, or a list")]
+    wait_seconds: Annotated[float, Field(ge=0, description="At most 45")] = 0
+    max_chars: Annotated[int | None, Field(ge=0, description="Of the preview; 0: no rows")] = None
 
 
 class CancelJobArguments(Arguments):
@@ -89,10 +89,7 @@ def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]:
             "get_job",
             GetJobArguments,
             get_job,
-            description=(
-                "State and progress of a job, and its first rows once it succeeded. Giving up on this call does not "
-                "stop the job."
-            ),
+            description="State and first rows of a job. Giving up on this call does not stop the job.",
             annotations=READS,
         ),
         checked_tool(
@@ -106,7 +103,7 @@ def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]:
             "list_jobs",
             ListJobsArguments,
             list_jobs,
-            description="Your latest jobs, newest first. Finds a lost job_id.",
+            description="Your jobs, newest first. Finds a lost job_id.",
             annotations=READS,
         ),
     )

@@ -22,15 +22,15 @@ class ListSourcesArguments(Arguments):
 class DescribeTablesArguments(Arguments):
     """See the tool's description."""
 
-    tables: Annotated[Names | None, Field(description="Names; * matches any letters; none: list all")] = None
-    source: Annotated[str | None, Field(description="May be left out when there is only one")] = None
+    tables: Annotated[Names | None, Field(description="Names, with * for any letters")] = None
+    source: str | None = None
 
 
 class SearchSchemaArguments(Arguments):
     """See the tool's description."""
 
-    keywords: Annotated[Names, Field(min_length=1, description="Words or the question")]
-    source: Annotated[str | None, Field(description="May be left out when there is only one")] = None
+    keywords: Annotated[Names, Field(min_length=1, description="Or the question")]
+    source: str | None = None
 
 
 def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]:
@@ -64,7 +64,7 @@ def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]
             "search_schema",
             SearchSchemaArguments,
             search_schema,
-            description="The tables a question is about, and how they join; all of them where they are few.",
+            description="Tables that a question is about, and how they join; all of them if they are few.",
             annotations=READS,
         ),
         checked_tool(
@@ -72,8 +72,8 @@ def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]
             DescribeTablesArguments,
             describe_tables,
             description=(
-                "Columns, types, keys, comments and row estimates of the named tables; without tables, a compact "
-                "list of all. Look here before writing SQL."
+                "Columns, types, keys and comments of the named tables; without tables, a list of all. Look here "
+                "before writing SQL."
             ),
             annotations=READS,
         ),
