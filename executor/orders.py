@@ -13,7 +13,7 @@ from typing import Any
 
 from executor.costs import gate_of
 from executor.errors import ErrorCode, StatementFailed
-from executor.jobs import CostGate, Input, JobKind, Limits, Origin, Statement, Touch
+from executor.jobs import Caution, CostGate, Input, JobKind, Limits, Origin, Statement, Touch
 from executor.signing import SIGNED_FOR_S
 
 _AGAIN = "Submit the statement again."
@@ -149,6 +149,7 @@ def payload_of(
         "confirmed": confirmed,
         "asks": asks,
         "proof": [asdict(touch) for touch in statement.proof],
+        "cautions": [asdict(caution) for caution in statement.cautions],
         "priority": statement.priority,
         "share": share,
         "session": statement.session,
@@ -170,6 +171,11 @@ def proof_of(raw: list[dict[str, Any]]) -> tuple[Touch, ...]:
         Touch(t["table"], t["rule"], filtered=t["filtered"], masked=tuple(t["masked"]), denied=tuple(t["denied"]))
         for t in raw
     )
+
+
+def cautions_of(raw: list[dict[str, Any]]) -> tuple[Caution, ...]:
+    """Cautions as they stand in a payload."""
+    return tuple(Caution(c["code"], c["text"], rows=c["rows"], tied=tuple(c["tied"])) for c in raw)
 
 
 def statement_fingerprint(sql: str, source: str, source_fingerprint: str, policy_hash: str) -> str:

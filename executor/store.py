@@ -36,7 +36,7 @@ from executor.jobs import (
     StopSeen,
     Truncated,
 )
-from executor.orders import proof_of
+from executor.orders import cautions_of, proof_of
 from executor.scripts import script
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
@@ -194,6 +194,7 @@ def job_of(
         starts_in_s=starts_in_s if starts_in_s >= 0 else None,
         workers_alive=workers_alive,
         proof=proof_of(payload["proof"]),
+        cautions=cautions_of(payload["cautions"]),
         origins=tuple(Origin(**told) for told in payload["origins"]),
         notes=notes,
         rows_of=row.get("rows_of", payload["job_id"]),
