@@ -14,6 +14,7 @@ from executor import SourceInfo, SourceSchema
 from mcp_server.errors import CallCode, CallRefused
 from mcp_server.grants import Policies
 from mcp_server.knowledge import Known, known
+from mcp_server.knowledge.meanings import Glossaries
 from mcp_server.principal import Principal
 from mcp_server.settings import McpServerSettings
 from mcp_server.tables import visible
@@ -66,12 +67,14 @@ class Reach:
         settings: the ``[mcp_server]`` table.
         policies: what a principal may read of a source.
         callers: see `Callers`.
+        glossaries: what the owners of the sources say their words mean.
     """
 
     executor: Executor
     settings: McpServerSettings
     policies: Policies
     callers: Callers = field(default_factory=Callers)
+    glossaries: Glossaries = field(default_factory=Glossaries)
 
     def sources(self, principal: Principal) -> list[SourceInfo]:
         """The sources that exist for the caller, in the configuration's order."""

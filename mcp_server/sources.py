@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from executor import ExecutorError, SourceInfo, SourceSchema, Table
 from mcp_server.bounds import json_length
 from mcp_server.errors import error_content
 from mcp_server.knowledge import Known
+from mcp_server.knowledge.meanings import about
 from mcp_server.principal import Principal
 from mcp_server.reach import Reach
 from mcp_server.tables import detailed, listed, matching, near, shown_name
@@ -67,8 +69,8 @@ def described(known: Known, patterns: list[str]) -> tuple[dict[str, Any], bool]:
     return content, False
 
 
-def searched(known: Known, keywords: list[str]) -> dict[str, Any]:
-    """The tables that `keywords` are about: their cards, how they join each other, where keys lead from them."""
+def searched(known: Known, keywords: list[str]) -> tuple[dict[str, Any], tuple[Table, ...]]:
+    """The tables that `keywords` are about: their cards, how they join, where keys lead from them; and the tables."""
     schema = known.schema
     found = known.find(keywords)
     content: dict[str, Any] = {"source": schema.source, "dialect": schema.dialect, "whole_schema": found.whole}
@@ -85,7 +87,7 @@ def searched(known: Known, keywords: list[str]) -> dict[str, Any]:
         content["next_step"] = "query(sql) with these tables; or search again with other words."
     else:
         content["next_step"] = "No table has to do with these words. Try others, or describe_tables() for a list."
-    return content
+    return content, found.tables
 
 
 def _with_cards(known: Known, tables: list[Table]) -> list[dict[str, Any]]:
@@ -98,6 +100,30 @@ def _with_cards(known: Known, tables: list[Table]) -> list[dict[str, Any]]:
         if told and used > DESCRIBED_CHARS:
             break
         told.append(line)
+    return told
+
+
+async def glossed(
+    reach: Reach,
+    principal: Principal,
+    content: dict[str, Any],
+    *,
+    source: str,
+    tables: Iterable[Table],
+    keywords: Sequence[str] = (),
+) -> dict[str, Any]:
+    """`content` with what the source's glossary says of `tables` and `keywords`, as far as the caller may read it."""
+    meanings = reach.glossaries.of(source)
+    if meanings is None:
+        return content
+    schema = await reach.executor.source_schema(source)
+    grant = reach.policies.grant(principal, schema)
+    seen, problems = await asyncio.to_thread(lambda: (meanings.seen(schema, grant), meanings.problems(schema)))
+    lines = about(seen, tables=[(table.schema, table.name) for table in tables], keywords=keywords)
+    told = {**content, "glossary": lines} if lines else dict(content)
+    if problems:
+        count = f"{len(problems)} entries of the glossary do" if len(problems) > 1 else "One entry of the glossary does"
+        told["warnings"] = [f"{count} not fit the source's tables; awaitsql doctor says which."]
     return told
 
 

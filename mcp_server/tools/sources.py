@@ -9,7 +9,8 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from mcp_server.errors import answer
-from mcp_server.sources import READY_WITHIN_S, described, list_of_sources, searched
+from mcp_server.sources import READY_WITHIN_S, described, glossed, list_of_sources, searched
+from mcp_server.tables import matching
 from mcp_server.tools.access import Access, ToolContext
 from mcp_server.tools.arguments import Arguments, Names
 from mcp_server.tools.checked import READS, CheckedTool, checked_tool
@@ -43,13 +44,20 @@ def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]
         principal = access.principal_of(context)
         source = access.source(principal, arguments.source)
         known = await access.known(principal, source.name, wait_s=READY_WITHIN_S)
-        return answer(await asyncio.to_thread(searched, known, arguments.keywords))
+        content, tables = await asyncio.to_thread(searched, known, arguments.keywords)
+        asked = arguments.keywords
+        return answer(await glossed(access, principal, content, source=source.name, tables=tables, keywords=asked))
 
     async def describe_tables(arguments: DescribeTablesArguments, context: ToolContext) -> CallToolResult:
         principal = access.principal_of(context)
         source = access.source(principal, arguments.source)
         known = await access.known(principal, source.name, wait_s=READY_WITHIN_S)
-        content, is_error = described(known, arguments.tables or [])
+        patterns = arguments.tables or []
+        content, is_error = described(known, patterns)
+        if not is_error:
+            schema = known.schema
+            tables = [t for pattern in patterns for t in matching(pattern, schema)] if patterns else schema.tables
+            content = await glossed(access, principal, content, source=source.name, tables=tables)
         return answer(content, is_error=is_error)
 
     return (
