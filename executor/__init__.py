@@ -47,7 +47,7 @@ from executor.jobs import (
 )
 from executor.profiles import ColumnProfile, InferredKey, SourceProfile, TableProfile
 from executor.sessions import attribute_of
-from executor.settings import ExecutorSettings, HistorySettings, LimitSettings
+from executor.settings import ExecutorSettings, HistorySettings, LimitSettings, ProfileSettings
 from executor.sources import (
     AnySource,
     BigQuerySource,
@@ -129,6 +129,7 @@ __all__ = [
     "MySQLSource",
     "Origin",
     "PostgresSource",
+    "ProfileSettings",
     "ResultBlock",
     "ResultColumn",
     "ResultFailed",

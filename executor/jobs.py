@@ -72,6 +72,8 @@ class JobKind(StrEnum):
     """Queries the stored results of other jobs."""
     PROBE = "probe"
     """Looks at how the source lets us in."""
+    PROFILE = "profile"
+    """Reads what the tables named in it hold, to be shared by all callers."""
 
 
 StopSeen = Literal["call", "server", "process"]
@@ -185,6 +187,8 @@ class Statement:
         shared_with: whose equal statements may have its rows: ``nobody``'s where it may give others when it runs again.
         inputs: of `JobKind.QUERY_RESULT`: the results that are its tables.
         origins: of `JobKind.QUERY_RESULT`: where their rows were read.
+        profiled: of `JobKind.PROFILE`: ``(schema, table)`` of those that may be read for all.
+        anew_since: of `JobKind.PROFILE`: what was read before is read again, changed or not (broker's Unix seconds).
     """
 
     source: str
@@ -201,6 +205,8 @@ class Statement:
     shared_with: Literal["nobody", "principal", "equal_grant"] = "nobody"
     inputs: tuple[Input, ...] = ()
     origins: tuple[Origin, ...] = ()
+    profiled: tuple[tuple[str, str], ...] = ()
+    anew_since: float = 0.0
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -287,9 +293,9 @@ class Job:
     ``stop_seen`` (see `StopSeen`) once the database was seen to have stopped, counted from the cancel or from the
     end of the time, and ``left`` where the statement went on for other callers; ``broker_memory``, in percent,
     while the broker's memory is nearly full; ``slow_store``, seconds, where most of the time went into storing the
-    rows. Rows are stored under the id `rows_of` and this job's attempt, and were there at `rows_at`. `input_request`
-    is what a waiting job asks, and `input_deadline_at` until when it waits for the answer. `seen_at` is when the row
-    was read; None where the history tells of the job.
+    rows; ``tables``, ``{"done", "total"}``, of a job that profiles a source. Rows are stored under the id `rows_of` and
+    this job's attempt, and were there at `rows_at`. `input_request` is what a waiting job asks, and `input_deadline_at`
+    until when it waits for the answer. `seen_at` is when the row was read; None where the history tells of the job.
     """
 
     id: str

@@ -44,6 +44,8 @@ class Order:
     proof: tuple[Touch, ...] = ()
     session: tuple[tuple[str, str], ...] = ()
     inputs: tuple[Input, ...] = ()
+    profiled: tuple[tuple[str, str], ...] = ()
+    anew_since: float = 0.0
 
     @classmethod
     def of(cls, payload: dict[str, Any]) -> Order:
@@ -65,6 +67,8 @@ class Order:
             proof=proof_of(payload["proof"]),
             session=tuple((name, value) for name, value in payload["session"]),
             inputs=tuple(Input(**told) for told in payload["inputs"]),
+            profiled=tuple((schema, table) for schema, table in payload["profiled"]),
+            anew_since=payload["anew_since"],
         )
 
     @property
@@ -155,6 +159,8 @@ def payload_of(
         "session": statement.session,
         "inputs": [asdict(told) for told in statement.inputs],
         "origins": [asdict(origin) for origin in origins_of(statement)],
+        "profiled": statement.profiled,
+        "anew_since": statement.anew_since,
         "issued_at": now,
         "not_after": now + SIGNED_FOR_S,
     }

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from executor import SourceInfo, SourceSchema
+from executor import ExecutorError, SourceInfo, SourceProfile, SourceSchema
 from mcp_server.errors import CallCode, CallRefused
 from mcp_server.grants import Policies
 from mcp_server.knowledge import Known, known
@@ -109,6 +109,14 @@ class Reach:
         schema = await self.executor.source_schema(source, wait_s=wait_s)
         return visible(schema, self.policies.grant(principal, schema))
 
+    async def shared_profile(self, source: str, *, wait_s: float = 0.0) -> SourceProfile:
+        """What is known of the rows of `source`, of tables that all who see them see alike; one object while it is so.
+
+        What of them a caller may see, is still the caller's grant to say. Raises as `Executor.source_profile`.
+        """
+        schema = await self.executor.source_schema(source, wait_s=wait_s or 1.0)
+        return await self.executor.source_profile(source, tables=self.policies.shared_tables(schema), wait_s=wait_s)
+
     async def known(self, principal: Principal, source: str, *, wait_s: float) -> Known:
         """What the caller may know of `source`: its tables, their cards, the search; the schema as `visible_schema`.
 
@@ -116,4 +124,9 @@ class Reach:
             ExecutorError: as `visible_schema`.
         """
         schema = await self.executor.source_schema(source, wait_s=wait_s)
-        return await asyncio.to_thread(known, schema, self.policies.grant(principal, schema))
+        grant = self.policies.grant(principal, schema)
+        try:
+            profile = await self.shared_profile(source)
+        except ExecutorError:  # tables can be told without it
+            profile = None
+        return await asyncio.to_thread(known, schema, grant, profile)
