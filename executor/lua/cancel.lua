@@ -1,12 +1,17 @@
 -- Queued and waiting jobs end at once; a running one is flagged and its worker told. Where others want the rows, too, only
 -- this caller leaves, and the statement goes on for them. Answers the state after.
--- ARGV: id
+-- A caller that only leaves does so where more callers submitted the job than left it.
+-- ARGV: id, 'leaves' or ''
 local id = ARGV[1]
 local at = now()
 local key = job_key(id)
 local job = redis.call('HMGET', key, 'state', 'owner')
 if not job[1] then
   return ''
+end
+if ARGV[2] == 'leaves' and tonumber(redis.call('HGET', key, 'others') or '0') > 0 then
+  redis.call('HINCRBY', key, 'others', -1)
+  return job[1]
 end
 if MOVES[job[1]].cancelled then
   redis.call('HSETNX', key, 'cancel_requested_at', stamp(at))

@@ -19,6 +19,15 @@ MAKE_JOBS = frozenset({"query", "query_result"})
 
 def all_tools(access: Access, *, delivery: Delivery) -> list[CheckedTool]:
     """Every tool, in the order of the list a client sees; `delivery` is how ``export`` hands over its files."""
-    get_job, cancel_job, list_jobs = job_tools(access)
+    get_job, answer_job, cancel_job, list_jobs = job_tools(access)
     over_results = [query_result_tool(access), export_tool(access, delivery)]
-    return [*source_tools(access), query_tool(access), get_job, rows_tool(access), *over_results, cancel_job, list_jobs]
+    return [
+        *source_tools(access),
+        query_tool(access),
+        get_job,
+        rows_tool(access),
+        *over_results,
+        answer_job,
+        cancel_job,
+        list_jobs,
+    ]
