@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from executor import SourceProfile, SourceSchema, Table
+from mcp_server.bounds import json_length, that_fit
 from mcp_server.knowledge.cards import CARD_CHARS, Cards
 from mcp_server.knowledge.index import SchemaIndex
 from mcp_server.policy import Grant
@@ -19,6 +20,9 @@ WHOLE_TABLES = 60
 
 WHOLE_CHARS = 80_000
 """So is one whose cards take no more characters, about 20,000 tokens; and never more than these are shown."""
+
+JOINS_CHARS = 8_000
+"""The most characters of join conditions, as JSON."""
 
 FOUND_TABLES = 10
 """How many tables are found in a larger schema."""
@@ -65,12 +69,12 @@ class Known:
     def whole(self) -> dict[tuple[str, str], str] | None:
         """All cards by schema and name, where they fit; else None."""
         few = len(self.schema.tables) <= WHOLE_TABLES
-        each = min(CARD_CHARS, WHOLE_CHARS // max(1, len(self.schema.tables))) if few else CARD_CHARS
+        each = min(CARD_CHARS, WHOLE_CHARS * 4 // 5 // max(1, len(self.schema.tables))) if few else CARD_CHARS
         cards: dict[tuple[str, str], str] = {}
         used = 0
         for table in self.schema.tables:
             card = self.cards.card(table, max_chars=each)
-            used += len(card)
+            used += json_length(card)
             if used > WHOLE_CHARS:
                 return None
             cards[table.schema, table.name] = card
@@ -88,7 +92,7 @@ class Known:
 
     def _found(self, tables: tuple[Table, ...], cards: Sequence[str], *, whole: bool) -> Found:
         keys = [(t.schema, t.name) for t in tables]
-        joins = self.joins.conditions(keys)
+        joins = that_fit(self.joins.conditions(keys), JOINS_CHARS)
         near: dict[str, None] = {}
         if not whole:
             near = dict.fromkeys(
@@ -97,7 +101,7 @@ class Known:
                 for join in self.joins.of(key)
                 if join.key.columns and not {join.table, join.target} <= set(keys)
             )
-        return Found(tables, tuple(cards), tuple(joins), tuple(near)[:_NEAR_LINES], whole)
+        return Found(tables, tuple(cards), tuple(joins), tuple(that_fit(list(near)[:_NEAR_LINES], JOINS_CHARS)), whole)
 
 
 _lock = threading.Lock()

@@ -9,7 +9,15 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from mcp_server.errors import answer
-from mcp_server.sources import READY_WITHIN_S, described, glossed, list_of_sources, searched
+from mcp_server.sources import (
+    MOST_NAMES,
+    READY_WITHIN_S,
+    described,
+    glossed,
+    list_of_sources,
+    searched,
+    sources_that_fit,
+)
 from mcp_server.tables import matching
 from mcp_server.tools.access import Access, ToolContext
 from mcp_server.tools.arguments import Arguments, Names
@@ -23,14 +31,14 @@ class ListSourcesArguments(Arguments):
 class DescribeTablesArguments(Arguments):
     """See the tool's description."""
 
-    tables: Annotated[Names | None, Field(description="Names, with * for any letters")] = None
+    tables: Annotated[Names | None, Field(max_length=MOST_NAMES, description="Names, with * for any letters")] = None
     source: str | None = None
 
 
 class SearchSchemaArguments(Arguments):
     """See the tool's description."""
 
-    keywords: Annotated[Names, Field(min_length=1, description="Or the question")]
+    keywords: Annotated[Names, Field(min_length=1, max_length=MOST_NAMES, description="Or the question")]
     source: str | None = None
 
 
@@ -38,7 +46,7 @@ def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]
     """``list_sources``, ``search_schema`` and ``describe_tables`` over `access`."""
 
     async def list_sources(_arguments: ListSourcesArguments, context: ToolContext) -> CallToolResult:
-        return answer({"sources": await list_of_sources(access, access.principal_of(context))})
+        return answer(sources_that_fit(await list_of_sources(access, access.principal_of(context))))
 
     async def search_schema(arguments: SearchSchemaArguments, context: ToolContext) -> CallToolResult:
         principal = access.principal_of(context)
@@ -53,7 +61,8 @@ def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]
         source = access.source(principal, arguments.source)
         known = await access.known(principal, source.name, wait_s=READY_WITHIN_S)
         patterns = arguments.tables or []
-        content, is_error = described(known, patterns)
+        # thousands of tables are compared with every name
+        content, is_error = await asyncio.to_thread(described, known, patterns)
         if not is_error:
             schema = known.schema
             tables = [t for pattern in patterns for t in matching(pattern, schema)] if patterns else schema.tables
