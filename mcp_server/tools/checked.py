@@ -69,10 +69,14 @@ def checked_tool(
     )
 
 
+_UNTOLD = frozenset({"title", "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum"})
+"""What a refusal says soon enough."""
+
+
 def trimmed_schema(model: type[Arguments]) -> dict[str, Any]:
     """The JSON schema of a tool's arguments without what costs a context and tells a model nothing.
 
-    Titles go, and so does null as a type (an argument left out says the same); types, bounds, defaults and
+    Titles go, and so do bounds and null as a type (an argument left out says the same); types, defaults and
     descriptions stay.
     """
     schema = model.model_json_schema()
@@ -88,7 +92,7 @@ def trimmed_schema(model: type[Arguments]) -> dict[str, Any]:
 
 
 def _trimmed(told: dict[str, Any], *, optional: bool) -> dict[str, Any]:
-    kept = {key: value for key, value in told.items() if key != "title"}
+    kept = {key: value for key, value in told.items() if key not in _UNTOLD}
     if optional and "anyOf" in kept:
         kinds = [kind for kind in kept["anyOf"] if kind.get("type") != "null"]
         if len(kinds) == 1:

@@ -81,6 +81,6 @@ def export_tool(access: Access, delivery: Delivery) -> CheckedTool:
         "export",
         ExportArguments,
         export,
-        description="A job's whole result as a file; answers its path or a link to it.",
+        description="A job's whole result as a file: its path or a link.",
         annotations=READS,
     )
