@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from executor.bodies import Answered, Body, Lease
 from executor.errors import (
     ErrorCode,
     ExecutorError,
@@ -22,6 +23,7 @@ from executor.errors import (
 )
 from executor.inputs import MOST_INPUTS, inputs_of, origins_of_results, proof_of_results, schema_of_results
 from executor.jobs import (
+    GENERATE,
     HIGHEST_PRIORITY,
     PRIORITIES,
     RESULTS,
@@ -32,6 +34,7 @@ from executor.jobs import (
     JobState,
     Limits,
     Origin,
+    Question,
     ResultBlock,
     ResultColumn,
     ResultPage,
@@ -88,12 +91,15 @@ _LAZY = {
 }
 
 __all__ = [
+    "GENERATE",
     "HIGHEST_PRIORITY",
     "MOST_INPUTS",
     "PRIORITIES",
     "RESULTS",
+    "Answered",
     "AnySource",
     "BigQuerySource",
+    "Body",
     "ClickHouseSource",
     "Column",
     "ColumnProfile",
@@ -114,12 +120,14 @@ __all__ = [
     "JobLost",
     "JobNotFound",
     "JobState",
+    "Lease",
     "LimitSettings",
     "Limits",
     "MSSQLSource",
     "MySQLSource",
     "Origin",
     "PostgresSource",
+    "Question",
     "ResultBlock",
     "ResultColumn",
     "ResultFailed",

@@ -71,6 +71,19 @@ class JobKind(StrEnum):
     """Queries the stored results of other jobs."""
     PROBE = "probe"
     """Looks at how the source lets us in."""
+    ASK = "ask"
+    """Answers a question with statements that it submits itself. Served by another package, see `QUEUE_OF`."""
+
+
+GENERATE = "generate"
+"""The queue of questions."""
+
+QUEUES: tuple[str, ...] = ("", GENERATE)
+"""Every queue: that of statements, which has no name, and those that are served elsewhere. Each has its own workers,
+slots, line and caps, so that a job that waits for jobs of another queue can never keep them from running."""
+
+QUEUE_OF: dict[JobKind, str] = {JobKind.ASK: GENERATE}
+"""The queue of a kind, where it is not that of statements."""
 
 
 StopSeen = Literal["call", "server", "process"]
@@ -194,6 +207,27 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What a job of `JobKind.ASK` is to answer, for the body that serves its queue.
+
+    Attributes:
+        source: the source's name.
+        text: the question.
+        details: what else the body is told, a text that only it reads; signed with the rest.
+        limits: of the job; what its statements may use is said with each of them.
+        policy_hash: of what the asker is given of the source.
+        priority: as `Statement.priority`.
+    """
+
+    source: str
+    text: str
+    details: str
+    limits: Limits
+    policy_hash: str = ""
+    priority: int = PRIORITIES["normal"]
+
+
+@dataclass(frozen=True, slots=True)
 class ResultColumn:
     """One column of a result: its name as the database gave it and a short type (``int``, ``decimal(38,9)`` …)."""
 
@@ -266,8 +300,10 @@ class Job:
     ``stored``) of one whose rows another job's run brought; ``stopped_after_ms`` and ``stop_seen`` (see
     `StopSeen`) once the database was seen to have stopped, counted from the cancel or from the end of the time, and
     ``left`` where the statement went on for other callers; ``broker_memory``, in percent, while the broker's memory is
-    nearly full; ``slow_store``, seconds, where most of the time went into storing the rows. Rows are stored under the
-    id `rows_of` and this job's attempt, and were there at `rows_at`. `seen_at` is when the row was read; None where the
+    nearly full; ``slow_store``, seconds, where most of the time went into storing the rows; ``question``; ``generated``
+    (what its body told of itself) and ``answer_of`` (the job that brought its rows) of a question. `parent_id` is the
+    job that submitted this one. Rows are stored under the id `rows_of` and this job's attempt, and were there at
+    `rows_at`. `seen_at` is when the row was read; None where the
     history tells of the job.
     """
 
@@ -299,6 +335,7 @@ class Job:
     origins: tuple[Origin, ...] = ()
     notes: dict[str, Any] = field(default_factory=dict)
     rows_of: str = ""
+    parent_id: str = ""
     rows_at: float | None = None
     seen_at: float | None = None
 

@@ -46,6 +46,8 @@ class Order:
     proof: tuple[Touch, ...] = ()
     session: tuple[tuple[str, str], ...] = ()
     inputs: tuple[Input, ...] = ()
+    question: str = ""
+    details: str = ""
 
     @classmethod
     def of(cls, payload: dict[str, Any]) -> Order:
@@ -66,6 +68,8 @@ class Order:
             proof=proof_of(payload["proof"]),
             session=tuple((name, value) for name, value in payload["session"]),
             inputs=tuple(Input(**told) for told in payload["inputs"]),
+            question=payload["question"],
+            details=payload["details"],
         )
 
     @property
@@ -114,7 +118,7 @@ class Order:
             raise StatementFailed(
                 ErrorCode.STATEMENT_EXPIRED, "The statement was checked too long ago to be run now.", hint=_AGAIN
             )
-        if self.kind in ASKED and self.policy_version != policy_version:
+        if self.kind in (*ASKED, JobKind.ASK) and self.policy_version != policy_version:
             raise StatementFailed(
                 ErrorCode.POLICY_CHANGED,
                 "The policy has changed since the statement was checked; it was not run.",
@@ -133,6 +137,9 @@ def payload_of(
     confirmed: float | None,
     share: str,
     now: float,
+    question: str = "",
+    details: str = "",
+    parent_id: str = "",
 ) -> dict[str, Any]:
     """The fields to sign, JSON-ready; `Order.of` reads them back."""
     return {
@@ -150,6 +157,9 @@ def payload_of(
         "proof": [asdict(touch) for touch in statement.proof],
         "priority": statement.priority,
         "share": share,
+        "question": question,
+        "details": details,
+        "parent_id": parent_id,
         "session": statement.session,
         "inputs": [asdict(told) for told in statement.inputs],
         "origins": [asdict(origin) for origin in origins_of(statement)],

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from executor.adapters import make_adapter
 from executor.adapters.base import Adapter, Session
 from executor.costs import confirmable, confirmation, hold, in_words
+from executor.endings import say_end
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.jobs import CostGate, JobKind, JobState
 from executor.orders import Order
@@ -24,16 +25,13 @@ from executor.running import SLOW_STORE_S, RunningJob, StoppedFromOutside
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
 from executor.stops import see_the_end
-from executor.store import BROKER_ERRORS, Claim, WorkerStore, result_fields
+from executor.store import Claim, WorkerStore, result_fields
 from executor.timers import Timers
 
 log = logging.getLogger(__name__)
 
 _SEE_S = 1.5
 """How long it is looked whether a server has stopped a statement before the job ends without that proof."""
-
-_SAY_FOR_S = 60.0
-"""How long a worker tries to tell a broker that is away how a job ended."""
 
 
 class Runner:
@@ -341,22 +339,7 @@ class Runner:
     # -- the end ---------------------------------------------------------------------------------------------------
 
     def _finish(self, job: RunningJob, state: JobState, reason: str, fields: dict[str, str]) -> bool:
-        until = time.monotonic() + _SAY_FOR_S
-        while True:
-            try:
-                counts = self._store.finish(
-                    job.job_id, job.attempt, self._worker, state, reason, {**job.notes, **fields}
-                )
-                break
-            except BROKER_ERRORS as error:
-                # the rows are there; only the word is missing, and saying it twice is harmless
-                log.warning("finish_interrupted", extra={"job_id": job.job_id, "error": type(error).__name__})
-                if self._leaving or time.monotonic() > until:
-                    return False
-                time.sleep(0.2)
-        if not counts:
-            log.warning("finish_refused", extra={"job_id": job.job_id, "attempt": job.attempt})
-        return counts
+        return say_end(self._store, job, self._worker, state, reason, fields, is_leaving=lambda: self._leaving)
 
     def _end_failed(self, job: RunningJob, error: ExecutorError) -> None:
         log.info("job_failed", extra={"job_id": job.job_id, "code": str(error.code)})

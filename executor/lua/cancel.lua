@@ -1,29 +1,5 @@
--- Queued and waiting jobs end at once; a running one is flagged and its worker told. Where others want the rows, too, only
--- this caller leaves, and the statement goes on for them. Answers the state after.
+-- A caller wants the job no more: queued and waiting jobs end at once; a running one is flagged and its worker told.
+-- Answers the state after.
 -- ARGV: id
-local id = ARGV[1]
-local at = now()
-local key = job_key(id)
-local job = redis.call('HMGET', key, 'state', 'owner')
-if not job[1] then
-  return ''
-end
-if MOVES[job[1]].cancelled then
-  redis.call('HSETNX', key, 'cancel_requested_at', stamp(at))
-  if leave(id) then
-    redis.call('HSET', key, 'left', '1')
-    settle(id, 'cancelled', at, 'left')
-  elseif hand_over(id, at) then
-    unpark(id, job[2])
-    redis.call('HSET', key, 'left', '1')
-    settle(id, 'cancelled', at, 'left')
-    dispatch(at)
-  elseif job[1] == 'running' then
-    redis.call('PUBLISH', NS .. ':cancel', redis.call('HGET', key, 'rows_of') or id)
-  else
-    unpark(id, job[2])
-    settle_all(id, 'cancelled', at, 'asked')
-    dispatch(at)
-  end
-end
-return redis.call('HGET', key, 'state')
+end_by_wish(ARGV[1], now())
+return redis.call('HGET', job_key(ARGV[1]), 'state') or ''

@@ -21,19 +21,19 @@ end
 if job[1] ~= 'queued' or job[2] ~= attempt then
   return {}
 end
-if redis.call('ZREM', NS .. ':dispatched', id) == 0 then
+if redis.call('ZREM', my_line(id) .. ':dispatched', id) == 0 then
   local who = redis.call('HMGET', key, 'owner', 'source')
   unpark(id, who[1])
   occupy(id, who[1], who[2])
 end
-redis.call('ZADD', NS .. ':running', stamp(at + tonumber(ARGV[4])), id)
+redis.call('ZADD', my_line(id) .. ':running', stamp(at + tonumber(ARGV[4])), id)
 redis.call('HSET', key, 'lease_owner', worker, 'claim_nonce', ARGV[5], 'claimed_at', stamp(at))
 redis.call('HSETNX', key, 'deadline_at', stamp(at + tonumber(job[4])))
 for _, one in ipairs(everyone(id)) do
   move(one, 'running', at, 'claimed')
   leave_line(one)
   redis.call('HSETNX', job_key(one), 'started_at', stamp(at))
-  redis.call('HSET', job_key(one), 'stage', 'executing')
+  redis.call('HSET', job_key(one), 'stage', redis.call('HEXISTS', key, 'queue') == 1 and '' or 'executing')
   if one ~= id then
     refer(one, id)
     copy(id, one, { 'deadline_at' })

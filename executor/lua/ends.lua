@@ -1,7 +1,8 @@
 -- How an attempt and a job end.
 
 -- The database was seen to have stopped what an ended job ran there: how, and how long after it was asked to.
-local function tell_stop(id, at, how)
+local tell_stop
+tell_stop = function(id, at, how)
   local key = job_key(id)
   local job = redis.call('HMGET', key, 'cancel_requested_at', 'finished_at', 'stopped_after_ms')
   local since = job[1] or job[2]
@@ -9,6 +10,11 @@ local function tell_stop(id, at, how)
     local after = math.max(0, math.floor((at - tonumber(since)) * 1000))
     redis.call('HSET', key, 'stop_seen', how, 'stopped_after_ms', after)
     redis.call('PUBLISH', NS .. ':changed', id)
+  end
+  -- whoever cancelled the job that had submitted it asks for the proof there
+  local parent = redis.call('HGET', key, 'parent')
+  if parent and redis.call('HEXISTS', job_key(parent), 'cancel_requested_at') == 1 then
+    tell_stop(parent, at, how)
   end
 end
 
@@ -19,11 +25,14 @@ local function ask_stop(id, source, query_id, at)
   redis.call('PUBLISH', NS .. ':cancel', 'stops')
 end
 
--- The end of a job: final state, time, and how long its row is kept.
+local end_children
+
+-- The end of a job: final state, time, and how long its row is kept. What it had submitted goes with it.
 local function settle(id, to, at, reason)
   if not move(id, to, at, reason) then
     return false
   end
+  end_children(id, at)
   release(id)
   leave_line(id)
   redis.call('HSET', job_key(id), 'finished_at', stamp(at), 'expires_at', stamp(at + CONF.ttl))
@@ -67,6 +76,39 @@ local function requeue(id, at, reason)
   end
   release(id)
   park(id, redis.call('HGET', job_key(id), 'owner'), true)
+end
+
+-- A caller wants the job no more. Where others want the rows, too, only this caller leaves, and the statement goes on
+-- for them. What it has submitted itself ends with it, and does not wait until its own worker has heard.
+local function end_by_wish(id, at)
+  local key = job_key(id)
+  local job = redis.call('HMGET', key, 'state', 'owner')
+  if not job[1] or not MOVES[job[1]].cancelled then
+    return
+  end
+  redis.call('HSETNX', key, 'cancel_requested_at', stamp(at))
+  if leave(id) then
+    redis.call('HSET', key, 'left', '1')
+    settle(id, 'cancelled', at, 'left')
+  elseif hand_over(id, at) then
+    unpark(id, job[2])
+    redis.call('HSET', key, 'left', '1')
+    settle(id, 'cancelled', at, 'left')
+    dispatch(my_line(id), at)
+  elseif job[1] == 'running' then
+    redis.call('PUBLISH', NS .. ':cancel', redis.call('HGET', key, 'rows_of') or id)
+    end_children(id, at)
+  else
+    unpark(id, job[2])
+    settle_all(id, 'cancelled', at, 'asked')
+    dispatch(my_line(id), at)
+  end
+end
+
+end_children = function(id, at)
+  for _, child in ipairs(redis.call('LRANGE', children_key(id), 0, -1)) do
+    end_by_wish(child, at)
+  end
 end
 
 local function holds(id, worker, attempt)

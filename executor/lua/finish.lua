@@ -3,8 +3,8 @@
 local id, attempt, worker, to = runs(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local at = now()
 local key = job_key(id)
-local job = redis.call('HMGET', key, 'lease_owner', 'attempt', 'state')
-if job[1] == worker and job[2] == attempt and job[3] == to then
+local job = redis.call('HMGET', key, 'lease_owner', 'attempt', 'state', 'ended_in')
+if job[1] == worker and (job[4] or job[2]) == attempt and job[3] == to then
   return 1
 end
 if not holds(id, worker, attempt) then
@@ -20,10 +20,18 @@ end
 if to == 'succeeded' then
   keep_pace(id, at)
 end
+local answer = redis.call('HGET', key, 'answer_of')
+if answer then
+  redis.call('HSET', key, 'ended_in', attempt)
+  answer_by(id, answer)
+end
 settle_all(id, to, at, ARGV[5])
+if answer then
+  copy(answer, id, { 'rows_at' })
+end
 local seen = redis.call('HGET', key, 'stop_seen')
 if to == 'cancelled' and seen then
   tell_stop(id, at, seen)
 end
-dispatch(at)
+dispatch(my_line(id), at)
 return 1
