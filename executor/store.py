@@ -11,8 +11,6 @@ import json
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from secrets import token_hex
 from typing import Any, cast
 
@@ -26,8 +24,6 @@ from redis.retry import Retry
 
 from executor.errors import ErrorCode, ExecutorError, JobLost, SettingsInvalid, StatementFailed, SubmitRefused
 from executor.jobs import (
-    MOVES,
-    QUEUES,
     Job,
     JobKind,
     JobState,
@@ -39,19 +35,9 @@ from executor.jobs import (
     Truncated,
 )
 from executor.orders import proof_of
+from executor.scripts import script
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
-from executor.tickets import queue_name, ticket_template
-
-_EVENTS_KEPT = 100_000
-_EVENT_BYTES_A_MB = 125_000
-"""Events wait for the history in at most 100,000 entries, and their records in an eighth of the broker's memory."""
-
-_LINE_SCAN = 50
-"""How far into an owner's line a free source is looked for."""
-
-_SHARED = ("prelude", "line", "shared", "ends", "outlook")
-"""What stands before every script, in the order in which one builds on the other."""
 
 _CONNECTIONS = 32
 _TURN_S = 20.0
@@ -65,38 +51,6 @@ MEMORY_WARN_PERCENT = 75
 _MEMORY_KNOWN_S = 60
 
 BROKER_ERRORS = (RedisConnectionError, RedisTimeoutError, OSError)
-
-
-@cache
-def _lua(name: str) -> str:
-    return (files("executor") / "lua" / f"{name}.lua").read_text(encoding="utf8")
-
-
-def script(settings: ExecutorSettings, name: str) -> str:
-    """The whole text of one script: the constants, what all scripts share, and the script itself."""
-    moves = ", ".join(
-        f"{state} = {{ {', '.join(f'{to} = true' for to in sorted(tos))} }}" for state, tos in MOVES.items()
-    )
-    queues = ", ".join(
-        f"[{json.dumps(queue)}] = {{ key = {json.dumps(queue_name(settings.namespace, queue))}, "
-        f"ticket = [==[{ticket_template(settings.namespace, queue)}]==] }}"
-        for queue in QUEUES
-    )
-    # a full broker takes no new job; it must still hear how the ones it has go on (Redis 7 script flags)
-    head = "\n".join(
-        [
-            "#!lua" if name == "submit" else "#!lua flags=allow-oom",
-            f"local NS = {json.dumps(settings.namespace)}",
-            f"local MOVES = {{ {moves} }}",
-            f"local QUEUES = {{ {queues} }}",
-            f"local CONF = {{ depth = {settings.queue_depth}, ttl = {settings.result_ttl_s}, "
-            f"cache = {settings.cache_ttl_s}, "
-            f"events = {_EVENTS_KEPT}, event_bytes = {settings.embedded_memory_mb * _EVENT_BYTES_A_MB}, "
-            f"scan = {_LINE_SCAN}, "
-            f"longest = {settings.limits.job_timeout_s + settings.limits.queue_timeout_s} }}",
-        ]
-    )
-    return "\n".join([head, *map(_lua, (*_SHARED, name))])
 
 
 def broker_away(error: BaseException) -> ExecutorError:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
-from executor import ExecutorError
+from executor import ExecutorError, SettingsInvalid
 from mcp_server.commands.exits import Exit, exit_of, say_error
 from mcp_server.commands.options import There, Where
 
@@ -28,6 +28,8 @@ jobs_app = App(name="jobs", help="Jobs of this configuration: list, show, rows, 
 app.command(jobs_app)
 token_app = App(name="token", help="Tokens by which callers over HTTP sign in: create, list, revoke.")
 app.command(token_app)
+eval_app = App(name="eval", help="Measure on files of questions how good the answers are: linking, sql.")
+app.command(eval_app)
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 Sql = Annotated[str, Parameter(allow_leading_hyphen=True)]  # - means standard input, and SQL may begin with a comment
@@ -331,6 +333,65 @@ def token_revoke(token_id: str, *, where: Where = HERE, json: Json = False) -> i
     from mcp_server.commands.tokens import run_revoke  # noqa: PLC0415 - a command loads what it needs
 
     return run_revoke(token_id, where, as_json=json)
+
+
+@eval_app.command(name="linking")
+def eval_linking(
+    *,
+    tables: Annotated[Path, Parameter(negative="")],
+    questions: Annotated[Path, Parameter(negative="")],
+    k: str = "10,20",
+    json: Json = False,
+) -> int:
+    """Measure how often search_schema's first K tables hold all that a question's SQL needs.
+
+    Parameters:
+        tables: JSON lines of id, db, table, columns, desc, fks (ids).
+        questions: JSON lines of id, question, gold (ids of tables).
+        k: how many tables are looked at; several with commas between them.
+        json: print one JSON object of the figures, recall@K.
+    """
+    from mcp_server.commands.eval_linking import run_linking  # noqa: PLC0415 - a command loads what it needs
+
+    return run_linking(tables, questions, k, as_json=json)
+
+
+@eval_app.command(name="sql")
+def eval_sql(
+    *,
+    questions: Annotated[Path | None, Parameter(negative="")] = None,
+    db_root: Annotated[Path | None, Parameter(negative="")] = None,
+    predictions: Annotated[Path | None, Parameter(negative="")] = None,
+    model: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    mcp: str | None = None,
+    set: Annotated[tuple[str, ...], Parameter(negative="")] = (),  # noqa: A002 - the word of the file
+    out: Annotated[Path | None, Parameter(negative="")] = None,
+    compare: Annotated[tuple[Path, Path] | None, Parameter(negative="")] = None,
+    json: Json = False,
+) -> int:
+    """Measure how often written SQL brings the right rows, run past the guard and as jobs like all SQL.
+
+    Parameters:
+        questions: JSON lines of id, set, db, question, evidence, gold_sql (any may match), gold_empty.
+        db_root: the folder with DB/DB.sqlite for each db of the questions.
+        predictions: recorded SQL to replay: JSON lines, or one array, of id, model, sql.
+        model: of the predictions, only this model's; may be given several times.
+        mcp: an MCP server with a tool ask, by its URL or by the command that starts it.
+        set: only this set of questions; may be given several times.
+        out: a file with one line of JSON a question; what is in it already is not asked again.
+        compare: two files of --out, compared by McNemar's exact test; nothing is run.
+        json: print the figures as JSON on the last line.
+    """
+    from mcp_server.commands.eval_sql import Asks, run_compare, run_eval  # noqa: PLC0415 - loads what it needs
+
+    if compare is not None:
+        return run_compare(*compare, as_json=json)
+    if questions is None or db_root is None:
+        raise SettingsInvalid(
+            message="eval sql needs questions and their databases.", hint="Give --questions FILE and --db-root FOLDER."
+        )
+    asks = Asks(questions, db_root, predictions, model, mcp, set, out)
+    return run_eval(asks, as_json=json)
 
 
 def run(arguments: Sequence[str]) -> int:

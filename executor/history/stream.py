@@ -10,8 +10,8 @@ from typing import cast
 import redis
 
 from executor.history.records import Event, event_of
+from executor.scripts import script
 from executor.settings import ExecutorSettings
-from executor.store import script
 
 
 @dataclass(frozen=True, slots=True)

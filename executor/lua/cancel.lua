@@ -2,4 +2,5 @@
 -- Answers the state after.
 -- ARGV: id
 end_by_wish(ARGV[1], now())
+end_children(ARGV[1], now())
 return redis.call('HGET', job_key(ARGV[1]), 'state') or ''

@@ -1,8 +1,7 @@
 -- How an attempt and a job end.
 
 -- The database was seen to have stopped what an ended job ran there: how, and how long after it was asked to.
-local tell_stop
-tell_stop = function(id, at, how)
+local function tell_stop(id, at, how)
   local key = job_key(id)
   local job = redis.call('HMGET', key, 'cancel_requested_at', 'finished_at', 'stopped_after_ms')
   local since = job[1] or job[2]
@@ -25,17 +24,16 @@ local function ask_stop(id, source, query_id, at)
   redis.call('PUBLISH', NS .. ':cancel', 'stops')
 end
 
-local end_children
-
--- The end of a job: final state, time, and how long its row is kept. What it had submitted goes with it.
-local function settle(id, to, at, reason)
-  if not move(id, to, at, reason) then
+-- The end of a job: final state, time, and how long its row is kept. More fields may follow, as in `move`.
+local function settle(id, to, at, reason, ...)
+  local from = move(id, to, at, reason, 'stage', '', 'finished_at', stamp(at), 'expires_at', stamp(at + CONF.ttl), ...)
+  if not from then
     return false
   end
-  end_children(id, at)
   release(id)
-  leave_line(id)
-  redis.call('HSET', job_key(id), 'finished_at', stamp(at), 'expires_at', stamp(at + CONF.ttl))
+  if from == 'queued' then
+    leave_line(id)
+  end
   redis.call('PEXPIRE', job_key(id), math.floor(CONF.ttl * 1000))
   return true
 end
@@ -56,11 +54,10 @@ local function settle_all(id, to, at, reason)
     if one ~= id then
       copy(id, one, OUTCOME)
     end
-    redis.call('HSET', job_key(one), 'stage', '', 'rows_at', stamp(at))
     if to == 'succeeded' then
       hold_rows(one, at)
     end
-    settle(one, to, at, reason)
+    settle(one, to, at, reason, 'rows_at', stamp(at))
   end
 end
 
@@ -79,7 +76,7 @@ local function requeue(id, at, reason)
 end
 
 -- A caller wants the job no more. Where others want the rows, too, only this caller leaves, and the statement goes on
--- for them. What it has submitted itself ends with it, and does not wait until its own worker has heard.
+-- for them.
 local function end_by_wish(id, at)
   local key = job_key(id)
   local job = redis.call('HMGET', key, 'state', 'owner')
@@ -97,7 +94,6 @@ local function end_by_wish(id, at)
     dispatch(my_line(id), at)
   elseif job[1] == 'running' then
     redis.call('PUBLISH', NS .. ':cancel', redis.call('HGET', key, 'rows_of') or id)
-    end_children(id, at)
   else
     unpark(id, job[2])
     settle_all(id, 'cancelled', at, 'asked')
@@ -105,7 +101,8 @@ local function end_by_wish(id, at)
   end
 end
 
-end_children = function(id, at)
+-- What a job has submitted ends with it, and does not wait until the job's own worker has heard.
+local function end_children(id, at)
   for _, child in ipairs(redis.call('LRANGE', children_key(id), 0, -1)) do
     end_by_wish(child, at)
   end

@@ -3,11 +3,11 @@
 local id, attempt, worker, to = runs(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local at = now()
 local key = job_key(id)
-local job = redis.call('HMGET', key, 'lease_owner', 'attempt', 'state', 'ended_in')
+local job = redis.call('HMGET', key, 'lease_owner', 'attempt', 'state', 'ended_in', 'queue')
 if job[1] == worker and (job[4] or job[2]) == attempt and job[3] == to then
   return 1
 end
-if not holds(id, worker, attempt) then
+if job[1] ~= worker or job[2] ~= attempt or job[3] ~= 'running' then
   return 0
 end
 local fields = {}
@@ -20,7 +20,7 @@ end
 if to == 'succeeded' then
   keep_pace(id, at)
 end
-local answer = redis.call('HGET', key, 'answer_of')
+local answer = job[5] and redis.call('HGET', key, 'answer_of')
 if answer then
   redis.call('HSET', key, 'ended_in', attempt)
   answer_by(id, answer)
@@ -29,9 +29,12 @@ settle_all(id, to, at, ARGV[5])
 if answer then
   copy(answer, id, { 'rows_at' })
 end
-local seen = redis.call('HGET', key, 'stop_seen')
-if to == 'cancelled' and seen then
+if job[5] then
+  end_children(id, at)
+end
+local seen = to == 'cancelled' and redis.call('HGET', key, 'stop_seen')
+if seen then
   tell_stop(id, at, seen)
 end
-dispatch(my_line(id), at)
+dispatch(line_of(job[5]), at)
 return 1

@@ -178,8 +178,9 @@ local function snapshot(id)
     return {}
   end
   local told, at = { -1, -1 }, stamp(now())
-  if redis.call('HGET', job_key(id), 'state') == 'queued' then
-    told = outlook(redis.call('HGET', job_key(id), 'leader') or id)
+  local job = redis.call('HMGET', job_key(id), 'state', 'leader')
+  if job[1] == 'queued' then
+    told = outlook(job[2] or id)
   end
   return { row, told[1], stamp(told[2]), redis.call('ZCOUNT', my_line(id) .. ':workers', at, '+inf'),
     redis.call('GET', NS .. ':memory') or '', at }

@@ -31,18 +31,20 @@ local function tell(id, from, to, at, reason, more)
     'job', id, 'from', from, 'to', to, 'reason', reason, 'at', stamp(at), unpack(more))
 end
 
--- The only place where a state changes. False when somebody else moved first.
-local function move(id, to, at, reason)
+-- The only place where a state changes: the state before, or false when somebody else moved first. What follows the
+-- reason are more fields to write, each with its value.
+local function move(id, to, at, reason, ...)
   local key = job_key(id)
   local job = redis.call('HMGET', key, 'state', 'attempt', 'rows', 'bytes', 'error', 'generated')
   local from = job[1]
   if not from or not MOVES[from] or not MOVES[from][to] then
     return false
   end
-  redis.call('HSET', key, 'state', to)
-  tell(id, from, to, at, reason, { 'attempt', job[2], 'rows', job[3], 'bytes', job[4], 'error', job[5] or '', 'generated', job[6] or '' })
+  redis.call('HSET', key, 'state', to, ...)
+  tell(id, from, to, at, reason, { 'attempt', job[2], 'rows', job[3], 'bytes', job[4], 'error', job[5] or '',
+    'generated', job[6] or '' })
   redis.call('PUBLISH', NS .. ':changed', id .. ' ' .. to)
-  return true
+  return from
 end
 
 -- Gives back the slot of a dispatched or running job.

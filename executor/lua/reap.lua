@@ -7,6 +7,7 @@ local moved = {}
 local function fail(ends, id, code, message, hint)
   redis.call('HSET', job_key(id), 'error', cjson.encode({ code = code, message = message, hint = hint }))
   ends(id, 'failed', at, code)
+  end_children(id, at)
 end
 
 for name in pairs(QUEUES) do
@@ -23,6 +24,7 @@ for name in pairs(QUEUES) do
       end
       if job[3] then
         settle_all(id, 'cancelled', at, 'asked')
+        end_children(id, at)
         if job[6] and (not job[2] or job[2] == '') then
           -- it ran in the worker's own process, if it had begun at all
           tell_stop(id, at, 'process')

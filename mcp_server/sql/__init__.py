@@ -12,6 +12,7 @@ from mcp_server.sql.dialects import dialect_names
 from mcp_server.sql.granted import GrantedTable, granted_tables
 from mcp_server.sql.guard import RULES, check
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
+from mcp_server.sql.sorting import Sorting, sorting_of
 
 # its warnings quote the caller's SQL, which is not to be in any log
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
@@ -21,8 +22,10 @@ __all__ = [
     "Checked",
     "GrantedTable",
     "RefusalCode",
+    "Sorting",
     "StatementRefused",
     "check",
     "dialect_names",
     "granted_tables",
+    "sorting_of",
 ]

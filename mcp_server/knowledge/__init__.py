@@ -1,0 +1,5 @@
+"""What the server knows of a source beyond its tables: cards, search, join paths. Knows no protocol and no executor.
+
+Everything here works on the tables as one caller may see them (`mcp_server.tables.visible`), so that nothing that is
+not granted can be found, or change the order of what is.
+"""

@@ -1,0 +1,143 @@
+"""``awaitsql eval sql`` as a script calls it, over a small set of questions of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+QUESTIONS: list[dict[str, Any]] = [
+    {"id": "q1", "set": "a", "question": "How many songs?", "gold_sql": ["SELECT count(*) FROM songs"]},
+    {"id": "q2", "set": "a", "question": "Titles by length", "gold_sql": ["SELECT title FROM songs ORDER BY secs"]},
+    {
+        "id": "q3",
+        "set": "b",
+        "question": "Longest",
+        "gold_sql": "SELECT title FROM songs ORDER BY secs DESC LIMIT 1",
+    },
+    {"id": "q4", "set": "b", "question": "Empty", "gold_sql": ["SELECT 1 WHERE 0"], "gold_empty": True},
+    {"id": "q5", "set": "b", "question": "Of PostgreSQL", "gold_sql": ["SELECT 1"], "dialect": "postgres"},
+    {"id": "q6", "set": "b", "question": "Wrong gold", "gold_sql": ["SELECT nothing FROM songs"]},
+]
+PREDICTIONS = [
+    {"id": "q1", "model": "good", "sql": "SELECT count(title) FROM songs", "exact": True},
+    {"id": "q2", "model": "good", "sql": "SELECT title FROM songs ORDER BY secs, title", "exact": False},
+    {"id": "q3", "model": "good", "sql": "SELECT 'Coda'"},
+    {"id": "q6", "model": "good", "sql": "SELECT 1"},
+    {"id": "q1", "model": "bad", "sql": "DELETE FROM songs"},
+    {"id": "q2", "model": "bad", "sql": "SELECT title, secs FROM songs ORDER BY secs"},
+    {"id": "q3", "model": "bad", "sql": "SELECT abs(-9223372036854775807 - 1)"},
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "dbs" / "Music-1").mkdir(parents=True)
+    with closing(sqlite3.connect(tmp_path / "dbs" / "Music-1" / "Music-1.sqlite")) as made:
+        made.executescript(
+            "CREATE TABLE songs (title TEXT, secs INT);"
+            "INSERT INTO songs VALUES ('Air', 100), ('Bolero', 900), ('Coda', 900), ('Duo', 300);"
+        )
+    lines = (json.dumps({"db": "Music-1", "dialect": "sqlite", "evidence": "", **row}) for row in QUESTIONS)
+    (tmp_path / "questions.jsonl").write_text("\n".join(lines) + "\n")
+    (tmp_path / "predictions.json").write_text(json.dumps(PREDICTIONS))
+    return tmp_path
+
+
+def eval_sql(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("AWAITSQL_")}
+    env = {**kept, "HOME": str(folder), "XDG_STATE_HOME": str(folder / "state")}
+    command = [sys.executable, "-m", "mcp_server", "eval", "sql", *arguments]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=90, check=False)
+
+
+ASKS = ("--questions", "questions.jsonl", "--db-root", "dbs")
+REPLAY = (*ASKS, "--predictions", "predictions.json")
+
+
+def test_recorded_sql_is_scored_per_set_and_model_and_its_verdicts_are_held_to_those_recorded(folder):
+    ran = eval_sql(folder, *REPLAY, "--out", "run.jsonl", "--json")
+
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout.splitlines()[-1])
+    counts = {(s["set"], s["model"]): [s[k] for k in ("items", "exact", "relaxed", "refused", "failed", "unscored")]
+              for s in told["scores"]}  # fmt: skip
+    assert counts == {
+        ("a", "good"): [2, 2, 2, 0, 0, 0],
+        ("b", "good"): [1, 1, 1, 0, 0, 1],
+        ("a", "bad"): [2, 0, 1, 1, 0, 0],
+        ("b", "bad"): [1, 0, 0, 0, 1, 1],
+    }
+    assert [one["id"] for one in told["recorded"]["differ"]] == ["q2"]
+    assert told["recorded"]["agree"] == 1
+    items = {(i["model"], i["id"]): i for i in map(json.loads, (folder / "run.jsonl").read_text().splitlines())}
+    assert items["bad", "q1"]["refused"] == "not_read_only"
+    assert items["bad", "q3"]["error"] == "statement_failed"
+    assert items["bad", "q6"]["error"] == "no_prediction"
+    assert items["good", "q6"]["gold_error"].startswith("unknown_column")
+    assert "q4" not in {i for _, i in items}
+    assert "q5" not in {i for _, i in items}
+
+
+def test_a_run_goes_on_where_it_was_stopped_and_asks_nothing_twice(folder):
+    whole = eval_sql(folder, *REPLAY, "--model", "good", "--set", "a", "--out", "run.jsonl", "--json")
+    lines = (folder / "run.jsonl").read_text().splitlines(keepends=True)
+    kept = json.loads(lines[0]) | {"run_s": 1234.5}
+    (folder / "run.jsonl").write_text(json.dumps(kept) + "\n" + lines[1][:30])
+    again = eval_sql(folder, *REPLAY, "--model", "good", "--set", "a", "--out", "run.jsonl", "--json")
+
+    first, second = (json.loads(ran.stdout.splitlines()[-1])["scores"] for ran in (whole, again))
+    assert [s["exact"] for s in first] == [s["exact"] for s in second] == [2]
+    items = [json.loads(line) for line in (folder / "run.jsonl").read_text().splitlines()]
+    assert sorted(i["id"] for i in items) == ["q1", "q2"]
+    assert items[0]["run_s"] == 1234.5
+
+
+def test_two_runs_are_compared_without_running_anything(folder):
+    for model in ("good", "bad"):
+        eval_sql(folder, *REPLAY, "--model", model, "--out", f"{model}.jsonl")
+    compared = eval_sql(folder, "--compare", "good.jsonl", "bad.jsonl", "--json")
+
+    [a, b] = json.loads(compared.stdout.splitlines()[-1])["comparisons"]
+    assert (a["set"], a["only_a"], a["only_b"], a["p"]) == ("a", 2, 0, 0.5)
+    assert (b["set"], b["both"], b["only_a"], b["unpaired"]) == ("b", 0, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (ASKS, "--predictions"),
+        (("--questions", "questions.jsonl"), "--db-root"),
+        ((*REPLAY, "--set", "c"), "There is no set c"),
+        ((*REPLAY, "--model", "better"), "Models: bad, good"),
+        (
+            ("--questions", "predictions.json", "--db-root", "dbs", "--predictions", "predictions.json"),
+            "predictions.json",
+        ),
+        (("--questions", "questions.jsonl", "--db-root", ".", "--predictions", "predictions.json"), "Music-1.sqlite"),
+        ((*ASKS, "--mcp", f"{sys.executable} -m mcp_server serve --db dbs/Music-1/Music-1.sqlite"), "no tool ask"),
+        (("--compare", "nothere", "nothere"), "There is no file nothere"),
+    ],
+)
+def test_a_wrong_command_line_says_what_to_do(folder, arguments, words):
+    ran = eval_sql(folder, *arguments)
+
+    assert ran.returncode == 2, ran.stderr
+    assert words in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_another_server_is_asked_through_its_tool_ask(folder):
+    ran = eval_sql(folder, *ASKS, "--mcp", f"{sys.executable} {Path(__file__).with_name('asked_server.py')}", "--json")
+
+    assert ran.returncode == 0, ran.stderr
+    a, b = json.loads(ran.stdout.splitlines()[-1])["scores"]
+    assert (a["items"], a["exact"], a["failed"]) == (2, 1, 1)
+    assert (b["items"], b["exact"], b["unscored"]) == (1, 0, 1)
