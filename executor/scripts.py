@@ -27,7 +27,7 @@ _SHARED = ("prelude", "line", "shared", "ends", "outlook")
 
 _DEFINITION = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
 _WORD = re.compile(r"[A-Za-z_]\w*")
-_COMMENT = re.compile(r"--[^\n]*")
+_COMMENT = re.compile(r"--( [^\n]*)?$", re.MULTILINE)  # an option in a message is none
 
 
 @cache
