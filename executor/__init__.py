@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from executor.answers import Answer, Answers, InputNeeded, InputRequest
 from executor.bodies import Answered, Body, Lease
 from executor.errors import (
     ErrorCode,
     ExecutorError,
+    InputFailed,
     JobLost,
     JobNotFound,
     ResultFailed,
@@ -96,7 +98,9 @@ __all__ = [
     "MOST_INPUTS",
     "PRIORITIES",
     "RESULTS",
+    "Answer",
     "Answered",
+    "Answers",
     "AnySource",
     "BigQuerySource",
     "Body",
@@ -115,6 +119,9 @@ __all__ = [
     "HistorySettings",
     "InferredKey",
     "Input",
+    "InputFailed",
+    "InputNeeded",
+    "InputRequest",
     "Job",
     "JobKind",
     "JobLost",

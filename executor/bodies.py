@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from executor.answers import Answers
 from executor.orders import Order
 
 
@@ -27,6 +28,7 @@ class Lease:
         attempt: from 1 on; later ones follow on a worker that was lost or left.
         ends_at: when the time is over, of `time.monotonic`.
         kept: what an earlier attempt has kept of its work, or an empty text.
+        answers: what the job was told so far, where it asked something.
         keep: stores the work so far, for the next attempt; signed. Raises `JobLost` when the lease has gone elsewhere.
         tell: stores fields that whoever looks at the job is shown, and the history records. Raises as `keep`.
         enter: says what the job is doing now: its stage.
@@ -36,6 +38,7 @@ class Lease:
     attempt: int
     ends_at: float
     kept: str
+    answers: Answers
     keep: Callable[[str], Awaitable[None]] = field(repr=False)
     tell: Callable[[Mapping[str, Any]], Awaitable[None]] = field(repr=False)
     enter: Callable[[str], None] = field(repr=False)
@@ -56,4 +59,5 @@ class Lease:
 
 
 Body = Callable[[Lease], Awaitable[Answered]]
-"""Works on one job. Cancelled when the job is to stop; what it raises of `ExecutorError` is the job's error."""
+"""Works on one job. Cancelled when the job is to stop; what it raises of `ExecutorError` is the job's error,
+and `InputNeeded` lets the job wait for an answer, with which a later attempt begins anew."""

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from redis.exceptions import OutOfMemoryError
 
+from executor.answers import Answer, check_answer
 from executor.costs import confirmed_cost
 from executor.cursors import Cursor
-from executor.errors import ErrorCode, ExecutorError, JobLost, JobNotFound, ResultFailed, StatementFailed
+from executor.errors import ErrorCode, ExecutorError, InputFailed, JobLost, JobNotFound, ResultFailed, StatementFailed
 from executor.history.drainer import Drainer
 from executor.history.past import HistoryState, Past, is_lost, recovered
 from executor.history.records import record_of
@@ -178,6 +179,7 @@ class Executor:
         question: str | None = None,
         confirm: str | None = None,
         fresh: bool = False,
+        asks: bool = False,
         parent_id: str = "",
     ) -> Job:
         """Stores the job, durably, and puts it in line. Known again by `idempotency_key`, it is not made twice.
@@ -189,6 +191,8 @@ class Executor:
             question: what the statement answers.
             fresh: runs it whatever rows of an equal statement there are.
             confirm: ``notes["confirmation"]`` of a job of the same statement that failed with ``needs_confirmation``.
+            asks: whether somebody is there to say yes (`answer`): the job waits where it would fail with
+                ``needs_confirmation``.
             parent_id: the job, being run now, that submits this one. It ends with that, and is not listed beside it.
 
         Raises:
@@ -203,6 +207,7 @@ class Executor:
             question=question,
             confirm=confirm,
             fresh=fresh,
+            asks=asks,
             parent_id=parent_id,
         )
 
@@ -331,7 +336,8 @@ class Executor:
             owner: who asks.
             timeout_s: seconds.
             known: the job as `submit` has just returned it, which saves the first look.
-            ends_only: whether changes before the end may be seen up to a second late, which saves looks.
+            ends_only: whether changes after which the job goes on by itself may be seen up to a second late, which
+                saves looks.
 
         Raises: as `get`, on the first look; a broker that goes away later is waited for.
         """
@@ -404,6 +410,32 @@ class Executor:
                 await self._store.cancel(job.id)
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
+        return await self.get(job.id, owner=owner)
+
+    async def answer(self, job_id: str, *, owner: str, answer: Answer) -> Job:
+        """Tells a waiting job what it asks (`Job.input_request`); it goes back in line. The job right after.
+
+        The same answer said again changes nothing; so a caller that heard nothing may repeat it.
+
+        Raises: as `get`, and
+            InputFailed: ``invalid_answer``, ``human_required``; ``not_waiting`` where it asks nothing, was told
+                something else before, or has ended.
+        """
+        job = await self.get(job_id, owner=owner)
+        try:
+            async with asyncio.timeout(_BROKER_S):
+                asked = await self._store.input_request(job.id)
+                if asked is not None:
+                    check_answer(asked[0], answer)
+                counts = asked is not None and await self._store.answer(job.id, asked[1], answer)
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+        if not counts:
+            raise InputFailed(
+                ErrorCode.NOT_WAITING,
+                f"Job {job.id} does not wait for this answer; it is {job.state}.",
+                hint=f"Look at it: get_job on {job.id}.",
+            )
         return await self.get(job.id, owner=owner)
 
     async def list_jobs(self, *, owner: str, limit: int = 20) -> list[Job]:
@@ -639,6 +671,7 @@ class Executor:
         question: str | None = None,
         confirm: str | None = None,
         fresh: bool = False,
+        asks: bool = False,
         parent_id: str = "",
         details: str = "",
         owner_cap: int | None = None,
@@ -657,7 +690,7 @@ class Executor:
         share = ""
         if source is not None and self.settings.cache_ttl_s > 0:
             version = self._policy_version
-            share = share_key(statement, source, owner=owner, policy_version=version, confirmed=confirmed)
+            share = share_key(statement, source, owner=owner, policy_version=version, confirmed=confirmed, asks=asks)
         order = payload_of(
             statement,
             job_id=job_id,
@@ -665,6 +698,7 @@ class Executor:
             source_fingerprint=self._fingerprint(statement),
             policy_version=self._policy_version,
             confirmed=confirmed,
+            asks=asks,
             share=share,
             now=time.time(),
             question=question or "",

@@ -12,6 +12,7 @@ import math
 import struct
 from typing import Any
 
+from executor.answers import Answers, InputRequest
 from executor.errors import ErrorCode, StatementFailed
 from executor.jobs import CostGate
 from executor.signing import Signer
@@ -25,6 +26,7 @@ _TOLERANCE = 2.0
 _BANDS = ((1e3, "fewer than 1 thousand"), (1e6, "1 thousand to 1 million"), (1e9, "1 million to 1 billion"))
 _HEAD = struct.Struct(">dd")
 _MAC_BYTES = 16
+_CONFIRM = "confirm_cost"
 
 
 def in_words(rows: float, *, is_filtered: bool) -> str:
@@ -64,6 +66,41 @@ def confirmable(cost: float, *, is_filtered: bool) -> float:
     if not is_filtered:
         return cost
     return next((most for most, _ in _BANDS if cost < most), 1000.0 ** math.ceil(math.log(cost, 1000)))
+
+
+def cost_request(why: str, gate: CostGate, cost: float) -> InputRequest:
+    """The question whether a statement may run, put to whoever the gate wants a yes from.
+
+    Args:
+        why: what is expected of it, as `hold` said.
+        gate: the statement's.
+        cost: as `confirmable` gave it.
+    """
+    schema = {
+        "type": "object",
+        "properties": {"confirm": {"type": "boolean", "title": "Run it all the same", "default": False}},
+        "required": ["confirm"],
+    }
+    message = f"{why.removesuffix(' It was not run.')} Run it all the same?"
+    return InputRequest(_CONFIRM, _CONFIRM, message, schema, by=gate.confirm_by, about={"cost": cost})
+
+
+def answered_cost(gate: CostGate, answers: Answers) -> float | None:
+    """The cost that was said yes to when the job asked; None where it was not asked.
+
+    Raises:
+        StatementFailed: ``needs_confirmation`` where the answer was no.
+    """
+    if _CONFIRM not in answers:
+        return None
+    request, answer = answers[_CONFIRM]
+    if answer.action == "accept" and answer.content.get("confirm") is True and gate.confirm_by in {"client", answer.by}:
+        return float(request.about["cost"])
+    raise StatementFailed(
+        ErrorCode.NEEDS_CONFIRMATION,
+        "Somebody was asked whether so dear a statement may run, and did not say yes. It was not run.",
+        hint="Make it cheaper (dry_run=true shows the plan), or leave it.",
+    )
 
 
 def hold(gate: CostGate, cost: float, *, confirmed: float | None, is_filtered: bool) -> str:

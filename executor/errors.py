@@ -10,6 +10,8 @@
     │     worker_lost, job_lost, no_workers
     ├── SubmitRefused         the executor would not take the job
     │     queue_full, rate_limited, idempotency_conflict, executor_unavailable
+    ├── InputFailed           a job's question, or what was said to it
+    │     input_timeout, invalid_answer, human_required, not_waiting
     ├── JobNotFound           unknown, purged, or somebody else's: job_not_found
     ├── ResultFailed          the rows
     │     invalid_cursor, result_expired, result_restarted, store_full,
@@ -48,6 +50,10 @@ class ErrorCode(StrEnum):
     RATE_LIMITED = "rate_limited"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     EXECUTOR_UNAVAILABLE = "executor_unavailable"
+    INPUT_TIMEOUT = "input_timeout"
+    INVALID_ANSWER = "invalid_answer"
+    HUMAN_REQUIRED = "human_required"
+    NOT_WAITING = "not_waiting"
     JOB_NOT_FOUND = "job_not_found"
     INVALID_HANDLE = "invalid_handle"
     INVALID_CURSOR = "invalid_cursor"
@@ -113,6 +119,10 @@ class SubmitRefused(ExecutorError):
     """The executor did not take the job; nothing was stored."""
 
 
+class InputFailed(ExecutorError):
+    """Nobody answered the job's question, or not in a way that counts."""
+
+
 class JobNotFound(ExecutorError):
     """Unknown, purged, or somebody else's: all read the same."""
 
@@ -155,6 +165,10 @@ _CLASS_OF: dict[ErrorCode, type[ExecutorError]] = {
     ErrorCode.RATE_LIMITED: SubmitRefused,
     ErrorCode.IDEMPOTENCY_CONFLICT: SubmitRefused,
     ErrorCode.EXECUTOR_UNAVAILABLE: SubmitRefused,
+    ErrorCode.INPUT_TIMEOUT: InputFailed,
+    ErrorCode.INVALID_ANSWER: InputFailed,
+    ErrorCode.HUMAN_REQUIRED: InputFailed,
+    ErrorCode.NOT_WAITING: InputFailed,
     ErrorCode.JOB_NOT_FOUND: JobNotFound,
     ErrorCode.INVALID_HANDLE: JobNotFound,
     ErrorCode.INVALID_CURSOR: ResultFailed,

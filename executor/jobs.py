@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from executor.answers import InputRequest
 from executor.errors import ErrorCode, ExecutorError, JobNotFound
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -108,7 +109,7 @@ class CostGate:
 
     Attributes:
         warn: above it the job runs and says that it was expensive.
-        confirm: above it the job fails with ``needs_confirmation`` until somebody says yes.
+        confirm: above it somebody has to say yes: the job waits for that, or fails with ``needs_confirmation``.
         refuse: above it the job fails with ``too_expensive``.
         confirm_by: who may say yes: the ``client`` (a model among them), or a ``human`` only.
     """
@@ -303,7 +304,8 @@ class Job:
     nearly full; ``slow_store``, seconds, where most of the time went into storing the rows; ``question``; ``generated``
     (what its body told of itself) and ``answer_of`` (the job that brought its rows) of a question. `parent_id` is the
     job that submitted this one. Rows are stored under the id `rows_of` and this job's attempt, and were there at
-    `rows_at`. `seen_at` is when the row was read; None where the
+    `rows_at`. `input_request` is what a waiting job asks, and `input_deadline_at` until when it waits for the answer.
+    `seen_at` is when the row was read; None where the
     history tells of the job.
     """
 
@@ -337,6 +339,8 @@ class Job:
     rows_of: str = ""
     parent_id: str = ""
     rows_at: float | None = None
+    input_request: InputRequest | None = None
+    input_deadline_at: float | None = None
     seen_at: float | None = None
 
     @property

@@ -14,13 +14,7 @@ from typing import Any
 from executor.costs import gate_of
 from executor.errors import ErrorCode, StatementFailed
 from executor.jobs import CostGate, Input, JobKind, Limits, Origin, Statement, Touch
-
-SIGNED_FOR_S = 86_400.0
-"""How long an order may be run after it was signed, all attempts together.
-
-The server's clock signs and the worker's checks: the broker, which tells all other times, is not trusted with this
-one. Jobs are over after about an hour, so that clocks may be hours apart.
-"""
+from executor.signing import SIGNED_FOR_S
 
 _AGAIN = "Submit the statement again."
 ASKED = frozenset({JobKind.QUERY, JobKind.DRY_RUN, JobKind.QUERY_RESULT})
@@ -29,7 +23,10 @@ ASKED = frozenset({JobKind.QUERY, JobKind.DRY_RUN, JobKind.QUERY_RESULT})
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a verified payload asks for; `owner` and the rest are as they were signed."""
+    """What a verified payload asks for; `owner` and the rest are as they were signed.
+
+    `asks` says that somebody is there to answer a question of the job's.
+    """
 
     job_id: str
     owner: str
@@ -43,6 +40,7 @@ class Order:
     not_after: float
     cost: CostGate | None = None
     confirmed: float | None = None
+    asks: bool = False
     proof: tuple[Touch, ...] = ()
     session: tuple[tuple[str, str], ...] = ()
     inputs: tuple[Input, ...] = ()
@@ -65,6 +63,7 @@ class Order:
             not_after=payload["not_after"],
             cost=gate_of(payload["cost"]),
             confirmed=payload["confirmed"],
+            asks=payload["asks"],
             proof=proof_of(payload["proof"]),
             session=tuple((name, value) for name, value in payload["session"]),
             inputs=tuple(Input(**told) for told in payload["inputs"]),
@@ -135,6 +134,7 @@ def payload_of(
     source_fingerprint: str,
     policy_version: str,
     confirmed: float | None,
+    asks: bool,
     share: str,
     now: float,
     question: str = "",
@@ -154,6 +154,7 @@ def payload_of(
         "policy_version": policy_version,
         "cost": None if statement.cost is None else asdict(statement.cost),
         "confirmed": confirmed,
+        "asks": asks,
         "proof": [asdict(touch) for touch in statement.proof],
         "priority": statement.priority,
         "share": share,

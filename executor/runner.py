@@ -10,12 +10,15 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 
 from executor.adapters import make_adapter
 from executor.adapters.base import Adapter, Session
-from executor.costs import confirmable, confirmation, hold, in_words
-from executor.endings import say_end
+from executor.answering import opened_answers, signed_request
+from executor.answers import InputNeeded, InputRequest
+from executor.costs import answered_cost, confirmable, confirmation, cost_request, hold, in_words
+from executor.endings import say
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.jobs import CostGate, JobKind, JobState
 from executor.orders import Order
@@ -163,10 +166,13 @@ class Runner:
                 policy_version=self._policy_version(claim),
                 now=time.time(),
             )
+            job.answers = opened_answers(self._signer, claim.answers, job_id=job.job_id)
             fields = self._execute(job, order, claim.ends_at)
         except StoppedFromOutside:
             if not job.is_given_up:
                 self._end_stopped(job)
+        except InputNeeded as needed:
+            self._ask(job, needed.request)
         except Exception as error:  # noqa: BLE001 - a job must end whatever is raised in it
             if job.is_given_up:
                 return
@@ -220,9 +226,7 @@ class Runner:
                     return self._stream(job, order, session)
                 finally:
                     job.detach()
-        except ExecutorError:
-            raise
-        except StoppedFromOutside:
+        except (ExecutorError, StoppedFromOutside, InputNeeded):
             raise
         except Exception as error:
             raise adapter.classify(error) from error
@@ -273,6 +277,7 @@ class Runner:
 
         Raises:
             StatementFailed: ``too_expensive`` or ``needs_confirmation``; not for a dry run, which costs nothing.
+            InputNeeded: in place of the latter, where somebody is there to ask.
         """
         job.stage = "explaining"
         found = session.explain(order.sql)
@@ -286,15 +291,19 @@ class Runner:
             job.notes["plan"] = json.dumps([] if order.is_filtered else list(found.plan))
         self._store.note(job.job_id, job.attempt, self._worker, job.notes)
         gate = order.cost or CostGate()
+        yes = answered_cost(gate, job.answers)
+        confirmed = order.confirmed if yes is None else yes
         try:
-            expensive = hold(gate, found.cost, confirmed=order.confirmed, is_filtered=order.is_filtered)
+            expensive = hold(gate, found.cost, confirmed=confirmed, is_filtered=order.is_filtered)
         except StatementFailed as error:
             if order.kind is JobKind.DRY_RUN:
                 job.notes["expensive"] = error.message.removesuffix(" It was not run.")
                 return
             if error.code is ErrorCode.NEEDS_CONFIRMATION:
-                job.notes["confirm_by"] = gate.confirm_by
                 cost = confirmable(found.cost, is_filtered=order.is_filtered)
+                if order.asks:
+                    raise InputNeeded(cost_request(error.message, gate, cost)) from None
+                job.notes["confirm_by"] = gate.confirm_by
                 job.notes["confirmation"] = confirmation(
                     self._signer, owner=order.owner, fingerprint=order.fingerprint, cost=cost, now=self._store.now()
                 )
@@ -338,8 +347,23 @@ class Runner:
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
+    def _ask(self, job: RunningJob, request: InputRequest) -> None:
+        """Lets the job wait for an answer; a later attempt goes on with it."""
+        log.info("job_asks", extra={"job_id": job.job_id, "purpose": request.purpose})
+        signed = signed_request(self._signer, request, job_id=job.job_id, attempt=int(job.attempt))
+        self._say(
+            job,
+            lambda: self._store.wait(
+                job.job_id, job.attempt, self._worker, signed, self._settings.input_timeout_s, job.notes
+            ),
+        )
+
     def _finish(self, job: RunningJob, state: JobState, reason: str, fields: dict[str, str]) -> bool:
-        return say_end(self._store, job, self._worker, state, reason, fields, is_leaving=lambda: self._leaving)
+        told = {**job.notes, **fields}
+        return self._say(job, lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told))
+
+    def _say(self, job: RunningJob, word: Callable[[], bool]) -> bool:
+        return say(job, word, is_leaving=lambda: self._leaving)
 
     def _end_failed(self, job: RunningJob, error: ExecutorError) -> None:
         log.info("job_failed", extra={"job_id": job.job_id, "code": str(error.code)})

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
+    from executor.answers import Answers
     from executor.results import ResultWriter
 
 Stop = Literal["cancelled", "late", "lost", "left"]
@@ -44,6 +45,7 @@ class RunningJob:
         self.source = source
         self._stage = "executing"
         self.notes: dict[str, str] = {}
+        self.answers: Answers = {}
         self.stopped: Stop | None = None
         self.stop_asked_at: float | None = None
         # nothing yet: the first beat comes at once, and with it the query id that a reaper may need

@@ -13,6 +13,7 @@ from importlib.resources import files
 
 from executor.jobs import MOVES, QUEUES
 from executor.settings import ExecutorSettings
+from executor.signing import SIGNED_FOR_S
 from executor.tickets import queue_name, ticket_template
 
 _EVENTS_KEPT = 100_000
@@ -74,7 +75,7 @@ def script(settings: ExecutorSettings, name: str) -> str:
         "events": _EVENTS_KEPT,
         "event_bytes": settings.embedded_memory_mb * _EVENT_BYTES_A_MB,
         "scan": _LINE_SCAN,
-        "longest": settings.limits.job_timeout_s + settings.limits.queue_timeout_s,
+        "longest": max(settings.limits.job_timeout_s + settings.limits.queue_timeout_s, SIGNED_FOR_S),
     }
     head = {
         "NS": json.dumps(settings.namespace),

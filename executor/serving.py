@@ -11,11 +11,13 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from executor.answering import opened_answers, signed_request
+from executor.answers import InputNeeded, InputRequest
 from executor.bodies import Answered, Body, Lease
-from executor.endings import say_end
+from executor.endings import say
 from executor.errors import ErrorCode, ExecutorError, JobLost, StatementFailed
 from executor.jobs import JobState
 from executor.orders import Order
@@ -186,6 +188,8 @@ class Serving:
             order = self._order(job, claim)
             lease = self._lease(job, order, claim)
             answered = asyncio.run_coroutine_threadsafe(self._work(job, lease), self._loop).result()
+        except InputNeeded as needed:
+            self._ask(job, needed.request)
         except Exception as error:  # noqa: BLE001 - a job must end whatever is raised in it
             self._end(job, error)
         else:
@@ -237,7 +241,9 @@ class Serving:
         def enter(stage: str) -> None:
             job.stage = stage
 
-        return Lease(order, int(job.attempt), claim.ends_at, self._kept(job), keep=keep, tell=tell, enter=enter)
+        answers = opened_answers(self._signer, claim.answers, job_id=job.job_id)
+        kept = self._kept(job)
+        return Lease(order, int(job.attempt), claim.ends_at, kept, answers, keep=keep, tell=tell, enter=enter)
 
     def _kept(self, job: RunningJob) -> str:
         """What an earlier attempt kept; nothing where it does not carry our signature, or is another job's."""
@@ -278,4 +284,15 @@ class Serving:
         # late is told by `_work`; one that is lost or left is another worker's
 
     def _finish(self, job: RunningJob, state: JobState, reason: str, fields: Mapping[str, str]) -> None:
-        say_end(self._store, job, self._worker, state, reason, fields, is_leaving=lambda: self._leaving)
+        told = {**job.notes, **fields}
+        self._say(job, lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told))
+
+    def _ask(self, job: RunningJob, request: InputRequest) -> None:
+        """Lets the job wait for an answer; a later attempt goes on with it."""
+        log.info("job_asks", extra={"job_id": job.job_id, "purpose": request.purpose})
+        signed = signed_request(self._signer, request, job_id=job.job_id, attempt=int(job.attempt))
+        wait_s = self._settings.input_timeout_s
+        self._say(job, lambda: self._store.wait(job.job_id, job.attempt, self._worker, signed, wait_s, job.notes))
+
+    def _say(self, job: RunningJob, word: Callable[[], bool]) -> None:
+        say(job, word, is_leaving=lambda: self._leaving)

@@ -118,6 +118,9 @@ class ExecutorSettings(BaseModel):
     concurrency: int = Field(default=8, ge=1, le=256, description="Statements at once in one worker process.")
     lease_s: float = Field(default=10.0, ge=1)
     beat_s: float = Field(default=3.0, gt=0)
+    input_timeout_s: float = Field(
+        default=600.0, gt=0, le=43_200, description="A job whose question nobody answers for this long fails."
+    )
     attempts: int = Field(default=3, ge=1, le=20)
     claim_timeout_s: float = Field(default=5.0, gt=0, description="A ticket nobody claims is sent again after this.")
     cancel_grace_s: float = Field(default=5.0, gt=0, description="A thread that will not stop is given up after this.")

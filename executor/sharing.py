@@ -13,7 +13,7 @@ from executor.sources import AnySource, DuckDBSource, SQLiteSource
 
 
 def share_key(
-    statement: Statement, source: AnySource, *, owner: str, policy_version: str, confirmed: float | None
+    statement: Statement, source: AnySource, *, owner: str, policy_version: str, confirmed: float | None, asks: bool
 ) -> str:
     """What all statements have in common that give the same rows now; empty for one that is not shared.
 
@@ -24,7 +24,7 @@ def share_key(
     """
     if statement.shared_with == "nobody" or statement.kind is not JobKind.QUERY:
         return ""
-    asks = statement.cost is not None and statement.cost.confirm is not None
+    may_ask = statement.cost is not None and statement.cost.confirm is not None
     told = [
         statement.source,
         source.fingerprint(),
@@ -35,8 +35,9 @@ def share_key(
         asdict(statement.limits),
         None if statement.cost is None else asdict(statement.cost),
         confirmed,
+        asks and may_ask,
         [asdict(touch) for touch in statement.proof],
-        "" if statement.shared_with == "equal_grant" and not asks else owner,
+        "" if statement.shared_with == "equal_grant" and not may_ask else owner,
         data_version(source),
     ]
     return hashlib.blake2b(json.dumps(told).encode(), digest_size=16).hexdigest()

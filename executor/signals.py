@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 
 _LEFT_RUNNING = "stops"
 """In the place of a job's id: the set of statements to stop has grown."""
-_ENDS = frozenset(state.value for state in JobState if state.is_terminal)
+_ENDS = frozenset(state.value for state in JobState if state.is_terminal or state is JobState.WAITING)
+"""The states in which a job does not go on by itself."""
 _HEARD = 4096
 """How many changed jobs are remembered. One forgotten too early is looked at a second later."""
 
@@ -99,7 +100,7 @@ class ChangeListener:
 
     @contextmanager
     def listen(self, job_id: str, *, ends_only: bool = False) -> Generator[asyncio.Event]:
-        """An event that is set whenever the job may have changed; with `ends_only`, may have ended."""
+        """An event that is set whenever the job may have changed; with `ends_only`, may have ended or begun to wait."""
         event = asyncio.Event()
         with _standing(event, job_id, self._waiting_for_ends if ends_only else self._waiting):
             yield event

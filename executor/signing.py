@@ -17,6 +17,13 @@ from typing import Any
 
 from executor.errors import ErrorCode, SettingsInvalid, StatementFailed
 
+SIGNED_FOR_S = 86_400.0
+"""How long an order may be run after it was signed, all attempts together.
+
+The server's clock signs and the worker's checks: the broker, which tells all other times, is not trusted with this
+one. Jobs are over after about an hour, so that clocks may be hours apart.
+"""
+
 
 class Signer:
     """Makes and checks signatures with one key of at least 32 bytes.

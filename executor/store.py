@@ -22,6 +22,8 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
+from executor.answering import opened_request, signed_answer
+from executor.answers import Answer, InputRequest
 from executor.errors import ErrorCode, ExecutorError, JobLost, SettingsInvalid, StatementFailed, SubmitRefused
 from executor.jobs import (
     Job,
@@ -42,6 +44,8 @@ from executor.signing import Signer
 _CONNECTIONS = 32
 _TURN_S = 20.0
 """How long a call waits for its turn on a connection."""
+
+_ASKED = ["input_request", "input_signature", "answers"]
 
 _STOP_AGAIN_S = 10.0
 _STOP_KEPT_S = 3600.0
@@ -78,6 +82,7 @@ class Claim:
 
     `ends_at` is of this process's `time.monotonic`: the clock on the worker's wall decides nothing.
     `policy` is the version of the policies as some server signed it, with its signature; both empty where none did.
+    `answers` is what the job was told so far; `executor.answering.opened_answers` reads it.
     """
 
     payload: str
@@ -86,6 +91,7 @@ class Claim:
     owner: str
     source: str
     policy: tuple[str, str]
+    answers: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +149,7 @@ def job_of(
     starts_in_s: float = -1,
     workers_alive: int | None = None,
     seen_at: float | None = None,
+    input_request: InputRequest | None = None,
 ) -> Job:
     """The job that a row and its signed payload tell of. Whose it is, is what was signed.
 
@@ -199,6 +206,8 @@ def job_of(
         rows_of=row.get("rows_of", payload["job_id"]),
         parent_id=payload["parent_id"],
         rows_at=_time(row.get("rows_at")),
+        input_request=input_request,
+        input_deadline_at=_time(row.get("input_deadline_at")) if input_request is not None else None,
         seen_at=seen_at,
     )
 
@@ -244,6 +253,7 @@ class ClientStore:
         self._submit = connection.register_script(script(settings, "submit"))
         self._get = connection.register_script(script(settings, "get"))
         self._cancel = connection.register_script(script(settings, "cancel"))
+        self._answer = connection.register_script(script(settings, "answer"))
         self._rate = connection.register_script(script(settings, "rate"))
         self._spend = connection.register_script(script(settings, "spend"))
         self._remember = connection.register_script(script(settings, "remember"))
@@ -346,6 +356,11 @@ class ClientStore:
             answer = _answer(self._signer, row, payload)
             if not _is_whose_rows(self._signer, row, payload if answer is None else answer):
                 return None
+            asked = None
+            if row["state"] == JobState.WAITING:
+                asked = opened_request(
+                    self._signer, row["input_request"], row["input_signature"], job_id=payload["job_id"]
+                )
         except (StatementFailed, KeyError):
             return None
         job = job_of(
@@ -356,6 +371,7 @@ class ClientStore:
             starts_in_s=float(snapshot[2]),
             workers_alive=snapshot[3],
             seen_at=float(snapshot[5]),
+            input_request=asked,
         )
         if snapshot[4]:
             job.notes["broker_memory"] = int(snapshot[4])
@@ -364,6 +380,22 @@ class ClientStore:
     async def cancel(self, job_id: str) -> None:
         """Ends a queued job, flags a running one."""
         await self._cancel(args=[job_id])
+
+    async def input_request(self, job_id: str) -> tuple[InputRequest, str] | None:
+        """What the job asks, or asked last, and the signature that an answer names; None where it never did."""
+        row = cast("list[str | None]", await self._redis.hmget(f"{self._ns}:job:{job_id}", _ASKED))
+        text, signature, kept = row
+        if text is None or signature is None:
+            if not kept:
+                return None
+            text, signature = json.loads(kept)[-1][:2]
+        return opened_request(self._signer, cast("str", text), cast("str", signature), job_id=job_id), signature
+
+    async def answer(self, job_id: str, request_signature: str, answer: Answer) -> bool:
+        """Tells the job what it asked for; False when it does not wait for that (any more)."""
+        told = signed_answer(self._signer, answer, request_signature=request_signature)
+        reason = f"{answer.action} by {answer.by}"
+        return bool(await self._answer(args=[job_id, request_signature, *told, reason]))
 
     async def ids_of(self, owner: str, limit: int) -> list[str]:
         """The owner's newest job ids; some may have expired."""
@@ -410,7 +442,7 @@ class WorkerStore:
         self._scripts = {
             name: connection.register_script(script(settings, name))
             for name in (
-                *("claim", "beat", "note", "finish", "enrol", "depart", "reap"),
+                *("claim", "beat", "note", "wait", "finish", "enrol", "depart", "reap"),
                 *("abandon", "take_stop", "stopped", "lead", "evict", "readers"),
             )
         }
@@ -440,7 +472,7 @@ class WorkerStore:
         if not answer:
             return None
         ends_at = time.monotonic() + float(answer[2])
-        return Claim(answer[0], answer[1], ends_at, answer[3], answer[4], (answer[5], answer[6]))
+        return Claim(answer[0], answer[1], ends_at, answer[3], answer[4], (answer[5], answer[6]), answer[7])
 
     def kept(self, job_id: str) -> tuple[str, str] | None:
         """What an earlier attempt at the job has kept of its work, and its signature."""
@@ -472,6 +504,28 @@ class WorkerStore:
         """The last word; False when the lease was lost and the word does not count."""
         flat = [part for pair in fields.items() for part in pair]
         return bool(self._run("finish", job_id, attempt, worker, state, reason, *flat))
+
+    def wait(
+        self,
+        job_id: str,
+        attempt: str,
+        worker: str,
+        request: tuple[str, str],
+        timeout_s: float,
+        fields: Mapping[str, str],
+    ) -> bool:
+        """The job waits for an answer from now on, without lease and slot; False when the lease was lost.
+
+        Args:
+            job_id: the job's.
+            attempt: the one that asks.
+            worker: who runs it.
+            request: as `executor.answering.signed_request` made it.
+            timeout_s: seconds after which it fails with ``input_timeout``.
+            fields: added to its row.
+        """
+        flat = [part for pair in fields.items() for part in pair]
+        return bool(self._run("wait", job_id, attempt, worker, *request, timeout_s, *flat))
 
     def enrol(self, worker: str, slots: int, ttl_s: float, *, queue: str = "") -> int:
         """Tells that the worker of a queue is alive; the number of its workers alive."""

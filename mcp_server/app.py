@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -14,6 +13,7 @@ from starlette.applications import Starlette
 from mcp_server.completions import add_completions
 from mcp_server.core_tasks import CoreTasks
 from mcp_server.http.application import http_application
+from mcp_server.http.downloads import Downloads, linked_delivery
 from mcp_server.http.links import Links
 from mcp_server.http.loopback import listening_socket
 from mcp_server.http.reach import CallerOf, WebReach
@@ -28,6 +28,7 @@ from mcp_server.subscriptions import Subscriptions
 from mcp_server.tasks import JobTasks
 from mcp_server.tasks_extension import TasksExtension
 from mcp_server.tools import MAKE_JOBS, Access, all_tools
+from mcp_server.tools.export import Delivery, local_delivery
 
 Caller = Callable[[], Principal]
 
@@ -65,7 +66,7 @@ def build_server(
     caller: Caller | None = None,
     callers: Callers | None = None,
     version: str = "",
-    exports: Path | None = None,
+    delivery: Delivery | None = None,
 ) -> MCPServer[Any]:
     """The MCP server over `machine`, whose executor must be entered before the first call.
 
@@ -75,7 +76,7 @@ def build_server(
         caller: who sent the message that is being answered; the local principal where nothing else says so.
         callers: whose calls wait for which job, shared with the other face of the same process.
         version: of the product, as clients are told.
-        exports: the folder of exported files, where clients are on this machine.
+        delivery: how exported files are handed over; as files on this machine where nothing else says so.
     """
     asks = caller or local_caller(settings)
     access = Access(
@@ -90,7 +91,7 @@ def build_server(
         "awaitsql",
         instructions=INSTRUCTIONS,
         version=version,
-        tools=[*all_tools(access, exports=exports)],
+        tools=[*all_tools(access, delivery=delivery or _local_delivery(machine))],
         extensions=[TasksExtension(tasks)],
         middleware=[CoreTasks(tasks, MAKE_JOBS)],
         log_level="WARNING",
@@ -102,6 +103,10 @@ def build_server(
     return server
 
 
+def _local_delivery(machine: Machine) -> Delivery:
+    return local_delivery(machine.executor, machine.executor.settings.home / "exports")
+
+
 def build_http(machine: Machine, settings: McpServerSettings, *, version: str = "") -> Starlette:
     """The HTTP application over `machine`: ``/mcp``, ``/v1`` and ``/healthz``.
 
@@ -109,22 +114,29 @@ def build_http(machine: Machine, settings: McpServerSettings, *, version: str = 
         SettingsInvalid: a host other than loopback, where nobody signs in.
     """
     callers = Callers()
-    protocol = build_server(machine, settings, caller=http_caller(settings), callers=callers, version=version)
+    downloads = Downloads(machine.executor, Links(machine.link_key, policies=machine.policies.version))
+    protocol = build_server(
+        machine,
+        settings,
+        caller=http_caller(settings),
+        callers=callers,
+        version=version,
+        delivery=linked_delivery(downloads, settings),
+    )
     reach = WebReach(
         executor=machine.executor,
         settings=settings,
         policies=machine.policies,
         callers=callers,
         caller_of=caller_of(settings),
-        links=Links(machine.link_key, policies=machine.policies.version),
+        downloads=downloads,
     )
     return http_application(protocol, reach, version=version)
 
 
 async def serve_stdio(machine: Machine, settings: McpServerSettings, *, version: str = "") -> None:
     """Serve one client over standard input and output until it closes them; nothing else is written to them."""
-    exports = machine.executor.settings.home / "exports"
-    await build_server(machine, settings, version=version, exports=exports).run_stdio_async()
+    await build_server(machine, settings, version=version).run_stdio_async()
 
 
 async def serve_http(machine: Machine, settings: McpServerSettings, *, version: str = "") -> None:

@@ -99,6 +99,7 @@ def query(
     dialect: str | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     fresh: Annotated[bool, Parameter(negative="")] = False,
+    over: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     json: Json = False,
 ) -> int:
     """Run one read-only statement and print its rows. Ctrl-C cancels it down to the database.
@@ -113,6 +114,7 @@ def query(
         dialect: what the SQL is written in, if not the source's own dialect; it is translated.
         dry_run: show the plan and what it would cost, and run nothing.
         fresh: run it, though an equal statement has just brought its rows.
+        over: a job whose result is read instead of a source; r1 is the first, r2 the next. DuckDB's dialect.
         json: print the job as the MCP tools show it, with the first rows.
     """
     text = sys.stdin.read() if sql == "-" else sql
@@ -125,6 +127,7 @@ def query(
         "dialect": dialect,
         "is_dry": dry_run,
         "is_fresh": fresh,
+        "over": over,
         "as_json": json,
     }
     if there.is_meant(where):

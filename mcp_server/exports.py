@@ -20,6 +20,9 @@ ExportFormat = Literal["csv", "json", "parquet", "arrow"]
 SUFFIX: dict[ExportFormat, str] = {"csv": "csv", "json": "jsonl", "parquet": "parquet", "arrow": "arrow"}
 """How the file of a format ends; json is JSON lines."""
 
+CUT = "The result was cut, so the file does not hold every row that the statement gives."
+"""Said with the file of a truncated result."""
+
 
 async def exported(
     executor: Executor,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import anyio
@@ -9,7 +10,7 @@ import anyio
 from executor import ErrorCode, Job, Limits, Statement, StatementFailed
 from mcp_server.principal import Principal
 from mcp_server.reach import Reach
-from mcp_server.submission import checked_statement, dry
+from mcp_server.submission import checked_over_results, checked_statement, dry
 from mcp_server.waiting import Report, wait_for
 
 _CANCEL_WITHIN_S = 5.0
@@ -67,6 +68,20 @@ async def submitted_query(reach: Reach, principal: Principal, query: Query) -> t
         reach, statement, owner=principal.owner, key=_key(query), confirm=query.confirm, fresh=query.fresh
     )
     return job, warnings
+
+
+async def submitted_over_results(reach: Reach, principal: Principal, sql: str, *, job_ids: Sequence[str]) -> Job:
+    """The job of `sql` over the results of the caller's own jobs, its tables ``r1``, ``r2`` … in this order.
+
+    Raises:
+        StatementRefused: the guard said no.
+        ExecutorError: as `checked_over_results`, or as `Executor.submit`.
+    """
+    limits = reach.executor.settings.limits.limits()
+    statement = await checked_over_results(
+        reach.executor, reach.policies, principal, sql, job_ids=job_ids, limits=limits
+    )
+    return await submitted(reach, statement, owner=principal.owner)
 
 
 def _limits(reach: Reach, max_rows: int | None) -> tuple[Limits, list[str]]:

@@ -6,14 +6,15 @@ What a variable says comes before the file, what the file says before the defaul
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from executor import ExecutorSettings, SettingsInvalid
 from mcp_server.auth_settings import AuthSettings
@@ -26,6 +27,18 @@ from mcp_server.problems import Places, sentences
 _HINT = "config.example.toml lists every setting with its default."
 
 
+def _web_origin(text: str) -> str:
+    """`text` as browsers write it. Raises `ValueError` for what no browser sends."""
+    origin = text.lower()
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#@*\s]+(:\*)?", origin):
+        raise ValueError("must be an origin: scheme://host or scheme://host:port, no path (:* is any port)")
+    return origin
+
+
+WebOrigin = Annotated[str, AfterValidator(_web_origin)]
+"""``scheme://host``, with a port or ``:*`` where it is not the scheme's own."""
+
+
 class McpServerSettings(BaseModel):
     """How the server speaks. Frozen; a key it does not know is refused."""
 
@@ -36,7 +49,10 @@ class McpServerSettings(BaseModel):
     allowed_hosts: tuple[str, ...] = Field(
         default=(), description="Host headers accepted beside loopback's; behind a proxy or tunnel, its name."
     )
-    allowed_origins: tuple[str, ...] = Field(default=(), description="Origin headers accepted beside loopback's.")
+    allowed_origins: tuple[WebOrigin, ...] = Field(
+        default=(),
+        description="Web pages that may ask from a browser, as https://host or http://host:port; :* is any port.",
+    )
     preview_chars: int = Field(
         default=8_000, ge=0, le=100_000, description="The most characters of rows that an answer shows."
     )

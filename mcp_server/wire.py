@@ -95,7 +95,9 @@ class JobView(_Shape):
         default=None, description="Per column, over all stored rows: nulls, min, max, distinct, top [value, count]."
     )
     result_uri: str | None = Field(default=None, description="The resource with the rows.")
-    download_urls: dict[str, str] | None = None
+    download_urls: dict[str, str] | None = Field(
+        default=None, description="Told over /v1: the whole result as a file, by format. The tool export makes one."
+    )
     workers_alive: int | None = Field(default=None, description="Told when it is 0: nobody is there to run the job.")
     warnings: list[str] = Field(default_factory=list)
     next_step: str | None = Field(default=None, description="The very next call, with its arguments.")

@@ -33,6 +33,8 @@ local function settle(id, to, at, reason, ...)
   release(id)
   if from == 'queued' then
     leave_line(id)
+  elseif from == 'waiting' then
+    redis.call('ZREM', NS .. ':waiting', id)
   end
   redis.call('PEXPIRE', job_key(id), math.floor(CONF.ttl * 1000))
   return true
@@ -97,6 +99,10 @@ local function end_by_wish(id, at)
   else
     unpark(id, job[2])
     settle_all(id, 'cancelled', at, 'asked')
+    if job[1] == 'waiting' then
+      -- the attempt that asked had let go of the database before it did
+      tell_stop(id, at, 'call')
+    end
     dispatch(my_line(id), at)
   end
 end

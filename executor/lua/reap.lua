@@ -1,4 +1,5 @@
--- Mends what death leaves behind: jobs whose lease ran out, tickets nobody claimed, jobs that waited too long.
+-- Mends what death leaves behind: jobs whose lease ran out, tickets nobody claimed, jobs that waited too long, in line or
+-- for an answer.
 -- ARGV: attempts, claim_timeout_s
 -- Answers the ids it moved. Statements a dead worker left on a server go to the set `stops`, for a live worker.
 local at = now()
@@ -59,6 +60,16 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', NS .. ':impatient', '-inf', stam
       fail(ends, id, 'statement_expired', 'The job waited longer in the queue than it may (' .. job[1] .. ' s).',
         'Submit it again when there is less before it; list_jobs shows yours.')
     end
+    moved[#moved + 1] = id
+  end
+end
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', NS .. ':waiting', '-inf', stamp(at))) do
+  if redis.call('HGET', job_key(id), 'state') ~= 'waiting' then
+    redis.call('ZREM', NS .. ':waiting', id)
+  else
+    fail(settle_all, id, 'input_timeout', 'Nobody answered the job\'s question in time.',
+      'Submit it again when somebody is there to answer.')
     moved[#moved + 1] = id
   end
 end

@@ -29,7 +29,7 @@ local lead, how
 if share ~= '' and ARGV[10] ~= 'fresh' then
   lead, how = offer(share, at, ARGV[8])
 end
-if how ~= 'stored' and redis.call('ZCARD', NS .. ':queued') >= CONF.depth then
+if how ~= 'stored' and redis.call('ZCARD', NS .. ':queued') + redis.call('ZCARD', NS .. ':waiting') >= CONF.depth then
   return { 'queue_full', '' }
 end
 local fields = { 'id', id, 'owner', owner, 'source', source, 'owner_cap', ARGV[4], 'source_cap', ARGV[5],

@@ -19,7 +19,7 @@ from mcp_server.machine import running_machine
 from mcp_server.principal import LOCAL
 from mcp_server.settings import Settings
 from mcp_server.sql import StatementRefused
-from mcp_server.submission import checked_statement, dry
+from mcp_server.submission import checked_over_results, checked_statement, dry
 
 
 def run_query(
@@ -34,14 +34,16 @@ def run_query(
     dialect: str | None,
     is_dry: bool,
     is_fresh: bool,
+    over: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Runs `sql` and writes its rows; see `Exit` for what comes back."""
     refuse_binary_terminal(format, output)
     if as_json and output is not None:
         raise SettingsInvalid(message="--json prints the job; --output writes its rows.", hint="Ask for one of them.")
+    refuse_beside_over(over, source=source, max_rows=max_rows, dialect=dialect, dry_run=is_dry, fresh=is_fresh)
     settings = where.settings()
-    name = chosen_source(settings, source)
+    name = "" if over else chosen_source(settings, source)
     console = Console(stderr=True, highlight=False)
 
     async def main() -> int:
@@ -57,6 +59,7 @@ def run_query(
             dialect=dialect,
             is_dry=is_dry,
             is_fresh=is_fresh,
+            over=over,
             as_json=as_json,
         )
 
@@ -76,6 +79,7 @@ async def _query(
     dialect: str | None,
     is_dry: bool,
     is_fresh: bool,
+    over: tuple[str, ...],
     as_json: bool,
 ) -> int:
     limits = settings.executor.limits.limits()
@@ -84,8 +88,14 @@ async def _query(
     async with running_machine(settings, workers=1, submits=True) as machine:
         executor = machine.executor
         try:
-            statement = await checked_statement(
-                executor, machine.policies, settings.principal, sql, source=source, limits=limits, dialect=dialect
+            statement = (
+                await checked_over_results(
+                    executor, machine.policies, settings.principal, sql, job_ids=over, limits=limits
+                )
+                if over
+                else await checked_statement(
+                    executor, machine.policies, settings.principal, sql, source=source, limits=limits, dialect=dialect
+                )
             )
             if is_dry:
                 statement = dry(statement)
@@ -139,6 +149,17 @@ async def _write(
     if job.summary is not None and job.summary.truncated is not None:
         cut = job.summary.truncated
         console.print(f"[yellow]cut at {cut.reason} = {cut.limit:,}[/]: there are more rows than were kept")
+
+
+def refuse_beside_over(over: tuple[str, ...], **others: object) -> None:
+    """Let pass what can be said together with --over: results are read as they are, in DuckDB's dialect.
+
+    Raises:
+        SettingsInvalid: something else was said.
+    """
+    said = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
+    if over and said:
+        raise SettingsInvalid(message=f"--over reads stored results; {said[0]} is of a source.", hint="Leave one out.")
 
 
 def confirmed(message: str, console: Console) -> bool:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from executor import ResultColumn, SettingsInvalid
 from mcp_server.commands.exits import caret
-from mcp_server.commands.query import confirmed
+from mcp_server.commands.query import confirmed, refuse_beside_over
 from mcp_server.commands.rows import TABLE_ROWS, RowFormat, print_table, refuse_binary_terminal
 from mcp_server.commands.server import FINISHED, JobDict, Server, There, exit_of_view, followed, run_there
 from mcp_server.whole_file import whole_file
@@ -31,22 +31,28 @@ def run_query_there(
     dialect: str | None,
     is_dry: bool,
     is_fresh: bool,
+    over: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Has `sql` run and writes its rows; the same exit codes as where it runs here."""
     refuse_binary_terminal(format, output)
     if as_json and output is not None:
         raise SettingsInvalid(message="--json prints the job; --output writes its rows.", hint="Ask for one of them.")
+    refuse_beside_over(over, source=source, max_rows=max_rows, dialect=dialect, dry_run=is_dry, fresh=is_fresh)
     console = Console(stderr=True, highlight=False)
-    body: dict[str, Any] = {"sql": sql, "dry_run": is_dry, "fresh": is_fresh, "wait_seconds": min(wait_s or 1.0, 1.0)}
-    given = {"source": source, "max_rows": max_rows, "dialect": dialect}
-    body |= {name: value for name, value in given.items() if value is not None}
+    body: dict[str, Any] = {"sql": sql, "wait_seconds": min(wait_s or 1.0, 1.0)}
+    if over:
+        path, body["job_ids"] = "/v1/results/query", list(over)
+    else:
+        path = "/v1/jobs"
+        given = {"source": source, "max_rows": max_rows, "dialect": dialect, "dry_run": is_dry, "fresh": is_fresh}
+        body |= {name: value for name, value in given.items() if value is not None}
 
     async def work(server: Server) -> int:
-        view = await _submitted(server, body, wait_s=wait_s, console=console)
+        view = await _submitted(server, path, body, wait_s=wait_s, console=console)
         token = view.get("confirm")
         if token is not None and not as_json and confirmed(view["error"]["message"], console):
-            view = await _submitted(server, {**body, "confirm": token}, wait_s=wait_s, console=console)
+            view = await _submitted(server, path, {**body, "confirm": token}, wait_s=wait_s, console=console)
         if as_json:
             sys.stdout.write(json.dumps(view, ensure_ascii=False) + "\n")
         else:
@@ -56,8 +62,10 @@ def run_query_there(
     return run_there(there, work, sql=sql, as_json=as_json)
 
 
-async def _submitted(server: Server, body: dict[str, Any], *, wait_s: float | None, console: Console) -> JobDict:
-    view = await server.ask("POST", "/v1/jobs", json=body)
+async def _submitted(
+    server: Server, path: str, body: dict[str, Any], *, wait_s: float | None, console: Console
+) -> JobDict:
+    view = await server.ask("POST", path, json=body)
     return await followed(server, view, wait_s=wait_s, console=console)
 
 

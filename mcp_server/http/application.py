@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 from mcp_server.auth.scopes import SCOPES
 from mcp_server.auth.verifier import Verifier
 from mcp_server.auth_settings import AuthSettings
+from mcp_server.http.cors import Cors
 from mcp_server.http.health import health_endpoint
 from mcp_server.http.known_hosts import KnownHosts
 from mcp_server.http.loopback import LOOPBACK_NAMES, refuse_open_host
@@ -63,6 +64,8 @@ def http_application(server: MCPServer[Any], reach: WebReach, *, version: str) -
         Middleware(Problems, path="/v1"),
         Middleware(KnownHosts, settings=_transport_security(settings)),
     ]
+    if settings.allowed_origins:
+        middleware.append(Middleware(Cors, origins=settings.allowed_origins))
     metadata_url: str | None = None
     if auth is not None:
         metadata_url = _metadata_url(auth)

@@ -8,22 +8,20 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from executor import ExecutorError, Job
 from mcp_server.auth.scopes import QUERY, READ
 from mcp_server.held import held_job, stopped_job
+from mcp_server.http.answers import AGAIN, TAKEN, VIEW, WAIT, known_job, new_job
 from mcp_server.http.asking import Asked, Count, Sent, asked, sent
 from mcp_server.http.operations import Answer, Operation
 from mcp_server.http.presence import unless_gone
 from mcp_server.http.reach import WebReach
 from mcp_server.http.shapes import JobList
-from mcp_server.http.views import WebJobView, json_answer, path_of, poll_after, tag_of, web_view
-from mcp_server.queries import Query, await_rows, submitted_query
-from mcp_server.waiting import clamped_wait, wait_for
+from mcp_server.http.views import json_answer, poll_after, web_view
+from mcp_server.queries import Query, submitted_query
+from mcp_server.waiting import clamped_wait
 from mcp_server.wire import job_line
 
 _JSON = "application/json"
-_SEEN = {"Cache-Control": "private, no-cache"}
-_WAIT = "Seconds to wait for the end, at most 45."
 
 
 class NewJob(Sent):
@@ -33,7 +31,7 @@ class NewJob(Sent):
     source: str | None = Field(
         default=None, description="A name from /v1/sources; may be left out if it is the only one."
     )
-    wait_seconds: float = Field(default=0, ge=0, description=_WAIT)
+    wait_seconds: float = Field(default=0, ge=0, description=WAIT)
     max_rows: Count | None = Field(default=None, description="Rows to keep of the result.")
     dry_run: bool = Field(default=False, description="Only show plan and cost.")
     fresh: bool = Field(default=False, description="Not the rows of an equal query just run.")
@@ -47,7 +45,7 @@ class NewJob(Sent):
 class LookAsked(Asked):
     """How to look at a job."""
 
-    wait_seconds: Annotated[float, Field(ge=0, description=_WAIT)] = 0
+    wait_seconds: Annotated[float, Field(ge=0, description=WAIT)] = 0
     max_chars: Annotated[int | None, Field(ge=0, description="Size of the preview of rows; 0: no rows.")] = None
 
 
@@ -66,19 +64,8 @@ def job_operations(reach: WebReach) -> list[Operation]:
         wait_s, clamped = clamped_wait(told.wait_seconds)
         query = Query(**told.model_dump(exclude={"wait_seconds"}))
         job, warnings = await submitted_query(reach, principal, query)
-        # whoever has a key comes back with it: only without one is a job that nobody waits for nobody's
-        wait = (
-            await_rows(reach, job, owner=principal.owner, wait_s=wait_s)
-            if told.idempotency_key is None
-            else wait_for(reach.executor, job, owner=principal.owner, timeout_s=wait_s)
-        )
-        try:
-            job = await unless_gone(request, wait)
-        except ExecutorError as failed:
-            warnings.append(f"The job is stored, but could not be looked at since: {failed.message}")
-        if told.idempotency_key is not None:
-            reach.callers.delivered(job.id)
-        return _view(job, max_chars=reach.settings.preview_chars, warnings=[*warnings, *clamped], is_new=True)
+        has_key = told.idempotency_key is not None
+        return await new_job(reach, request, job, wait_s=wait_s, warnings=[*warnings, *clamped], has_key=has_key)
 
     async def look(request: Request) -> Response:
         principal = reach.caller_of(request)
@@ -88,7 +75,7 @@ def job_operations(reach: WebReach) -> list[Operation]:
         job = await unless_gone(request, looking)
         most = reach.settings.preview_chars
         chars = most if told.max_chars is None else min(told.max_chars, most)
-        return _view(job, max_chars=chars, warnings=warnings, known=request.headers.get("if-none-match", ""))
+        return known_job(reach, request, job, max_chars=chars, warnings=warnings)
 
     async def cancel(request: Request) -> Response:
         asked(request, Asked)
@@ -101,8 +88,6 @@ def job_operations(reach: WebReach) -> list[Operation]:
         jobs = await reach.executor.list_jobs(owner=owner, limit=asked(request, ListAsked).limit)
         return json_answer({"jobs": [job_line(job).content() for job in jobs]})
 
-    view = {_JSON: WebJobView}
-    again = {"Retry-After": "Seconds after which there may be news."}
     return [
         Operation(
             name="submit_job",
@@ -112,10 +97,7 @@ def job_operations(reach: WebReach) -> list[Operation]:
             scope=QUERY,
             endpoint=submit,
             body=NewJob,
-            answers={
-                200: Answer(description="It is finished.", content=view, headers={"Location": "The job."}),
-                202: Answer(description="It goes on.", content=view, headers={"Location": "The job.", **again}),
-            },
+            answers=TAKEN,
         ),
         Operation(
             name="list_jobs",
@@ -138,7 +120,7 @@ def job_operations(reach: WebReach) -> list[Operation]:
             headers={"If-None-Match": "An ETag: 304 if nothing has changed since, after the wait."},
             answers={
                 200: Answer(
-                    description="The job.", content=view, headers={"ETag": "Changes when the job does.", **again}
+                    description="The job.", content=VIEW, headers={"ETag": "Changes when the job does.", **AGAIN}
                 ),
                 304: Answer(description="Nothing has changed."),
             },
@@ -151,19 +133,8 @@ def job_operations(reach: WebReach) -> list[Operation]:
             scope=QUERY,
             endpoint=cancel,
             answers={
-                200: Answer(description="It is finished.", content=view),
-                202: Answer(description="It will stop.", content=view, headers=again),
+                200: Answer(description="It is finished.", content=VIEW),
+                202: Answer(description="It will stop.", content=VIEW, headers=AGAIN),
             },
         ),
     ]
-
-
-def _view(job: Job, *, max_chars: int, warnings: list[str], known: str | None = None, is_new: bool = False) -> Response:
-    content = web_view(job, max_chars=max_chars, warnings=warnings).content()
-    headers = {**_SEEN, "ETag": tag_of(content), **poll_after(job)}
-    if is_new:
-        return json_answer(content, 200 if job.is_finished else 202, {**headers, "Location": path_of(job)})
-    tags = [tag.strip().removeprefix("W/") for tag in (known or "").split(",")]
-    if "*" in tags or headers["ETag"].removeprefix("W/") in tags:
-        return Response(status_code=304, headers=headers)
-    return json_answer(content, 200, headers)

@@ -67,12 +67,16 @@ STATUS: Mapping[str, int] = {
     ErrorCode.STATEMENT_TIMEOUT: 422,
     ErrorCode.RESULT_TOO_LARGE: 422,
     ErrorCode.TOO_EXPENSIVE: 422,
+    ErrorCode.INVALID_ANSWER: 422,
     # what has to be asked for anew, or otherwise
     ErrorCode.NEEDS_CONFIRMATION: 409,
     ErrorCode.POLICY_CHANGED: 409,
     ErrorCode.IDEMPOTENCY_CONFLICT: 409,
     ErrorCode.RESULT_RESTARTED: 409,
     ErrorCode.STATEMENT_EXPIRED: 409,
+    ErrorCode.INPUT_TIMEOUT: 409,
+    ErrorCode.NOT_WAITING: 409,
+    ErrorCode.HUMAN_REQUIRED: 403,
     ErrorCode.ATTRIBUTE_MISSING: 403,
     # what is not there, or no longer
     ErrorCode.JOB_NOT_FOUND: 404,

@@ -1,4 +1,4 @@
-"""What an endpoint may use: what both faces stand on, who makes the request, and the links it may give away."""
+"""What an endpoint may use: what both faces stand on, who makes the request, and the files behind links."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
-from mcp_server.http.links import Links
+from mcp_server.http.downloads import Downloads
 from mcp_server.principal import Principal
 from mcp_server.reach import Reach
 
@@ -20,8 +20,8 @@ class WebReach(Reach):
 
     Attributes:
         caller_of: who makes this request.
-        links: signs and opens the addresses of exported files.
+        downloads: exported files, and the links that lead to them.
     """
 
     caller_of: CallerOf
-    links: Links
+    downloads: Downloads

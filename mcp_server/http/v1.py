@@ -13,6 +13,7 @@ from mcp_server.http.jobs import job_operations
 from mcp_server.http.openapi import document
 from mcp_server.http.operations import Answer, Operation, routes_of
 from mcp_server.http.reach import WebReach
+from mcp_server.http.results import results_operation
 from mcp_server.http.rows import rows_operation
 from mcp_server.http.sources import source_operations
 from mcp_server.http.views import json_answer
@@ -23,6 +24,7 @@ def v1_operations(reach: WebReach) -> list[Operation]:
     return [
         *source_operations(reach),
         *job_operations(reach),
+        results_operation(reach),
         rows_operation(reach),
         events_operation(reach),
         *export_operations(reach),

@@ -28,14 +28,17 @@ class WebJobView(JobView):
     confirm: str | None = Field(default=None, description="To be sent back with the same sql, after a person's yes.")
 
 
-def web_view(job: Job, *, max_chars: int, warnings: Sequence[str] = ()) -> WebJobView:
-    """The view of `job` with at most `max_chars` characters of rows, and its SQL whole."""
+def web_view(
+    job: Job, *, max_chars: int, warnings: Sequence[str] = (), downloads: Mapping[str, str] | None = None
+) -> WebJobView:
+    """The view of `job` with at most `max_chars` characters of rows, its SQL whole, and `downloads` of a result."""
     view = job_view(job, max_chars=max_chars, sql_chars=_WHOLE_SQL_CHARS, warnings=warnings)
     changed: dict[str, Any] = {"warnings": [in_http(words) for words in view.warnings]}
     if view.next_step is not None:
         changed["next_step"] = in_http(view.next_step)
     if view.result_uri is not None:
         changed["result_uri"] = f"{path_of(job)}/rows"
+        changed["download_urls"] = downloads
     if view.error is not None and view.error.hint is not None:
         changed["error"] = view.error.model_copy(update={"hint": in_http(view.error.hint)})
     if job.notes.get("confirmation") is not None and job.notes.get("confirm_by") != "human":

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from mcp_server.tools.access import Access
 from mcp_server.tools.checked import CheckedTool
+from mcp_server.tools.export import Delivery, export_tool
 from mcp_server.tools.jobs import job_tools
 from mcp_server.tools.query import query_tool
-from mcp_server.tools.results import export_tool, query_result_tool
+from mcp_server.tools.results import query_result_tool
 from mcp_server.tools.rows import rows_tool
 from mcp_server.tools.sources import source_tools
 
@@ -18,8 +17,8 @@ MAKE_JOBS = frozenset({"query", "query_result"})
 """The tools whose answer may be a job that goes on."""
 
 
-def all_tools(access: Access, *, exports: Path | None = None) -> list[CheckedTool]:
-    """Every tool, in the order of the list a client sees; ``export`` only where its files can be read, in `exports`."""
+def all_tools(access: Access, *, delivery: Delivery) -> list[CheckedTool]:
+    """Every tool, in the order of the list a client sees; `delivery` is how ``export`` hands over its files."""
     get_job, cancel_job, list_jobs = job_tools(access)
-    over_results = [query_result_tool(access), *([] if exports is None else [export_tool(access, exports)])]
+    over_results = [query_result_tool(access), export_tool(access, delivery)]
     return [*source_tools(access), query_tool(access), get_job, rows_tool(access), *over_results, cancel_job, list_jobs]

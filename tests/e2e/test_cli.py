@@ -67,6 +67,17 @@ def test_rows_go_to_standard_output_in_every_format_and_words_to_standard_error(
     assert [r.returncode for r in (as_csv, as_json, as_parquet, as_table)] == [0, 0, 0, 0]
 
 
+def test_a_result_is_queried_again_without_its_source(folder):
+    sql = 'SELECT id, name FROM "Order Items" ORDER BY id'
+    handle = json.loads(awaitsql(folder, "query", sql, "--db", "shop.sqlite", "--json").stdout)["job_id"]
+    again = "select count(*) as n, max(name) as last from r1 where id < 10"
+    counted = awaitsql(folder, "query", again, "--over", handle, "--db", "shop.sqlite", "--format", "csv")
+    unclear = awaitsql(folder, "query", again, "--over", handle, "--db", "shop.sqlite", "--fresh")
+
+    assert counted.stdout.decode().split() == ['"n","last"', '10,"näme', '9"']
+    assert (unclear.returncode, b"--fresh is of a source" in unclear.stderr) == (2, True)
+
+
 def test_a_refusal_exits_with_3_and_shows_the_place(folder):
     refused = awaitsql(folder, "check", 'SELECT nmae FROM "Order Items"', "--db", "shop.sqlite")
     as_json = awaitsql(folder, "check", 'DROP TABLE "Order Items"', "--db", "shop.sqlite", "--json")

@@ -97,6 +97,20 @@ def test_rows_are_paged(origin: str, tmp_path: Path) -> None:
     assert len(whole.stdout.splitlines()) == 5_001
 
 
+def test_results_there_are_queried(origin: str, tmp_path: Path) -> None:
+    done = awaitsql(tmp_path, "query", FIVE_THOUSAND, "--server", origin, "--json")
+    handle = json.loads(done.stdout)["job_id"]
+    sql = "select count(*) as n, max(n) as last from r1"
+    counted = awaitsql(tmp_path, "query", sql, "--over", handle, "--server", origin, "--format", "csv")
+    refused = awaitsql(tmp_path, "query", "select * from orders", "--over", handle, "--server", origin)
+    unclear = awaitsql(tmp_path, "query", sql, "--over", handle, "--source", "shop", "--server", origin)
+
+    assert counted.stdout.decode().split() == ['"n","last"', "5000,5000"]
+    assert (refused.returncode, b"unknown_table" in refused.stderr) == (3, True)
+    assert unclear.returncode == 2
+    assert b"--source is of a source" in unclear.stderr
+
+
 def test_a_dry_run_shows_the_plan(origin: str, tmp_path: Path) -> None:
     told = awaitsql(tmp_path, "query", "select * from orders", "--server", origin, "--dry-run")
 

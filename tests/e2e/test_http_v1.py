@@ -334,6 +334,95 @@ def test_a_link_that_was_tampered_with_leads_nowhere(client: httpx2.Client) -> N
         assert problem(client.get(wrong)) == (404, "invalid_link")
 
 
+def test_results_are_queried_without_the_database(client: httpx2.Client) -> None:
+    numbers = finished(client, FIVE_THOUSAND)["job_id"]
+    names = finished(client, "select id, name from customers")["job_id"]
+    sql = (
+        "select r2.name, count(*) as n, max(r1.n) as last from r1 join r2 on r1.n % 2 = r2.id % 2 group by 1 order by 1"
+    )
+    answer = client.post("/v1/results/query", json={"sql": sql, "job_ids": [numbers, names], "wait_seconds": 30})
+    view = answer.json()
+    assert answer.status_code == 200
+    assert view["rows"] == [["Ada", 2_500, 4_999], ["Grace", 2_500, 5_000]]
+    assert view["source"] == "job results"
+    assert answer.headers["location"] == f"/v1/jobs/{view['job_id']}"
+    assert client.get(f"{answer.headers['location']}/rows").json()["rows"] == view["rows"]
+    at_once = client.post("/v1/results/query", json={"sql": "select 1 as n from r1", "job_ids": [view["job_id"]]})
+    assert at_once.status_code in {200, 202}
+    ended = client.get(at_once.headers["location"], params={"wait_seconds": 30}).json()
+    assert (ended["state"], ended["row_count"]) == ("succeeded", 2)
+
+
+@pytest.mark.parametrize(
+    ("body", "refusal"),
+    [
+        ({"sql": "select * from orders"}, (422, "unknown_table")),
+        ({"sql": "select * from r2"}, (422, "unknown_table")),
+        ({"sql": "select nme from r1"}, (422, "unknown_column")),
+        ({"sql": "copy r1 to '/tmp/r1.csv'"}, (422, "not_read_only")),
+        ({"sql": "select * from read_csv('/etc/passwd')"}, (422, "function_not_allowed")),
+        ({"sql": "select 1", "job_ids": ["00000-00000-00000-00000-0"]}, (404, "job_not_found")),
+        ({"sql": "select 1", "job_ids": []}, (400, "invalid_arguments")),
+        ({"sql": "select 1", "job_ids": "all"}, (400, "invalid_arguments")),
+        ({"sql": "select 1", "job_ids": ["x"] * 21}, (400, "invalid_arguments")),
+        ({"sql": "select 1", "source": "shop"}, (400, "invalid_arguments")),
+    ],
+)
+def test_what_cannot_be_asked_of_results_is_refused(
+    client: httpx2.Client, body: dict[str, Any], refusal: tuple[int, str]
+) -> None:
+    handle = finished(client, "select id from customers")["job_id"]
+    assert problem(client.post("/v1/results/query", json={"job_ids": [handle], **body})) == refusal
+
+
+def test_a_result_that_is_not_there_yet_cannot_be_queried(client: httpx2.Client) -> None:
+    slow = submit(client, SLOW)["job_id"]
+    answer = client.post("/v1/results/query", json={"sql": "select * from r1", "job_ids": [slow]})
+    client.delete(f"/v1/jobs/{slow}")
+    assert problem(answer)[1] == "result_expired"
+    assert "get_job" not in answer.text
+
+
+def test_a_finished_job_tells_where_its_file_is_in_every_format(client: httpx2.Client) -> None:
+    view = finished(client, FIVE_THOUSAND)
+    path = f"/v1/jobs/{view['job_id']}"
+    urls = client.get(path).json()["download_urls"]
+    assert list(urls) == ["csv", "json", "parquet", "arrow"]
+    assert client.get(urls["csv"]).text.splitlines()[1:] == [str(n) for n in range(1, 5_001)]
+    assert client.get(urls["parquet"]).content.startswith(b"PAR1")
+    assert client.get(urls["json"], headers={"Range": "bytes=0-7"}).content == b'{"n":1}\n'
+    slow = submit(client, SLOW)
+    assert "download_urls" not in slow
+    client.delete(f"/v1/jobs/{slow['job_id']}")
+
+
+def test_a_link_ends_with_the_policy_it_was_made_under(tmp_path: Path) -> None:
+    made = make_shop(tmp_path / "shop.sqlite")
+    config = tmp_path / "awaitsql.toml"
+    rule = f"""
+        [executor]
+        state_dir = "{tmp_path}/state"
+        [executor.sources.shop]
+        kind = "sqlite"
+        path = "{made}"
+        [[mcp_server.policies.shop]]
+        [mcp_server.policies.shop.protect.customers]
+        deny = ["id"]
+        """
+    config.write_text(rule)
+    with HttpServer(tmp_path, ["--config", str(config)]) as server:
+        with httpx2.Client(base_url=server.origin, timeout=60) as client:
+            view = finished(client, "select name from customers")
+            links = [client.post(f"/v1/jobs/{view['job_id']}/export").json()["url"], view["download_urls"]["csv"]]
+            assert [client.get(link).text for link in links] == ['"name"\n"Ada"\n"Grace"\n'] * 2
+        server.stop()
+        config.write_text(rule.replace('"id"', '"id", "name"'))
+        server.start()
+        with httpx2.Client(base_url=server.origin, timeout=60) as client:
+            assert [problem(client.get(link)) for link in links] == [(410, "link_expired")] * 2
+            assert problem(client.post(f"/v1/jobs/{view['job_id']}/export"))[1] == "policy_changed"
+
+
 def test_sources_and_tables_are_described(client: httpx2.Client) -> None:
     [source] = client.get("/v1/sources").json()["sources"]
     assert (source["name"], source["kind"], source["ready"]) == ("shop", "sqlite", True)
@@ -430,4 +519,4 @@ def test_the_server_does_what_its_description_says(origin: str, tmp_path: Path) 
     how = ["--generation-deterministic", "--max-examples", "20", "--phases", "examples,coverage,fuzzing,stateful"]
     told = subprocess.run([*command, *how], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout[-5_000:]
-    assert "Operations:       10 selected / 10 total" in told.stdout
+    assert "Operations:       11 selected / 11 total" in told.stdout

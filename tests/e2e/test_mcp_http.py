@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 import pytest
 from mcp import Client, MCPError
 from mcp_types import PromptReference, ResourceTemplateReference
@@ -89,7 +90,7 @@ async def test_the_tool_list_takes_less_than_five_kilobytes(served: Served) -> N
     async with Client(served.url) as client:
         tools = (await client.list_tools()).tools
     told = [t.model_dump(mode="json", by_alias=True, exclude_none=True) for t in tools]
-    assert len(json.dumps(told, separators=(",", ":"))) <= 4_600
+    assert len(json.dumps(told, separators=(",", ":"))) <= 5_000
     assert [t.name for t in tools] == [
         "list_sources",
         "describe_tables",
@@ -97,6 +98,7 @@ async def test_the_tool_list_takes_less_than_five_kilobytes(served: Served) -> N
         "get_job",
         "get_rows",
         "query_result",
+        "export",
         "cancel_job",
         "list_jobs",
     ]
@@ -449,3 +451,47 @@ async def test_a_table_made_after_the_start_is_found(served: Served) -> None:
                 assert asked.structured_content["error"]["code"] == "unknown_table"
     assert asked.structured_content is not None
     assert asked.structured_content["rows"] == [[0]]
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet", "arrow"])
+async def test_a_whole_result_is_handed_over_as_a_link_of_this_server(served: Served, form: str) -> None:
+    async with Client(served.url) as client:
+        job_id = (await call(client, "query", sql=FIVE_THOUSAND, wait_seconds=30))["job_id"]
+        told = await call(client, "export", job_id=job_id, format=form)
+    async with httpx2.AsyncClient(timeout=60) as http:
+        whole = await http.get(told["url"])
+        head = await http.head(told["url"])
+        first = await http.get(told["url"], headers={"Range": "bytes=0-99"})
+        rest = await http.get(told["url"], headers={"Range": "bytes=100-", "If-Range": first.headers["etag"]})
+    assert told["url"].startswith(f"{served.origin}/v1/exports/")
+    assert "path" not in told
+    assert (told["format"], told["rows"]) == (form, 5_000)
+    assert told["bytes"] == len(whole.content) == int(head.headers["content-length"])
+    assert (first.status_code, rest.status_code) == (206, 206)
+    assert first.content + rest.content == whole.content
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", told["expires_at"])
+
+
+async def test_a_job_without_rows_has_no_file(served: Served) -> None:
+    async with Client(served.url) as client:
+        running = (await call(client, "query", sql=SLOW, wait_seconds=0))["job_id"]
+        codes = [
+            (await refused(client, "export", job_id=running))["code"],
+            (await refused(client, "export", job_id="00000-00000-00000-00000-0"))["code"],
+            (await refused(client, "export", job_id=running, format="xlsx"))["code"],
+        ]
+        await call(client, "cancel_job", job_id=running)
+        assert await ended(client, running) == "cancelled"
+        codes.append((await refused(client, "export", job_id=running))["code"])
+    assert codes[1:3] == ["job_not_found", "invalid_arguments"]
+    assert codes[0] == codes[3] != "job_not_found"
+
+
+async def test_several_jobs_are_looked_at_in_one_call(served: Served) -> None:
+    async with Client(served.url) as client:
+        handles = [(await call(client, "query", sql=f"select {n} as n"))["job_id"] for n in (1, 2)]
+        told = await call(client, "get_job", job_id=[*handles, "nonsense", handles[0]], wait_seconds=5)
+        one = await call(client, "get_job", job_id=handles[:1])
+    assert [view.get("rows") for view in told["jobs"]] == [[[1]], [[2]], None]
+    assert told["jobs"][2]["error"]["code"] == "invalid_handle"
+    assert [view["job_id"] for view in one["jobs"]] == handles[:1]

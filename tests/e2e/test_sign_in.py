@@ -170,6 +170,7 @@ async def test_another_callers_job_reads_as_unknown_through_every_door(served: S
             await call(bob, "get_rows", job_id=job_id),
             await call(bob, "cancel_job", job_id=job_id),
             await call(bob, "query_result", sql="select * from r1", job_ids=[job_id]),
+            await call(bob, "export", job_id=job_id),
         ]
         wrong = await call(bob, "get_job", job_id=guessed)
         with pytest.raises(MCPError):
@@ -177,7 +178,7 @@ async def test_another_callers_job_reads_as_unknown_through_every_door(served: S
         listed = await call(bob, "list_jobs")
         own = await call(ada, "get_job", job_id=job_id)
 
-    assert [told["error"]["code"] for told in stolen] == ["job_not_found"] * 4
+    assert [told["error"]["code"] for told in stolen] == ["job_not_found"] * 5
     assert wrong["error"]["code"] in ("invalid_handle", "job_not_found")
     assert job_id not in json.dumps(listed)
     assert own["rows"] == [[10]]
@@ -299,3 +300,29 @@ async def test_over_v1_who_may_not_ask_is_told_so_as_a_problem(served: Served) -
     assert 'scope="awaitsql:query"' in posted.headers["www-authenticate"]
     assert ask(served, "/v1/jobs", reader).status_code == 200
     assert described.json()["paths"]["/v1/jobs"]["post"]["security"] == [{"bearer": ["awaitsql:query"]}]
+
+
+async def test_only_who_may_export_is_given_links(served: Served) -> None:
+    rights = ("--role", "analyst", "--attribute", "tenant=1")
+    asks = served.own_token("ida", *rights, "--scope", "awaitsql:read", "--scope", "awaitsql:query")["token"]
+    takes = served.own_token("ida", *rights)["token"]
+    body = {"sql": "select count(*) as n from orders", "wait_seconds": 30}
+    without = ask(served, "/v1/jobs", asks, method="POST", json=body).json()
+    message = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "export", "arguments": {"job_id": without["job_id"]}},
+    }
+    status, headers, _ = served.post(asks, message)
+    view = ask(served, "/v1/jobs", takes, method="POST", json=body).json()
+    async with served.client(takes) as client:
+        told = await call(client, "export", job_id=view["job_id"])
+
+    assert without["rows"] == view["rows"] == [[10]]
+    assert "download_urls" not in without
+    assert status == 403
+    assert 'scope="awaitsql:export"' in headers["www-authenticate"]
+    assert ask(served, view["download_urls"]["csv"], None).text == '"n"\n10\n'
+    assert told["url"].startswith(f"{served.origin}/v1/exports/")
+    assert httpx2.get(told["url"]).text == '"n"\n10\n'

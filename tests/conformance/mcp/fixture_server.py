@@ -31,6 +31,7 @@ from executor import Job
 from mcp_server.app import caller_of, local_caller
 from mcp_server.declared import TASKS
 from mcp_server.http.application import http_application
+from mcp_server.http.downloads import Downloads
 from mcp_server.http.links import Links
 from mcp_server.http.loopback import listening_socket
 from mcp_server.http.reach import WebReach
@@ -195,7 +196,7 @@ async def main(port: int, file: Path) -> None:
             settings=settings.mcp_server,
             policies=machine.policies,
             caller_of=caller_of(settings.mcp_server),
-            links=Links(machine.link_key, policies=machine.policies.version),
+            downloads=Downloads(machine.executor, Links(machine.link_key, policies=machine.policies.version)),
         )
         application = http_application(build(machine, settings), reach, version="")
         with listening_socket("127.0.0.1", port) as listening:

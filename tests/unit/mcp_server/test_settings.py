@@ -222,6 +222,15 @@ def test_a_variable_comes_before_the_file(written: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "origin", ["*", "null", "app.example", "https://app.example/", "https://app.example/mcp", "https://*.example", ""]
+)
+def test_what_no_browser_sends_is_no_origin(written: Any, origin: str) -> None:
+    error = refusal(written(f"[mcp_server]\nallowed_origins = [{origin!r}]\n"))
+    assert "allowed_origins" in error.message
+    assert "scheme://host" in error.message
+
+
+@pytest.mark.parametrize(
     ("name", "meant"),
     [
         ("AWAITSQL_EXECUTOR__LEESE_S", "AWAITSQL_EXECUTOR__LEASE_S"),
