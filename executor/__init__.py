@@ -17,6 +17,7 @@ from executor.errors import (
     InputFailed,
     JobLost,
     JobNotFound,
+    QuestionFailed,
     ResultFailed,
     SettingsInvalid,
     SourceFailed,
@@ -76,7 +77,7 @@ if TYPE_CHECKING:
     from executor.client import Executor
     from executor.demo import build_shop, demo_questions
     from executor.embedded import EmbeddedBroker
-    from executor.fleet import WorkerFleet
+    from executor.fleet import Program, WorkerFleet
     from executor.logs import log_as_json
     from executor.worker import run_worker
 
@@ -85,6 +86,7 @@ _LAZY = {
     "signing_key": "executor.broker",
     "Executor": "executor.client",
     "EmbeddedBroker": "executor.embedded",
+    "Program": "executor.fleet",
     "WorkerFleet": "executor.fleet",
     "build_shop": "executor.demo",
     "demo_questions": "executor.demo",
@@ -134,7 +136,9 @@ __all__ = [
     "MySQLSource",
     "Origin",
     "PostgresSource",
+    "Program",
     "Question",
+    "QuestionFailed",
     "ResultBlock",
     "ResultColumn",
     "ResultFailed",

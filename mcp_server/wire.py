@@ -83,6 +83,9 @@ class JobView(_Shape):
     source: str
     sql: str | None = Field(default=None, description="As it ran, long ones cut; whole in the resource job://{id}.")
     question: str | None = None
+    assumptions: list[str] | None = Field(default=None, description="Of the model that wrote the SQL.")
+    model: str | None = Field(default=None, description="That wrote the SQL, with its tokens.")
+    conversation: str | None = Field(default=None, description="Pass it to ask for a follow-up.")
     policy: list[PolicyView] | None = Field(default=None, description="Tables that you see only in part.")
     plan: list[str] | None = Field(default=None, description="Of a dry run, in the database's own words.")
     columns: list[ColumnView] | None = None
@@ -125,6 +128,7 @@ class JobLine(_Shape):
     state: JobState
     source: str
     sql: str
+    question: str | None = None
     submitted_at: str
     row_count: int | None = None
     error: str | None = Field(default=None, description="The error's code.")
@@ -165,7 +169,7 @@ def job_view(job: Job, *, max_chars: int, sql_chars: int = SQL_CHARS, warnings: 
         sql_chars: longer statements are cut.
         warnings: said before the view's own.
     """
-    said = [*warnings, *_warnings(job)]
+    said = [*warnings, *_written(job).get("warnings", ()), *_warnings(job)]
     view = JobView(
         job_id=job.id,
         state=job.state,
@@ -177,8 +181,11 @@ def job_view(job: Job, *, max_chars: int, sql_chars: int = SQL_CHARS, warnings: 
             estimate=job.notes.get("estimate"),
         ),
         source=job.source,
-        sql=cut_text(job.shown_sql, sql_chars) or None,
+        sql=cut_text(job.shown_sql or _written(job).get("sql", ""), sql_chars) or None,
         question=job.notes.get("question"),
+        assumptions=_written(job).get("assumptions") or None,
+        model=_model(job),
+        conversation=_conversation(job),
         policy=_policy(job) or None,
         plan=job.notes.get("plan"),
         workers_alive=0 if job.workers_alive == 0 and not job.is_finished else None,
@@ -188,6 +195,22 @@ def job_view(job: Job, *, max_chars: int, sql_chars: int = SQL_CHARS, warnings: 
         error=None if job.error is None else _error_view(job.error),
     )
     return _with_result(view, job, max_chars=max_chars) if job.state is JobState.SUCCEEDED else view
+
+
+def _written(job: Job) -> dict[str, Any]:
+    """What the worker of a question told of what the model wrote."""
+    return job.notes.get("generated") or {}
+
+
+def _model(job: Job) -> str | None:
+    told = _written(job)
+    if not told:
+        return None
+    return f"{told['model']}, {told['tokens_in'] + told['tokens_out']:,} tokens, prompt {told['prompt_version']}"
+
+
+def _conversation(job: Job) -> str | None:
+    return _written(job).get("conversation") or None
 
 
 def _policy(job: Job) -> list[PolicyView]:
@@ -251,6 +274,7 @@ def job_line(job: Job) -> JobLine:
         state=job.state,
         source=job.source,
         sql=cut_text(" ".join(job.shown_sql.split()), 100),
+        question=cut_text(job.notes.get("question", ""), 100) or None,
         submitted_at=iso(job.submitted_at) or "",
         row_count=job.summary.row_count if job.summary is not None else None,
         error=None if job.error is None else str(job.error.code),
@@ -294,7 +318,8 @@ def _stage(job: Job) -> str | None:
 def _warnings(job: Job) -> list[str]:
     said = [str(job.notes["expensive"])] if job.notes.get("expensive") else []
     if not job.is_finished and job.workers_alive == 0:
-        said.append("No worker is running, so nothing will start. Someone must run: awaitsql worker")
+        queue = " --queue generate" if job.kind is JobKind.ASK else ""
+        said.append(f"No worker is running, so nothing will start. Someone must run: awaitsql worker{queue}")
     if job.stage == "storing":
         said.append(
             "The place where results are kept is slow just now, not the database. Whoever runs the workers should look "

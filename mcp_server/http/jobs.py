@@ -17,7 +17,6 @@ from mcp_server.http.presence import unless_gone
 from mcp_server.http.reach import WebReach
 from mcp_server.http.shapes import JobList
 from mcp_server.http.views import json_answer, poll_after, web_view
-from mcp_server.queries import Query, submitted_query
 from mcp_server.waiting import clamped_wait
 from mcp_server.wire import job_line
 
@@ -25,9 +24,15 @@ _JSON = "application/json"
 
 
 class NewJob(Sent):
-    """A statement to run, and how."""
+    """A statement to run, or a question to answer, and how."""
 
-    sql: str = Field(description="One SELECT, in the source's dialect.", examples=["SELECT 1 AS one"])
+    sql: str | None = Field(
+        default=None, description="One SELECT, in the source's dialect.", examples=["SELECT 1 AS one"]
+    )
+    question: str | None = Field(
+        default=None, description="In its place, a question in plain words, where a model is configured."
+    )
+    conversation: str | None = Field(default=None, description="Of an earlier answer: the question follows it.")
     source: str | None = Field(
         default=None, description="A name from /v1/sources; may be left out if it is the only one."
     )
@@ -62,8 +67,7 @@ def job_operations(reach: WebReach) -> list[Operation]:
         principal = reach.caller_of(request)
         told = await sent(request, NewJob)
         wait_s, clamped = clamped_wait(told.wait_seconds)
-        query = Query(**told.model_dump(exclude={"wait_seconds"}))
-        job, warnings = await submitted_query(reach, principal, query)
+        job, warnings = await _submitted(reach, principal, told)
         has_key = told.idempotency_key is not None
         return await new_job(reach, request, job, wait_s=wait_s, warnings=[*warnings, *clamped], has_key=has_key)
 
@@ -93,7 +97,7 @@ def job_operations(reach: WebReach) -> list[Operation]:
             name="submit_job",
             method="POST",
             path="/jobs",
-            summary="Run one read-only statement as a job.",
+            summary="Run one read-only statement, or answer a question, as a job.",
             scope=QUERY,
             endpoint=submit,
             body=NewJob,
@@ -138,3 +142,18 @@ def job_operations(reach: WebReach) -> list[Operation]:
             },
         ),
     ]
+
+
+async def _submitted(reach: WebReach, principal: Principal, told: NewJob) -> tuple[Job, list[str]]:
+    if (told.sql is None) == (told.question is None):
+        raise CallRefused(CallCode.INVALID_ARGUMENTS, "Send either sql or question.")
+    if told.question is None:
+        if told.conversation is not None:
+            raise CallRefused(CallCode.INVALID_ARGUMENTS, "conversation goes with question, not with sql.")
+        return await submitted_query(
+            reach, principal, Query(**told.model_dump(exclude={"wait_seconds", "question", "conversation"}))
+        )
+    if told.dry_run or told.fresh or told.confirm is not None or told.dialect is not None:
+        raise CallRefused(CallCode.INVALID_ARGUMENTS, "dry_run, fresh, confirm and dialect go with sql only.")
+    given = told.model_dump(exclude={"wait_seconds", "sql", "dry_run", "fresh", "confirm", "dialect"})
+    return await submitted_question(reach, principal, Asking(**given)), []
