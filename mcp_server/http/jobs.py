@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mcp_server.auth.scopes import QUERY, READ
+from mcp_server.errors import CallCode, CallRefused
 from mcp_server.held import held_job, stopped_job
 from mcp_server.http.answers import AGAIN, TAKEN, VIEW, WAIT, known_job, new_job
 from mcp_server.http.asking import Asked, Count, Sent, asked, sent
@@ -17,6 +18,7 @@ from mcp_server.http.presence import unless_gone
 from mcp_server.http.reach import WebReach
 from mcp_server.http.shapes import JobList
 from mcp_server.http.views import json_answer, poll_after, web_view
+from mcp_server.questions import Asking, submitted_question
 from mcp_server.waiting import clamped_wait
 from mcp_server.wire import job_line
 
