@@ -30,6 +30,7 @@ from executor.jobs import (
     HIGHEST_PRIORITY,
     PRIORITIES,
     RESULTS,
+    Caution,
     CostGate,
     Input,
     Job,
@@ -50,7 +51,7 @@ from executor.jobs import (
 )
 from executor.profiles import ColumnProfile, InferredKey, SourceProfile, TableProfile
 from executor.sessions import attribute_of
-from executor.settings import ExecutorSettings, HistorySettings, LimitSettings
+from executor.settings import ExecutorSettings, HistorySettings, LimitSettings, ProfileSettings
 from executor.sources import (
     AnySource,
     BigQuerySource,
@@ -106,6 +107,7 @@ __all__ = [
     "AnySource",
     "BigQuerySource",
     "Body",
+    "Caution",
     "ClickHouseSource",
     "Column",
     "ColumnProfile",
@@ -136,6 +138,7 @@ __all__ = [
     "MySQLSource",
     "Origin",
     "PostgresSource",
+    "ProfileSettings",
     "Program",
     "Question",
     "QuestionFailed",

@@ -25,6 +25,7 @@ from executor.history.drainer import Drainer
 from executor.history.past import HistoryState, Past, is_lost, recovered
 from executor.history.records import record_of
 from executor.jobs import (
+    PRIORITIES,
     QUEUE_OF,
     Job,
     JobKind,
@@ -38,6 +39,9 @@ from executor.jobs import (
     parse_job_id,
 )
 from executor.orders import ASKED, payload_of, statement_fingerprint
+from executor.profile_cache import ProfileCache
+from executor.profile_store import tables_hash
+from executor.profiles import SourceProfile, TableProfile
 from executor.reaper import Reaper
 from executor.results import BlockFormat, ExportFormat, ResultStore
 from executor.schemas import SchemaCache
@@ -59,6 +63,7 @@ from executor.store import (
 if TYPE_CHECKING:
     from executor.bodies import Body
     from executor.history.chain import ChainReport
+    from executor.results.value_lists import ListedValue
 
 
 _LOOK_EVERY_S = 1.0
@@ -70,6 +75,9 @@ _NO_CAP = 1_000_000
 """Of jobs that ask nothing of their source themselves."""
 
 _SYSTEM = "awaitsql:system"
+_PROFILER = "awaitsql:profiler"
+_PROFILE_AGAIN_S = 60.0
+"""Within this time a profile that failed is not tried again."""
 
 
 class Executor:
@@ -102,6 +110,9 @@ class Executor:
         self._store = ClientStore(settings, self._redis, self._signer)
         self._changes = ChangeListener(self._redis, settings.namespace)
         self._schemas = SchemaCache(self._introspect, self._load_schema)
+        self._profiles = ProfileCache(
+            self._follow_profile, self._store.profile_version, self._store.profile, self._store.now, settings.profile
+        )
         self._past = Past(settings, self._signer)
         self._results: ResultStore | None = None
         self._stack = AsyncExitStack()
@@ -129,6 +140,7 @@ class Executor:
         self._stack.enter_context(Drainer(self.settings, reaper_store, connection, self._signer))
         await self._stack.enter_async_context(self._changes)
         self._stack.push_async_callback(self._schemas.close)
+        self._stack.push_async_callback(self._profiles.close)
         for source in self.settings.sources:
             self._schemas.ask(source)
         return self
@@ -167,6 +179,80 @@ class Executor:
         if job.error is not None:
             raise job.error
         return job.notes.get("findings", [])
+
+    async def source_profile(
+        self, source: str, *, tables: Collection[tuple[str, str]], wait_s: float = 0.0
+    ) -> SourceProfile:
+        """What is known of the rows of `tables`, and of no others; waits up to `wait_s` seconds for a first reading.
+
+        Asks for a profile, in the background, where there is none, or it is old, or the schema or `tables` changed
+        (unless ``[executor.profile] automatic`` is false). A source that was never read has a profile without tables.
+
+        Args:
+            source: its name.
+            tables: ``(schema, table)`` of all that may be profiled for all callers.
+            wait_s: seconds.
+
+        Raises:
+            KeyError: no such source.
+            ExecutorError: as `source_schema`, or ``executor_unavailable``.
+        """
+        schema = await self.source_schema(source, wait_s=wait_s or 1.0)
+        return await self._profiles.get(source, frozenset(tables), schema.hash(), wait_s=wait_s)
+
+    async def profile(self, source: str, tables: Collection[tuple[str, str]], *, anew: bool = False) -> Job:
+        """The job, in line or running, that profiles `tables` of a source; tables that have not changed are kept.
+
+        Equal requests while one is under way are one job. ``notes["tables"]`` says how far it is.
+
+        Args:
+            source: its name.
+            tables: as in `source_profile`; what is known of others is forgotten.
+            anew: reads unchanged tables again, too.
+
+        Raises:
+            KeyError: no such source.
+            ExecutorError: as `submit`.
+        """
+        if source not in self.settings.sources:
+            raise KeyError(source)
+        settings = self.settings.profile
+        limits = Limits(
+            timeout_s=settings.table_timeout_s,
+            job_timeout_s=settings.timeout_s,
+            queue_timeout_s=self.settings.limits.queue_timeout_s,
+        )
+        try:
+            known = await self._store.profile_version(source)
+            now = await self._store.now()
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+        statement = Statement(
+            source,
+            "",
+            "",
+            limits,
+            kind=JobKind.PROFILE,
+            priority=PRIORITIES["low"],
+            profiled=tuple(sorted(tables)),
+            anew_since=now if anew else 0.0,
+        )
+        key = None if anew else f"{source} {tables_hash(tables)} {known} {int(now / _PROFILE_AGAIN_S)}"
+        return await self._submit(statement, owner=_PROFILER, idempotency_key=key)
+
+    async def listed_values(self, source: str, table: TableProfile) -> AsyncGenerator[list[ListedValue]]:
+        """The distinct values of the table's `listed` columns, in blocks, column by column, the most frequent first.
+
+        None where they are not kept (any more): a newer profile has another `version`.
+
+        Raises:
+            ResultFailed: ``store_unavailable``.
+        """
+        from executor.results.opening import open_value_lists  # noqa: PLC0415 - as `_store_of_results`
+
+        blocks = open_value_lists(self.settings).read(source, (table.schema, table.name), table.version)
+        while (block := await asyncio.to_thread(next, blocks, None)) is not None:
+            yield block
 
     # -- jobs ------------------------------------------------------------------------------------------------------
 
@@ -752,7 +838,9 @@ class Executor:
             raise broker_away(error) from error
 
     def _owner_cap(self, owner: str) -> int:
-        return self.settings.principal_max_running if owner != _SYSTEM else len(self.settings.sources)
+        # one source is profiled at a time
+        caps = {_SYSTEM: len(self.settings.sources), _PROFILER: 1}
+        return caps.get(owner, self.settings.principal_max_running)
 
     def _fingerprint(self, statement: Statement) -> str:
         found = self.settings.fingerprint_of(statement.source)
@@ -778,6 +866,11 @@ class Executor:
         limits = Limits(timeout_s=_INTERNAL_S, job_timeout_s=_INTERNAL_S, queue_timeout_s=queue_timeout_s)
         job = await self._submit(Statement(source, "", "", limits, kind=kind), owner=_SYSTEM)
         return await self.wait(job.id, owner=_SYSTEM, timeout_s=queue_timeout_s + _INTERNAL_S)
+
+    async def _follow_profile(self, source: str, tables: Collection[tuple[str, str]]) -> Job:
+        job = await self.profile(source, tables)
+        longest = self.settings.profile.timeout_s + self.settings.limits.queue_timeout_s
+        return await self.wait(job.id, owner=_PROFILER, timeout_s=longest)
 
     async def _load_schema(self, source: str) -> str | None:
         try:

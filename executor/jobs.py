@@ -72,6 +72,8 @@ class JobKind(StrEnum):
     """Queries the stored results of other jobs."""
     PROBE = "probe"
     """Looks at how the source lets us in."""
+    PROFILE = "profile"
+    """Reads what the tables named in it hold, to be shared by all callers."""
     ASK = "ask"
     """Answers a question with statements that it submits itself. Served by another package, see `QUEUE_OF`."""
 
@@ -145,6 +147,23 @@ class Touch:
 
 
 @dataclass(frozen=True, slots=True)
+class Caution:
+    """Why rows of a statement may mislead, found in its text.
+
+    Attributes:
+        code: stable.
+        text: one sentence, or two.
+        rows: it is so only of a result of this many rows or more.
+        tied: it is so only where the last two rows have equal cells in these columns, by place (from 0) or name.
+    """
+
+    code: str
+    text: str
+    rows: int = 0
+    tied: tuple[int | str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Input:
     """A stored result that a statement reads: under which name as a table, of which job and attempt, stored where."""
 
@@ -175,11 +194,14 @@ class Statement:
         kind: `JobKind.QUERY` or `JobKind.DRY_RUN`, or an internal kind with empty `sql`.
         cost: what it may cost; None where it is not asked.
         proof: what the policy did to each table that is read.
+        cautions: why its rows may mislead.
         priority: the weight of the class it waits in, 1 to `HIGHEST_PRIORITY`; see `PRIORITIES`.
         session: ``(name, value)`` pairs that the database session is given for this caller.
         shared_with: whose equal statements may have its rows: ``nobody``'s where it may give others when it runs again.
         inputs: of `JobKind.QUERY_RESULT`: the results that are its tables.
         origins: of `JobKind.QUERY_RESULT`: where their rows were read.
+        profiled: of `JobKind.PROFILE`: ``(schema, table)`` of those that may be read for all.
+        anew_since: of `JobKind.PROFILE`: what was read before is read again, changed or not (broker's Unix seconds).
     """
 
     source: str
@@ -190,11 +212,14 @@ class Statement:
     kind: JobKind = JobKind.QUERY
     cost: CostGate | None = None
     proof: tuple[Touch, ...] = ()
+    cautions: tuple[Caution, ...] = ()
     priority: int = PRIORITIES["normal"]
     session: tuple[tuple[str, str], ...] = ()
     shared_with: Literal["nobody", "principal", "equal_grant"] = "nobody"
     inputs: tuple[Input, ...] = ()
     origins: tuple[Origin, ...] = ()
+    profiled: tuple[tuple[str, str], ...] = ()
+    anew_since: float = 0.0
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -296,17 +321,17 @@ class Job:
     `error` is set when failed; `summary` and `preview` when rows are there; `place` (from 1) is where a queued job
     stands if jobs end as they did lately, and `starts_in_s` after how many seconds it then starts: None where that is
     not known; `workers_alive` how many workers beat in the last seconds; `proof` what the policy did to each table that
-    is read, `origins` where its rows come from. `notes` holds what else was seen: ``estimate`` and ``plan`` of a
-    statement that was explained, ``confirmation`` and ``confirm_by`` of one that needs a yes, ``shared`` (``joined`` or
-    ``stored``) of one whose rows another job's run brought; ``stopped_after_ms`` and ``stop_seen`` (see
-    `StopSeen`) once the database was seen to have stopped, counted from the cancel or from the end of the time, and
-    ``left`` where the statement went on for other callers; ``broker_memory``, in percent, while the broker's memory is
-    nearly full; ``slow_store``, seconds, where most of the time went into storing the rows; ``question``; ``generated``
-    (what its body told of itself) and ``answer_of`` (the job that brought its rows) of a question. `parent_id` is the
-    job that submitted this one. Rows are stored under the id `rows_of` and this job's attempt, and were there at
-    `rows_at`. `input_request` is what a waiting job asks, and `input_deadline_at` until when it waits for the answer.
-    `seen_at` is when the row was read; None where the
-    history tells of the job.
+    is read, `cautions` why its rows may mislead, `origins` where they come from. `notes` holds what else was seen:
+    ``estimate`` and ``plan`` of a statement that was explained, ``confirmation`` and ``confirm_by`` of one that needs a
+    yes, ``shared`` (``joined`` or ``stored``) of one whose rows another job's run brought; ``stopped_after_ms`` and
+    ``stop_seen`` (see `StopSeen`) once the database was seen to have stopped, counted from the cancel or from the
+    end of the time, and ``left`` where the statement went on for other callers; ``broker_memory``, in percent,
+    while the broker's memory is nearly full; ``slow_store``, seconds, where most of the time went into storing the
+    rows; ``tables``, ``{"done", "total"}``, of a job that profiles a source; ``question``; ``generated`` (what its body
+    told of itself) and ``answer_of`` (the job that brought its rows) of a question. `parent_id` is the job that
+    submitted this one. Rows are stored under the id `rows_of` and this job's attempt, and were there at `rows_at`.
+    `input_request` is what a waiting job asks, and `input_deadline_at` until when it waits for the answer. `seen_at` is
+    when the row was read; None where the history tells of the job.
     """
 
     id: str
@@ -334,6 +359,7 @@ class Job:
     starts_in_s: float | None = None
     workers_alive: int | None = None
     proof: tuple[Touch, ...] = ()
+    cautions: tuple[Caution, ...] = ()
     origins: tuple[Origin, ...] = ()
     notes: dict[str, Any] = field(default_factory=dict)
     rows_of: str = ""

@@ -13,7 +13,7 @@ from typing import Any
 
 from executor.costs import gate_of
 from executor.errors import ErrorCode, StatementFailed
-from executor.jobs import CostGate, Input, JobKind, Limits, Origin, Statement, Touch
+from executor.jobs import Caution, CostGate, Input, JobKind, Limits, Origin, Statement, Touch
 from executor.signing import SIGNED_FOR_S
 
 _AGAIN = "Submit the statement again."
@@ -46,6 +46,8 @@ class Order:
     inputs: tuple[Input, ...] = ()
     question: str = ""
     details: str = ""
+    profiled: tuple[tuple[str, str], ...] = ()
+    anew_since: float = 0.0
 
     @classmethod
     def of(cls, payload: dict[str, Any]) -> Order:
@@ -69,6 +71,8 @@ class Order:
             inputs=tuple(Input(**told) for told in payload["inputs"]),
             question=payload["question"],
             details=payload["details"],
+            profiled=tuple((schema, table) for schema, table in payload["profiled"]),
+            anew_since=payload["anew_since"],
         )
 
     @property
@@ -156,6 +160,7 @@ def payload_of(
         "confirmed": confirmed,
         "asks": asks,
         "proof": [asdict(touch) for touch in statement.proof],
+        "cautions": [asdict(caution) for caution in statement.cautions],
         "priority": statement.priority,
         "share": share,
         "question": question,
@@ -164,6 +169,8 @@ def payload_of(
         "session": statement.session,
         "inputs": [asdict(told) for told in statement.inputs],
         "origins": [asdict(origin) for origin in origins_of(statement)],
+        "profiled": statement.profiled,
+        "anew_since": statement.anew_since,
         "issued_at": now,
         "not_after": now + SIGNED_FOR_S,
     }
@@ -180,6 +187,11 @@ def proof_of(raw: list[dict[str, Any]]) -> tuple[Touch, ...]:
         Touch(t["table"], t["rule"], filtered=t["filtered"], masked=tuple(t["masked"]), denied=tuple(t["denied"]))
         for t in raw
     )
+
+
+def cautions_of(raw: list[dict[str, Any]]) -> tuple[Caution, ...]:
+    """Cautions as they stand in a payload."""
+    return tuple(Caution(c["code"], c["text"], rows=c["rows"], tied=tuple(c["tied"])) for c in raw)
 
 
 def statement_fingerprint(sql: str, source: str, source_fingerprint: str, policy_hash: str) -> str:

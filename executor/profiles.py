@@ -45,10 +45,13 @@ class TableProfile:
     Attributes:
         schema: the table's, as in `executor.Table`.
         name: the table's.
-        row_count: rows of the table; None where they were not counted.
+        row_count: rows of the table, where `rows_read` is less about so many; None where nobody knows.
         rows_read: rows that the columns' figures come from.
-        columns: in the table's order.
+        columns: in the table's order; none where the table could not be read.
         profiled_at: seconds since the epoch, by the broker's clock.
+        made_of: changes with the table's columns and, as far as the database tells that cheaply, with its rows.
+        version: names this reading of the table: another reading has another. Its listed values are kept under it.
+        listed: columns whose distinct values are listed (see `executor.Executor.listed_values`), in the table's order.
     """
 
     schema: str
@@ -57,6 +60,16 @@ class TableProfile:
     rows_read: int = 0
     columns: tuple[ColumnProfile, ...] = ()
     profiled_at: float = 0.0
+    made_of: str = ""
+    version: str = ""
+    listed: tuple[str, ...] = ()
+
+    @classmethod
+    def from_fields(cls, raw: dict[str, Any]) -> TableProfile:
+        """From its fields, as `dataclasses.asdict` and JSON give them."""
+        raw["columns"] = tuple(_column(c) for c in raw["columns"])
+        raw["listed"] = tuple(raw["listed"])
+        return cls(**raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +97,9 @@ class SourceProfile:
         source: its name.
         schema_hash: `executor.SourceSchema.hash` of the schema it was made of.
         tables: the profiled ones.
-        inferred: keys between them.
-        complete: False where time or rows ran out before the last table.
+        inferred: keys between them, where no declared key is.
+        complete: False where not all tables were read, or not yet.
+        version: another one whenever anything in here may be another; empty before the first reading.
     """
 
     source: str
@@ -93,6 +107,7 @@ class SourceProfile:
     tables: tuple[TableProfile, ...] = ()
     inferred: tuple[InferredKey, ...] = ()
     complete: bool = True
+    version: str = ""
 
     def to_json(self) -> str:
         """Compact JSON; `from_json` reads it back to an equal value."""
@@ -102,14 +117,9 @@ class SourceProfile:
     def from_json(cls, text: str | bytes) -> SourceProfile:
         """The inverse of `to_json`."""
         raw: dict[str, Any] = json.loads(text)
-        raw["tables"] = tuple(_table(t) for t in raw["tables"])
-        raw["inferred"] = tuple(_inferred(i) for i in raw["inferred"])
+        raw["tables"] = tuple(TableProfile.from_fields(t) for t in raw["tables"])
+        raw["inferred"] = tuple(inferred_key(i) for i in raw["inferred"])
         return cls(**raw)
-
-
-def _table(raw: dict[str, Any]) -> TableProfile:
-    raw["columns"] = tuple(_column(c) for c in raw["columns"])
-    return TableProfile(**raw)
 
 
 def _column(raw: dict[str, Any]) -> ColumnProfile:
@@ -117,7 +127,8 @@ def _column(raw: dict[str, Any]) -> ColumnProfile:
     return ColumnProfile(**raw)
 
 
-def _inferred(raw: dict[str, Any]) -> InferredKey:
+def inferred_key(raw: dict[str, Any]) -> InferredKey:
+    """An inferred key from its fields, as `dataclasses.asdict` gives them."""
     key: dict[str, Any] = raw["key"]
     key["columns"], key["ref_columns"] = tuple(key["columns"]), tuple(key["ref_columns"])
     raw["key"] = ForeignKey(**key)

@@ -22,11 +22,15 @@ from executor.endings import say
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.jobs import CostGate, JobKind, JobState
 from executor.orders import Order
+from executor.profiling.profiler import GaveWay, Profiler
+from executor.profiling.reading import Reading
 from executor.reading import check_input
 from executor.results import ResultStore
+from executor.results.opening import open_value_lists
 from executor.running import SLOW_STORE_S, RunningJob, StoppedFromOutside
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
+from executor.sources import SourceSchema
 from executor.stops import see_the_end
 from executor.store import Claim, WorkerStore, result_fields
 from executor.timers import Timers
@@ -171,6 +175,8 @@ class Runner:
         except StoppedFromOutside:
             if not job.is_given_up:
                 self._end_stopped(job)
+        except GaveWay:
+            log.info("profile_gave_way", extra={"job_id": job.job_id, "source": job.source})
         except InputNeeded as needed:
             self._ask(job, needed.request)
         except Exception as error:  # noqa: BLE001 - a job must end whatever is raised in it
@@ -208,6 +214,8 @@ class Runner:
             return {"rows": str(len(schema.tables))}
         if order.kind is JobKind.PROBE:
             return {"findings": json.dumps([asdict(finding) for finding in adapter.probe()])}
+        if order.kind is JobKind.PROFILE:
+            return self._profile(job, order, adapter, ends_at)
         seconds = self._seconds(job, order, ends_at)
         try:
             with adapter.session(timeout_s=seconds) as session:
@@ -230,6 +238,37 @@ class Runner:
             raise
         except Exception as error:
             raise adapter.classify(error) from error
+
+    def _profile(self, job: RunningJob, order: Order, adapter: Adapter, ends_at: float) -> dict[str, str]:
+        job.stage = "profiling"
+        schema = self._store.schema(self._signer, order.source)
+        if schema is None:
+            schema = adapter.inspect().to_json()
+            self._store.save_schema(self._signer, order.source, schema)
+        settings = self._settings.profile
+
+        def note(done: int, total: int) -> None:
+            job.notes |= {"tables_done": str(done), "tables_total": str(total)}
+            self._store.note(job.job_id, job.attempt, self._worker, job.notes)
+
+        profiler = Profiler(
+            Reading(adapter, job, self.tell, timeout_s=settings.table_timeout_s, ends_at=ends_at),
+            adapter,
+            SourceSchema.from_json(schema),
+            self._store.profile(self._signer, order.source),
+            open_value_lists(self._settings),
+            settings,
+            note=note,
+            give_way=lambda: self._store.give_way(job.job_id, job.attempt, self._worker),
+            now=self._store.now,
+        )
+        try:
+            read = profiler.run(order.profiled, anew_since=order.anew_since)
+        except (ExecutorError, StoppedFromOutside, GaveWay):
+            raise
+        except Exception as error:
+            raise adapter.classify(error) from error
+        return {"rows": str(read)}
 
     def _seconds(self, job: RunningJob, order: Order, ends_at: float) -> float:
         """What the statement has, from now.

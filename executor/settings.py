@@ -63,6 +63,28 @@ class HistorySettings(BaseModel):
         return value
 
 
+class ProfileSettings(BaseModel):
+    """How much of a source is read to say what its tables hold, by a job that gives way to callers' jobs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    automatic: bool = Field(
+        default=True, description="At first use and after changes; false: only when awaitsql profile asks for it."
+    )
+    max_rows: int = Field(default=100_000, ge=1, description="Read of one table; of a larger one it is a sample.")
+    max_bytes: int = Field(default=64_000_000, ge=100_000, description="Read of one table, in memory.")
+    scan_rows: int = Field(
+        default=5_000_000, ge=0, description="A table with more is never read from end to end, not in the database."
+    )
+    max_values: int = Field(default=100_000, ge=0, description="Distinct values listed of one column, for search.")
+    value_chars: int = Field(default=200, ge=1, le=2_000, description="Longer values are not listed.")
+    table_timeout_s: float = Field(default=10.0, gt=0, description="Of one statement.")
+    timeout_s: float = Field(default=600.0, gt=0, description="Of one source; what is missing then comes next time.")
+    max_age_s: float = Field(
+        default=86_400.0, gt=0, description="After this a source is looked at again; unchanged tables are kept."
+    )
+
+
 class ObjectStoreSettings(BaseModel):
     """Where results are kept instead of in a directory: a bucket, with a prefix, in what obstore can open.
 
@@ -145,6 +167,7 @@ class ExecutorSettings(BaseModel):
     query_result_max_running: int = Field(default=4, ge=1, description="Such statements at once, over all workers.")
     limits: LimitSettings = LimitSettings()
     history: HistorySettings = HistorySettings()
+    profile: ProfileSettings = ProfileSettings()
     sources: dict[str, SourceConfig] = Field(default_factory=dict)
 
     @field_validator("sources")

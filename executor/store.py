@@ -7,6 +7,7 @@ and the reaper; no call exists in both.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -36,7 +37,9 @@ from executor.jobs import (
     StopSeen,
     Truncated,
 )
-from executor.orders import proof_of
+from executor.orders import cautions_of, proof_of
+from executor.profile_store import VERSION, ProfileHead, ProfileStore, profile_key, profile_of
+from executor.profiles import SourceProfile
 from executor.scripts import script
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
@@ -172,6 +175,8 @@ def job_of(
             notes[name] = json.loads(row[name])
     if row.get("slow_store"):
         notes["slow_store"] = float(row["slow_store"])
+    if row.get("tables_total"):
+        notes["tables"] = {"done": int(row["tables_done"]), "total": int(row["tables_total"])}
     for name in ("expensive", "confirmation", "confirm_by", "shared"):
         if row.get(name):
             notes[name] = row[name]
@@ -201,6 +206,7 @@ def job_of(
         starts_in_s=starts_in_s if starts_in_s >= 0 else None,
         workers_alive=workers_alive,
         proof=proof_of(read["proof"]),
+        cautions=cautions_of(read["cautions"]),
         origins=tuple(Origin(**told) for told in read["origins"]),
         notes=notes,
         rows_of=row.get("rows_of", payload["job_id"]),
@@ -425,11 +431,24 @@ class ClientStore:
         The guard decides by it which tables there are and what a view reads: it must not be anybody's to write.
         """
         told = cast("dict[str, str]", await self._redis.hgetall(f"{self._ns}:schema:{source}"))
-        try:
-            payload = self._signer.open(told["payload"], told["signature"])
-        except (StatementFailed, KeyError):
-            return None
-        return payload["schema"] if payload["source"] == source else None
+        return _schema_of(told, self._signer, source)
+
+    async def profile_version(self, source: str) -> str | None:
+        """Changes whenever the source's profile does; None where there is none."""
+        return cast("str | None", await self._redis.hget(profile_key(self._ns, source), VERSION))
+
+    async def profile(self, source: str) -> tuple[ProfileHead | None, SourceProfile]:
+        """The source's profile, whole, and its head."""
+        rows = cast("dict[str, str]", await self._redis.hgetall(profile_key(self._ns, source)))
+        return await asyncio.to_thread(profile_of, rows, self._signer, source)
+
+
+def _schema_of(told: Mapping[str, str], signer: Signer, source: str) -> str | None:
+    try:
+        payload = signer.open(told["payload"], told["signature"])
+    except (StatementFailed, KeyError):
+        return None
+    return payload["schema"] if payload["source"] == source else None
 
 
 class WorkerStore:
@@ -443,7 +462,7 @@ class WorkerStore:
             name: connection.register_script(script(settings, name))
             for name in (
                 *("claim", "beat", "note", "wait", "finish", "enrol", "depart", "reap"),
-                *("abandon", "take_stop", "stopped", "lead", "evict", "readers"),
+                *("abandon", "take_stop", "stopped", "lead", "evict", "readers", "give_way"),
             )
         }
 
@@ -497,6 +516,18 @@ class WorkerStore:
         """Extends the lease and tells progress: ``ok``, ``cancel`` or ``lost``."""
         lease = self._settings.lease_s
         return cast("str", self._run("beat", job_id, attempt, worker, lease, stage, rows, size, query_id or ""))
+
+    def give_way(self, job_id: str, attempt: str, worker: str) -> bool:
+        """Puts a running job back in line where others wait for its slot: whether it did, or somebody else has."""
+        return self._run("give_way", job_id, attempt, worker) != "go_on"
+
+    def profile(self, signer: Signer, source: str) -> ProfileStore:
+        """Where a source's profile is kept."""
+        return ProfileStore(self._ns, self._redis, signer, source)
+
+    def schema(self, signer: Signer, source: str) -> str | None:
+        """As `ClientStore.schema`."""
+        return _schema_of(cast("dict[str, str]", self._redis.hgetall(f"{self._ns}:schema:{source}")), signer, source)
 
     def finish(
         self, job_id: str, attempt: str, worker: str, state: JobState, reason: str, fields: Mapping[str, str]

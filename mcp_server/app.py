@@ -18,6 +18,7 @@ from mcp_server.http.links import Links
 from mcp_server.http.loopback import listening_socket
 from mcp_server.http.reach import CallerOf, WebReach
 from mcp_server.http.sign_in import calling_principal, signed_in_principal
+from mcp_server.knowledge.meanings import Glossaries
 from mcp_server.machine import Machine
 from mcp_server.principal import Principal, with_rights
 from mcp_server.prompts import add_prompts
@@ -85,6 +86,7 @@ def build_server(
         principal_of=lambda _context: asks(),
         policies=machine.policies,
         callers=callers or Callers(),
+        glossaries=Glossaries.read(settings.glossary),
     )
     tasks = JobTasks(access)
     server: MCPServer[Any] = MCPServer(
@@ -128,6 +130,7 @@ def build_http(machine: Machine, settings: McpServerSettings, *, version: str = 
         settings=settings,
         policies=machine.policies,
         callers=callers,
+        glossaries=Glossaries.read(settings.glossary),
         caller_of=caller_of(settings),
         downloads=downloads,
     )

@@ -57,9 +57,11 @@ class AskSettings(BaseModel):
     @property
     def provider(self) -> Provider:
         """Whose interface is spoken."""
-        prefix = self.model.partition(":")[0]
-        compatible: Provider = "compatible"
-        return next((p for p in _HOSTED if self.base_url is None and p == prefix), compatible)
+        if self.base_url is None:
+            for provider in _HOSTED:
+                if self.model.startswith(f"{provider}:"):
+                    return provider
+        return "compatible"
 
     @property
     def model_name(self) -> str:

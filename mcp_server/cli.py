@@ -28,6 +28,8 @@ jobs_app = App(name="jobs", help="Jobs of this configuration: list, show, rows, 
 app.command(jobs_app)
 token_app = App(name="token", help="Tokens by which callers over HTTP sign in: create, list, revoke.")
 app.command(token_app)
+glossary_app = App(name="glossary", help="What the words of a source mean: draft.")
+app.command(glossary_app)
 eval_app = App(name="eval", help="Measure on files of questions how good the answers are: linking, sql.")
 app.command(eval_app)
 
@@ -387,6 +389,19 @@ def token_revoke(token_id: str, *, where: Where = HERE, json: Json = False) -> i
     from mcp_server.commands.tokens import run_revoke  # noqa: PLC0415 - a command loads what it needs
 
     return run_revoke(token_id, where, as_json=json)
+
+
+@glossary_app.command(name="draft")
+def glossary_draft(source: str | None = None, *, where: Where = HERE, output: Path | None = None) -> int:
+    """Write a glossary of a source's tables and columns to begin with, from its schema and comments.
+
+    Parameters:
+        source: which source, where there are several.
+        output: a new file instead of standard output.
+    """
+    from mcp_server.commands.glossary import run_draft  # noqa: PLC0415 - a command loads what it needs
+
+    return run_draft(source, where, output=output)
 
 
 @eval_app.command(name="linking")

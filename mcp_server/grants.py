@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from executor import ErrorCode, Job, Origin, SettingsInvalid, SourceFailed, SourceSchema, StatementFailed
 from mcp_server.binding import Unbound, bound, bound_session
 from mcp_server.fit import Problem, named_table, problems_of, table_matches
-from mcp_server.policy import Grant, Mask, TableGrant
+from mcp_server.policy import AnyOf, Grant, Mask, TableGrant
 from mcp_server.principal import Principal
 from mcp_server.problems import Places
 from mcp_server.rules import Rule, read_rule
@@ -76,6 +76,7 @@ class Policies:
             )
         self._version = _version(settings)
         self._grants: OrderedDict[tuple[str, Principal], _Known] = OrderedDict()
+        self._shared: dict[str, tuple[SourceSchema, frozenset[tuple[str, str]]]] = {}
         self._problems: dict[str, tuple[SourceSchema, tuple[Problem, ...]]] = {}
 
     @property
@@ -168,6 +169,34 @@ class Policies:
             while len(self._grants) > _REMEMBERED:
                 self._grants.popitem(last=False)
         return known.grant
+
+    def shared_tables(self, schema: SourceSchema) -> frozenset[tuple[str, str]]:
+        """``(schema, table)`` of all that everyone who may see them sees with the same rows and values.
+
+        What is known of their rows may be told to all of those. Not among them are tables with a row filter or a mask
+        in any rule, whatever inherits from or is inherited by one, views that read one or may; and no table at all
+        where the database session itself is the caller's own, or where the rules do not fit the schema.
+        """
+        known = self._shared.get(schema.source)
+        if known is None or known[0] is not schema:
+            known = self._shared[schema.source] = (schema, self._shared_of(schema))
+        return known[1]
+
+    def _shared_of(self, schema: SourceSchema) -> frozenset[tuple[str, str]]:
+        if schema.source in self._sessions or self.problems(schema):
+            return frozenset()
+        from mcp_server.sql import granted_tables  # noqa: PLC0415 - the grammar is loaded where it is needed
+
+        hidden = TableGrant(rows=AnyOf(()))
+        protected = {
+            (table.schema, table.name): hidden
+            for rule in self._rules.get(schema.source, ())
+            for protection in rule.protections
+            if (protection.rows is not None or protection.masks)
+            and (table := named_table(protection.table, schema)) is not None
+        }
+        grant = Grant(tables=tuple(protected.items()), others=TableGrant())
+        return frozenset(granted.key for granted in granted_tables(schema, grant) if not granted.hides)
 
     def _with_session(self, grant: Grant, principal: Principal, source: str) -> Grant:
         """`grant` with what the database session is given for the caller, which is part of its hash."""

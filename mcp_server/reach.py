@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from executor import SourceInfo, SourceSchema
+from executor import SourceInfo, SourceProfile, SourceSchema
 from mcp_server.errors import CallCode, CallRefused
 from mcp_server.grants import Policies
+from mcp_server.knowledge.meanings import Glossaries
 from mcp_server.principal import Principal
 from mcp_server.settings import McpServerSettings
 from mcp_server.tables import visible
@@ -64,12 +65,14 @@ class Reach:
         settings: the ``[mcp_server]`` table.
         policies: what a principal may read of a source.
         callers: see `Callers`.
+        glossaries: what the owners of the sources say their words mean.
     """
 
     executor: Executor
     settings: McpServerSettings
     policies: Policies
     callers: Callers = field(default_factory=Callers)
+    glossaries: Glossaries = field(default_factory=Glossaries)
 
     def sources(self, principal: Principal) -> list[SourceInfo]:
         """The sources that exist for the caller, in the configuration's order."""
@@ -103,3 +106,11 @@ class Reach:
         """
         schema = await self.executor.source_schema(source, wait_s=wait_s)
         return visible(schema, self.policies.grant(principal, schema))
+
+    async def shared_profile(self, source: str, *, wait_s: float = 0.0) -> SourceProfile:
+        """What is known of the rows of `source`, of tables that all who see them see alike; one object while it is so.
+
+        What of them a caller may see, is still the caller's grant to say. Raises as `Executor.source_profile`.
+        """
+        schema = await self.executor.source_schema(source, wait_s=wait_s or 1.0)
+        return await self.executor.source_profile(source, tables=self.policies.shared_tables(schema), wait_s=wait_s)

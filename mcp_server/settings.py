@@ -67,6 +67,9 @@ class McpServerSettings(BaseModel):
     cost: CostSettings = Field(
         default=CostSettings(), description="What a statement may cost where no rule of a policy says otherwise."
     )
+    glossary: dict[str, Path] = Field(
+        default_factory=dict, description="By source: the YAML file that says what its words, figures and columns mean."
+    )
     local_principal: LocalPrincipalSettings = LocalPrincipalSettings()
     policies: PolicySettings = Field(default_factory=dict)
 
@@ -145,18 +148,23 @@ def load_settings(*, config: Path | None, databases: Sequence[str], environ: Map
     except ValidationError as error:
         problems += sentences(error, _Root, data, places)
     else:
-        problems += _policies_of_nothing(root, places)
+        problems += _about_nothing(root, places)
         if not problems:
             return Settings(_in_its_realm(root), root.mcp_server, places, secrets)
     raise SettingsInvalid(message="\n".join(problems), hint=_HINT)
 
 
-def _policies_of_nothing(root: _Root, places: Places) -> list[str]:
-    """A sentence for each source that has a policy and is not there: a misspelt one would leave the right one open."""
+def _about_nothing(root: _Root, places: Places) -> list[str]:
+    """A sentence for each source that has a policy or a glossary and is not there.
+
+    A misspelt name would leave the right one open, or without its words.
+    """
+    named = [("policies", source) for source in root.mcp_server.policies]
+    named += [("glossary", source) for source in root.mcp_server.glossary]
     return [
-        f"{places.of(('mcp_server', 'policies', source))}: there is no source {source}."
+        f"{places.of(('mcp_server', table, source))}: there is no source {source}."
         f"{closest(source, root.executor.sources)}"
-        for source in root.mcp_server.policies
+        for table, source in named
         if source not in root.executor.sources
     ]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from executor import ExecutorError, SourceInfo, SourceSchema
+from executor import ExecutorError, SourceInfo, SourceSchema, Table
 from mcp_server.errors import error_content
+from mcp_server.knowledge.meanings import about
 from mcp_server.principal import Principal
 from mcp_server.reach import Reach
 from mcp_server.tables import detailed, listed, matching, near
@@ -59,6 +61,30 @@ def described(schema: SourceSchema, patterns: list[str]) -> tuple[dict[str, Any]
     if missing:
         content["unknown"] = missing
     return content, False
+
+
+async def glossed(
+    reach: Reach,
+    principal: Principal,
+    content: dict[str, Any],
+    *,
+    source: str,
+    tables: Iterable[Table],
+    keywords: Sequence[str] = (),
+) -> dict[str, Any]:
+    """`content` with what the source's glossary says of `tables` and `keywords`, as far as the caller may read it."""
+    meanings = reach.glossaries.of(source)
+    if meanings is None:
+        return content
+    schema = await reach.executor.source_schema(source)
+    grant = reach.policies.grant(principal, schema)
+    seen, problems = await asyncio.to_thread(lambda: (meanings.seen(schema, grant), meanings.problems(schema)))
+    lines = about(seen, tables=[(table.schema, table.name) for table in tables], keywords=keywords)
+    told = {**content, "glossary": lines} if lines else dict(content)
+    if problems:
+        count = f"{len(problems)} entries of the glossary do" if len(problems) > 1 else "One entry of the glossary does"
+        told["warnings"] = [f"{count} not fit the source's tables; awaitsql doctor says which."]
+    return told
 
 
 def _unknown(pattern: str, schema: SourceSchema) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from executor import ExecutorError, Job, JobKind, JobState, ResultPage
 from mcp_server.bounds import CELL_CHARS, columns_that_fit, cut_text, json_length, preview, summarise
+from mcp_server.cautions import cautions_said
 from mcp_server.errors import error_content
 from mcp_server.line import in_line, shared_words
 from mcp_server.stops import stop_in_words
@@ -102,7 +103,11 @@ class JobView(_Shape):
         default=None, description="Told over /v1: the whole result as a file, by format. The tool export makes one."
     )
     workers_alive: int | None = Field(default=None, description="Told when it is 0: nobody is there to run the job.")
-    warnings: list[str] = Field(default_factory=list)
+    warnings: list[str] = Field(
+        default_factory=list,
+        description="What may mislead, some with a code first: cartesian_product, fan_out_join, limit_tie, "
+        "limit_without_order, no_rows, all_null, truncated.",
+    )
     next_step: str | None = Field(default=None, description="The very next call, with its arguments.")
     shared: str | None = Field(default=None, description="Said where an equal statement's run brought the rows.")
     expires_at: str | None = Field(default=None, description="Until when the rows are kept (ISO 8601, UTC).")
@@ -240,12 +245,8 @@ def _with_result(view: JobView, job: Job, *, max_chars: int) -> JobView:
             f"{shown.cut_cells} long cells were cut to {CELL_CHARS} characters; "
             "get_rows(job_id, cell_chars=20000) shows more of them."
         )
+    warnings += cautions_said(job, job.summary)
     truncated = job.summary.truncated
-    if truncated is not None:
-        warnings.append(
-            f"The result was cut at {truncated.reason} = {truncated.limit:,}: counts and sums over these rows "
-            "are not those of the whole. Aggregate in SQL instead."
-        )
     whole = len(shown.rows) == total and len(columns) == len(job.summary.columns)
     full = view.model_copy(
         update={

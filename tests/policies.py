@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from executor import ExecutorSettings, Limits, SourceSchema, Statement
@@ -29,10 +30,10 @@ class Policed:
         return check(sql, source_schema=self.schema, grant=grant, limits=limits)
 
 
-def policies_of(text: str) -> Policies:
-    """The policies of the file ``policy.toml`` with this text."""
+def policies_of(text: str, *, sessions: Mapping[str, Mapping[str, str]] | None = None) -> Policies:
+    """The policies of the file ``policy.toml`` with this text, over sources with these `sessions`."""
     settings = McpServerSettings.model_validate(tomllib.loads(text).get("mcp_server", {}))
-    return Policies(settings, Places("policy.toml", text), salt=SALT)
+    return Policies(settings, Places("policy.toml", text), salt=SALT, sessions=sessions)
 
 
 def caller_with(*, roles: tuple[str, ...] = (), **attributes: AttributeValue) -> Principal:

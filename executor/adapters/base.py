@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
@@ -35,6 +36,18 @@ def all_connections_lent(source: str) -> SourceFailed:
         f"All connections of this worker to source {source} are in use.",
         hint="Try again in a moment.",
     )
+
+
+def file_versions(*paths: Path) -> str:
+    """A text that changes when one of the files is written, comes or goes."""
+    told: list[str] = []
+    for path in paths:
+        try:
+            found = path.stat()
+            told.append(f"{found.st_mtime_ns}.{found.st_size}.{found.st_ino}")
+        except OSError:
+            told.append("-")
+    return " ".join(told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +140,13 @@ class Adapter(ABC):
     @abstractmethod
     def inspect(self) -> SourceSchema:
         """The tables of the source as they are now, without rows of anyone's data."""
+
+    def data_versions(self) -> Mapping[tuple[str, str], str]:
+        """By ``(schema, table)``, a text that changes when the table's rows do, where the database tells that cheaply.
+
+        ``("", "")`` stands for every table that has none of its own. Tables of which nothing is known are left out.
+        """
+        return {}
 
     @abstractmethod
     def classify(self, error: BaseException) -> ExecutorError:

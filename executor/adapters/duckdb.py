@@ -13,7 +13,7 @@ import stat
 import threading
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
@@ -22,7 +22,16 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from executor.adapters.base import BATCH_ROWS, MAY_HAVE_CHANGED, Adapter, Estimate, Finding, Rows, Session
+from executor.adapters.base import (
+    BATCH_ROWS,
+    MAY_HAVE_CHANGED,
+    Adapter,
+    Estimate,
+    Finding,
+    Rows,
+    Session,
+    file_versions,
+)
 from executor.adapters.duckdb_columns import DuckDBColumns
 from executor.adapters.duckdb_errors import hint_of, told_by
 from executor.adapters.duckdb_files import fixed_part, unavailable
@@ -184,6 +193,13 @@ class DuckDBAdapter(Adapter):
                 return read_schema(self._name, cursor, views_are_tables=bool(self._config.files))
             finally:
                 cursor.close()
+
+    def data_versions(self) -> Mapping[tuple[str, str], str]:
+        """See `Adapter.data_versions`: the files', for all tables; nothing where a pattern names them."""
+        paths = self._paths()
+        if any(path.is_dir() for path in paths):
+            return {}
+        return {("", ""): file_versions(*paths, *(path.with_name(f"{path.name}.wal") for path in paths))}
 
     def classify(self, error: BaseException) -> ExecutorError:
         """See `Adapter.classify`."""

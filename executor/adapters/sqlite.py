@@ -10,7 +10,7 @@ import functools
 import os
 import sqlite3
 import stat
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote as quoted
@@ -29,6 +29,7 @@ from executor.adapters.base import (
     Rows,
     Session,
     all_connections_lent,
+    file_versions,
 )
 from executor.adapters.interrupt import Interrupter
 from executor.adapters.sqlite_authorizer import Rule, guarded, tables_read
@@ -237,6 +238,10 @@ class SQLiteAdapter(Adapter):
             return read_schema(self._name, connection)
         finally:
             connection.close()
+
+    def data_versions(self) -> Mapping[tuple[str, str], str]:
+        """See `Adapter.data_versions`: the file's, and that of its write-ahead log, for all tables."""
+        return {("", ""): file_versions(self._path, self._path.with_name(f"{self._path.name}-wal"))}
 
     def classify(self, error: BaseException) -> ExecutorError:
         """See `Adapter.classify`."""

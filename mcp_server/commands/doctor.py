@@ -7,14 +7,17 @@ import platform
 import shutil
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
 
-from executor import ExecutorError, SourceSchema
+from executor import ExecutorError, SettingsInvalid, SourceSchema
 from mcp_server.commands.exits import Exit
 from mcp_server.commands.follow import run_until_interrupted
 from mcp_server.commands.options import Where
+from mcp_server.knowledge.glossary import read_glossary
+from mcp_server.knowledge.meanings import Meanings
 from mcp_server.machine import Machine, running_machine
 from mcp_server.settings import Settings
 
@@ -79,6 +82,7 @@ async def _running_checks(settings: Settings) -> list[Check]:
             checks += await _history_checks(machine, is_shared=settings.executor.broker_url is not None)
             for source in settings.executor.sources:
                 checks += await _source_checks(machine, source, has_policies=bool(settings.mcp_server.policies))
+                checks += await _glossary_checks(machine, source, settings.mcp_server.glossary.get(source))
             if settings.executor.broker_url is not None and await executor.workers_alive() <= 1:
                 checks.append(
                     Check("workers", "warning", "no worker is running elsewhere", "awaitsql worker --config FILE")
@@ -118,6 +122,22 @@ async def _source_checks(machine: Machine, source: str, *, has_policies: bool) -
     except ExecutorError as error:
         return [Check(about, "error", error.message, error.hint)]
     return checks
+
+
+async def _glossary_checks(machine: Machine, source: str, path: Path | None) -> list[Check]:
+    if path is None:
+        return []
+    about = f"glossary of {source}"
+    try:
+        meanings = Meanings(read_glossary(path))
+        wrong = meanings.problems(await machine.executor.source_schema(source, wait_s=30))
+    except SettingsInvalid as error:
+        return [Check(about, "error", error.message, error.hint)]
+    except ExecutorError:
+        return [Check(about, "warning", "not held to the source's tables, which are not known", "")]
+    if not wrong:
+        return [Check(about, "ok", f"{path} fits the source's tables")]
+    return [Check(about, "error", problem, f"Mend it in {path}.") for problem in wrong]
 
 
 def _policy_checks(machine: Machine, schema: SourceSchema, *, has_policies: bool) -> list[Check]:

@@ -21,16 +21,17 @@ from executor import (
     InputRequest,
     Job,
     Lease,
+    ResultSummary,
     QuestionFailed,
     SourceSchema,
     StatementFailed,
 )
 from mcp_server.ask_settings import AskSettings
+from mcp_server.cautions import cautions_said
 from mcp_server.conversations import Turn, add_turn, turns
 from mcp_server.details import Details
 from mcp_server.errors import error_content
 from mcp_server.generate.context import context_text, earlier_text, tried_text
-from mcp_server.generate.doubts import doubts_about
 from mcp_server.generate.drafts import Clarification, NoAnswer, SqlDraft
 from mcp_server.generate.progress import Progress, Try
 from mcp_server.generate.writer import Brief, Writer, Written
@@ -45,6 +46,9 @@ _REPAIRABLE = frozenset(
     {ErrorCode.STATEMENT_FAILED, ErrorCode.STATEMENT_TIMEOUT, ErrorCode.TOO_EXPENSIVE, ErrorCode.RESULT_TOO_LARGE}
 )
 """Failures of a statement that other SQL may not have."""
+
+_NO_DOUBT = frozenset({"truncated", "limit_tie"})
+"""Cautions that are for the one who asked: they do not make the SQL wrong."""
 
 _HASHED_ROWS = 1_000
 _QUESTIONS_BACK = 2
@@ -247,7 +251,7 @@ class _Ask:
                 f"The statement was {job.state} before it was done.",
                 hint="Ask again if it is still wanted.",
             )
-        one.child, one.doubts = job.id, doubts_about(job)
+        one.child, one.doubts = job.id, _doubts(job, job.summary)
         if self._settings.candidates > 1:
             one.rows_hash = await self._hash(job)
 
@@ -282,7 +286,7 @@ class _Ask:
             told["cost"] = self._settings.money(tokens_in=progress.tokens_in, tokens_out=progress.tokens_out)
         last = best or next((one for tries in reversed(progress.rounds) for one in tries if one.sql), None)
         if last is not None and isinstance(last.draft, SqlDraft):
-            told |= {"sql": last.draft.sql, "assumptions": last.draft.assumptions, "warnings": list(last.doubts)}
+            told |= {"sql": last.draft.sql, "assumptions": last.draft.assumptions, "warnings": []}
             if last.draft.ambiguity:
                 told["warnings"].append(f"It can be read differently: {last.draft.ambiguity}")
         if self._settings.candidates > 1 and best is not None:
@@ -313,6 +317,11 @@ def _request(name: str, draft: Clarification) -> InputRequest:
         "required": ["answer"],
     }
     return InputRequest(name, "clarify", draft.question, schema)
+
+
+def _doubts(job: Job, summary: ResultSummary) -> list[str]:
+    """Cautions that other SQL may not have."""
+    return [said for said in cautions_said(job, summary) if said.partition(":")[0] not in _NO_DOUBT]
 
 
 def _in_words(error: StatementRefused | ExecutorError) -> str:

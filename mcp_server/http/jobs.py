@@ -8,6 +8,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from executor import Job
 from mcp_server.auth.scopes import QUERY, READ
 from mcp_server.errors import CallCode, CallRefused
 from mcp_server.held import held_job, stopped_job
@@ -18,6 +19,8 @@ from mcp_server.http.presence import unless_gone
 from mcp_server.http.reach import WebReach
 from mcp_server.http.shapes import JobList
 from mcp_server.http.views import json_answer, poll_after, web_view
+from mcp_server.principal import Principal
+from mcp_server.queries import Query, submitted_query
 from mcp_server.questions import Asking, submitted_question
 from mcp_server.waiting import clamped_wait
 from mcp_server.wire import job_line

@@ -8,7 +8,7 @@ from functools import cache
 
 from sqlglot import Dialect, ErrorLevel, Token, exp
 
-from executor import Limits, SourceSchema
+from executor import Caution, Limits, SourceSchema
 from mcp_server.policy import Grant
 from mcp_server.sql.dialects import DialectRules, dialect_rules
 from mcp_server.sql.granted import Granted, GrantedTable
@@ -29,6 +29,7 @@ class Checked:
         tree: the statement; every rule may replace it.
         scopes: every SELECT with what its names mean, outermost first, since the rule `names`.
         tables: the tables it reads, since the rule `names`.
+        cautions: what is to be said of the rows, since the columns were looked up.
         fenced: how many tables were replaced by sub-queries, since the rule `fences`.
         text: the one text that runs, since the rule `generate`.
         shown: the same with policy sub-queries as plain tables.
@@ -46,6 +47,7 @@ class Checked:
     tree: exp.Expr = field(default_factory=exp.Select)
     scopes: list[Scope] = field(default_factory=list)
     tables: dict[tuple[str, str], GrantedTable] = field(default_factory=dict)
+    cautions: tuple[Caution, ...] = ()
     fenced: int = 0
     text: str = ""
     shown: str = ""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from executor import Limits, SourceSchema, Statement, Touch
 from mcp_server.policy import Grant
 from mcp_server.sql.calls import calls
+from mcp_server.sql.cautions import cautions
 from mcp_server.sql.checked import Checked, Rule, begin
 from mcp_server.sql.columns import columns
 from mcp_server.sql.emit import emit
@@ -90,6 +91,7 @@ def check(
         policy_hash=grant.hash(),
         # A plan of a plan is nothing a database knows.
         cost=None if checked.explain else grant.cost,
+        cautions=checked.cautions,
         proof=tuple(_touch(table, grant) for table in checked.tables.values()),
         priority=grant.priority,
         session=grant.session,
@@ -102,6 +104,9 @@ def _checked(sql: str, schema: SourceSchema, grant: Grant, limits: Limits, *, is
     try:
         for rule in RULES:
             rule(checked)
+            if rule is columns:
+                # the caller's own text, resolved: what comes after lowers its LIMIT and puts the policy in
+                checked.cautions = cautions(checked)
     except StatementRefused as refused:
         if is_translated:
             # a place in a text that the caller has not written says nothing; the text itself does

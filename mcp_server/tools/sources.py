@@ -8,7 +8,8 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from mcp_server.errors import answer
-from mcp_server.sources import READY_WITHIN_S, described, list_of_sources
+from mcp_server.sources import READY_WITHIN_S, described, glossed, list_of_sources
+from mcp_server.tables import matching
 from mcp_server.tools.access import Access, ToolContext
 from mcp_server.tools.arguments import Arguments, Names
 from mcp_server.tools.checked import READS, CheckedTool, checked_tool
@@ -35,7 +36,11 @@ def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool]:
         principal = access.principal_of(context)
         source = access.source(principal, arguments.source)
         schema = await access.visible_schema(principal, source.name, wait_s=READY_WITHIN_S)
-        content, is_error = described(schema, arguments.tables or [])
+        patterns = arguments.tables or []
+        content, is_error = described(schema, patterns)
+        if not is_error:
+            tables = [t for pattern in patterns for t in matching(pattern, schema)] if patterns else schema.tables
+            content = await glossed(access, principal, content, source=source.name, tables=tables)
         return answer(content, is_error=is_error)
 
     return (

@@ -146,7 +146,7 @@ async def test_rows_that_are_doubted_are_asked_about_once_and_the_same_sql_again
 
     assert (job.state, job.rows) == (JobState.SUCCEEDED, 0)
     assert len(d.double.requests) == 2
-    assert any("no rows" in warning for warning in d.view(job)["warnings"])
+    assert any("no_rows" in warning for warning in d.view(job)["warnings"])
 
 
 async def test_a_clarifying_question_waits_for_its_answer_and_goes_on_with_it(desk: Opened) -> None:
@@ -171,7 +171,7 @@ async def test_a_clarifying_question_waits_for_its_answer_and_goes_on_with_it(de
 
 async def test_a_budget_that_is_used_up_ends_the_ask_and_the_next_of_the_same_caller(desk: Opened) -> None:
     other = Principal("local", "local", "somebody else")
-    dear = Reply("answer_with_sql", {"sql": COUNT}, tokens=(9_000, 900))
+    dear = Reply("answer_with_sql", {"sql": COUNT}, tokens=(10_000, 900))
     async with desk(in_turn(dear), tokens_per_day=11_000, max_output_tokens=500) as d:
         assert (await d.ask("first")).state is JobState.SUCCEEDED
         second = await d.ask("second")
@@ -254,11 +254,11 @@ async def test_a_killed_worker_of_questions_is_replaced_and_the_statement_runs_o
 
 
 POLICY = """
-[mcp_server.local_principal]
-roles = ["analyst"]
 [[mcp_server.policies.shop]]
-for = { roles = ["analyst"] }
-protect = { orders = { rows = "customer = 'customer 1'", masks = { amount = "null" } } }
+roles = ["analyst"]
+[mcp_server.policies.shop.protect.orders]
+rows = "customer = 'customer 1'"
+masks = { amount = "null" }
 """
 
 
@@ -288,7 +288,7 @@ async def test_a_conversation_carries_earlier_turns_and_is_its_owners_alone(desk
     assert second.state is JobState.SUCCEEDED
     assert "How many orders?" not in d.double.requests[0].split("<question>")[0]
     assert '"question": "How many orders?"' in d.double.requests[1]
-    assert '"columns": ["n int"]' in d.double.requests[1]
+    assert '"columns": ["n integer"]' in d.double.requests[1]
     assert unknown.value.code is CallCode.UNKNOWN_CONVERSATION
 
 

@@ -190,3 +190,58 @@ def test_a_rule_gives_its_callers_jobs_their_class(told: str, weight: int) -> No
 def test_a_priority_is_a_name_or_a_weight(told: str) -> None:
     with pytest.raises(ValueError, match="priority"):
         policies_of(f"[[mcp_server.policies.shop]]\npriority = {told}")
+
+
+FAMILY = SourceSchema(
+    "shop",
+    "postgres",
+    "public",
+    (
+        Table("public", "orders", columns=(Column("id", "integer"), Column("email", "text"))),
+        Table("public", "orders_2025", columns=(Column("id", "integer"),), inherits=(("public", "orders"),)),
+        Table("public", "events", columns=(Column("id", "integer"), Column("note", "text"))),
+        Table("public", "events_2025", columns=(Column("id", "integer"),), inherits=(("public", "events"),)),
+        Table("public", "totals", kind="view", columns=(Column("n", "integer"),), reads=(("public", "orders"),)),
+        Table("public", "over", kind="view", columns=(Column("n", "integer"),), reads=(("public", "totals"),)),
+        Table("public", "odd", kind="view", columns=(Column("n", "integer"),), reads=(("", "made_of()"),)),
+        Table("public", "cities", columns=(Column("name", "text"),)),
+        Table("public", "near", kind="view", columns=(Column("name", "text"),), reads=(("public", "cities"),)),
+    ),
+)
+
+
+def shared(rules: str, **sources: dict[str, str]) -> set[str]:
+    return {name for _, name in policies_of(rules, sessions=sources).shared_tables(FAMILY)}
+
+
+def test_without_rules_every_table_is_shared() -> None:
+    assert shared("") == {table.name for table in FAMILY.tables}
+
+
+@pytest.mark.parametrize("what", ['rows = "id = 1"', 'masks = { email = "hash" }'])
+def test_a_table_that_is_filtered_or_masked_for_any_role_is_shared_with_nobody(what: str) -> None:
+    rules = f"""
+[[mcp_server.policies.shop]]
+roles = ["boss"]
+views = ["totals"]
+[[mcp_server.policies.shop]]
+roles = ["clerk"]
+[mcp_server.policies.shop.protect.orders]
+{what}
+"""
+    assert shared(rules) == {"events", "events_2025", "cities", "near"}
+
+
+def test_neither_is_what_a_protected_table_inherits_from() -> None:
+    rules = '[[mcp_server.policies.shop]]\n[mcp_server.policies.shop.protect.events_2025]\nrows = "id = 1"'
+    assert {"events", "events_2025"} & shared(rules) == set()
+
+
+def test_a_denied_column_does_not_keep_a_tables_other_columns_from_being_shared() -> None:
+    rules = '[[mcp_server.policies.shop]]\n[mcp_server.policies.shop.protect.orders]\ndeny = ["email"]'
+    assert "orders" in shared(rules)
+
+
+def test_nothing_is_shared_of_a_source_whose_rules_do_not_fit_or_whose_sessions_are_the_callers() -> None:
+    assert shared('[[mcp_server.policies.shop]]\ntables = ["ordes"]') == set()
+    assert shared("", shop={"app.tenant": ":principal.tenant"}) == set()

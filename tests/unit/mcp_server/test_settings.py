@@ -23,6 +23,7 @@ from executor import (
     LimitSettings,
     MySQLSource,
     PostgresSource,
+    ProfileSettings,
     SecretRef,
     SettingsInvalid,
     SQLiteSource,
@@ -413,7 +414,7 @@ def test_the_example_loads_with_every_setting_switched_on(tmp_path: Path) -> Non
 
 
 _EXAMPLES: dict[type[BaseModel], tuple[str, ...]] = {
-    ExecutorSettings: ("limits", "history", "sources", "realm"),
+    ExecutorSettings: ("limits", "history", "profile", "sources", "realm"),
     HistorySettings: ("url",),
     DuckDBSource: ("files",),
     McpServerSettings: ("cost", "local_principal"),
@@ -430,6 +431,7 @@ _EXAMPLES: dict[type[BaseModel], tuple[str, ...]] = {
         (ExecutorSettings, ("executor",)),
         (LimitSettings, ("executor", "limits")),
         (HistorySettings, ("executor", "history")),
+        (ProfileSettings, ("executor", "profile")),
         (SQLiteSource, ("executor", "sources", "shop")),
         (DuckDBSource, ("executor", "sources", "exports")),
         (PostgresSource, ("executor", "sources", "warehouse")),
