@@ -21,8 +21,8 @@ from executor import (
     InputRequest,
     Job,
     Lease,
-    ResultSummary,
     QuestionFailed,
+    ResultSummary,
     SourceSchema,
     StatementFailed,
 )
