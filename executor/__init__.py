@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from executor.answers import Answer, Answers, InputNeeded, InputRequest
+from executor.answers import Answer, Answers, InputNeeded, InputRequest, Voice
 from executor.bodies import Answered, Body, Lease
 from executor.errors import (
     ErrorCode,
@@ -164,6 +164,7 @@ __all__ = [
     "Touch",
     "TrinoSource",
     "Truncated",
+    "Voice",
     "WorkerFleet",
     "attribute_of",
     "build_shop",

@@ -498,6 +498,21 @@ class Executor:
             raise broker_away(error) from error
         return await self.get(job.id, owner=owner)
 
+    async def give_up(self, job_id: str, *, owner: str) -> None:
+        """One caller less wants the job; the last takes it along, as `cancel` does. Raises as `get`.
+
+        Each `submit` that was answered with the job counts as a caller: those with its idempotency key, too, whichever
+        server they went to. Others that wait for an equal statement's rows keep the run in any case.
+        """
+        job = await self.get(job_id, owner=owner)
+        if job.is_finished:
+            return
+        try:
+            async with asyncio.timeout(_BROKER_S):
+                await self._store.give_up(job.id)
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+
     async def answer(self, job_id: str, *, owner: str, answer: Answer) -> Job:
         """Tells a waiting job what it asks (`Job.input_request`); it goes back in line. The job right after.
 

@@ -385,7 +385,11 @@ class ClientStore:
 
     async def cancel(self, job_id: str) -> None:
         """Ends a queued job, flags a running one."""
-        await self._cancel(args=[job_id])
+        await self._cancel(args=[job_id, ""])
+
+    async def give_up(self, job_id: str) -> None:
+        """The same, unless it was submitted more often than given up."""
+        await self._cancel(args=[job_id, "leaves"])
 
     async def input_request(self, job_id: str) -> tuple[InputRequest, str] | None:
         """What the job asks, or asked last, and the signature that an answer names; None where it never did."""

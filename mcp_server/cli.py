@@ -24,7 +24,7 @@ app = App(
     version=lambda: f"awaitsql {importlib.metadata.version('awaitsql')}",
     help_format="plaintext",
 )
-jobs_app = App(name="jobs", help="Jobs of this configuration: list, show, rows, cancel, verify.")
+jobs_app = App(name="jobs", help="Jobs of this configuration: list, show, rows, answer, cancel, verify.")
 app.command(jobs_app)
 token_app = App(name="token", help="Tokens by which callers over HTTP sign in: create, list, revoke.")
 app.command(token_app)
@@ -321,6 +321,34 @@ def jobs_verify(*, where: Where = HERE, json: Json = False) -> int:
     from mcp_server.commands.jobs import run_verify  # noqa: PLC0415 - a command loads what it needs
 
     return run_verify(where, as_json=json)
+
+
+@jobs_app.command(name="answer")
+def jobs_answer(
+    job_id: str,
+    answer: str | None = None,
+    /,
+    *,
+    where: Where = HERE,
+    there: There = NOWHERE,
+    wait: float = 10.0,
+    json: Json = False,
+) -> int:
+    """Tell a waiting job what it asks.
+
+    Parameters:
+        job_id: the handle.
+        answer: yes, no, a text, or an object as JSON; left out, you are asked, which counts as a person's answer.
+        wait: seconds to wait for its end afterwards.
+        json: for a program.
+    """
+    if there.is_meant(where):
+        from mcp_server.commands.jobs_there import run_answer_there  # noqa: PLC0415 - a command loads what it needs
+
+        return run_answer_there(job_id, answer, there, wait_s=wait, as_json=json)
+    from mcp_server.commands.jobs import run_answer  # noqa: PLC0415 - a command loads what it needs
+
+    return run_answer(job_id, answer, where, wait_s=wait, as_json=json)
 
 
 @jobs_app.command(name="cancel")

@@ -12,10 +12,14 @@ from typing import Any
 
 from mcp.server.context import CallNext, HandlerResult
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS
+from mcp.shared.message import ServerMessageMetadata
+from mcp_types import INVALID_PARAMS, ElicitResult
+from pydantic import ValidationError
 
-from executor import JobState
-from mcp_server.declared import CORE_TASKS_REVISION, CallContext, asks_for_core_task
+from executor import Job, JobState
+from mcp_server.declared import CORE_TASKS_REVISION, CallContext, asks_for_core_task, declares_elicitation
+from mcp_server.elicitation import elicitation_of, key_of
+from mcp_server.principal import Principal
 from mcp_server.tasks import JobTasks, Task
 from mcp_server.tools.as_task import MARK
 
@@ -85,12 +89,29 @@ class CoreTasks:
         return _shape(await self._tasks.get(task_id, self._tasks.principal(ctx)))
 
     async def _result(self, ctx: CallContext, task_id: str) -> dict[str, Any]:
-        """Waits for the end, however long: the job has a deadline of its own."""
+        """Waits for the end, however long: the job has a deadline of its own. What it asks, the user is asked."""
         principal = self._tasks.principal(ctx)
+        if declares_elicitation(ctx) and ctx.session.can_send_request:
+            while (job := await self._tasks.asking(task_id, principal)) is not None:
+                if not await self._answered(ctx, job, principal):
+                    break
         task = await self._tasks.ended(task_id, principal)
         result = await self._tasks.result(task.id, principal)
         told = result.model_dump(by_alias=True, mode="json", exclude_none=True, exclude={"result_type"})
         return {**told, "_meta": {**told.get("_meta", {}), _RELATED: {"taskId": task.id}}}
+
+    async def _answered(self, ctx: CallContext, job: Job, principal: Principal) -> bool:
+        """Whether the user was asked and gave an answer, or the job does not wait for one any more."""
+        if job.input_request is None:
+            return False
+        request = elicitation_of(job.input_request, {_RELATED: {"taskId": job.id}})
+        metadata = ServerMessageMetadata(related_request_id=ctx.request_id)
+        try:
+            said = await ctx.session.send_request(request, ElicitResult, metadata=metadata)
+            await self._tasks.update(job.id, principal, {key_of(job) or "": said})
+        except (MCPError, ValidationError):
+            return False
+        return True
 
     async def _cancel(self, ctx: CallContext, task_id: str) -> dict[str, Any]:
         principal = self._tasks.principal(ctx)

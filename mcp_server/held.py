@@ -1,8 +1,13 @@
-"""A caller's own jobs, looked at or stopped, and held to what the caller may read now. For every face."""
+"""A caller's own jobs, looked at, answered or stopped, and held to what the caller may read now. For every face."""
 
 from __future__ import annotations
 
-from executor import Job
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from executor import Answer, Job, Voice
+from mcp_server.answers import answer_in_words
 from mcp_server.principal import Principal
 from mcp_server.reach import Reach
 from mcp_server.waiting import Report, wait_for
@@ -23,6 +28,23 @@ async def held_job(
     job = await wait_for(reach.executor, job, owner=principal.owner, timeout_s=wait_s, report=report)
     reach.policies.hold(principal, job)
     return job
+
+
+async def answered_job(
+    reach: Reach, principal: Principal, job_id: str, told: Mapping[str, Any] | str | None, *, by: Voice = "client"
+) -> Job:
+    """The job right after it was told what it asks; None declines. Raises as `held_job` and `Executor.answer`.
+
+    Args:
+        reach: what is asked.
+        principal: whose the job must be.
+        job_id: its handle.
+        told: as `answer_in_words` reads it.
+        by: who says so.
+    """
+    job = await held_job(reach, principal, job_id)
+    words = answer_in_words(job.input_request, told) if job.input_request is not None else Answer("decline")
+    return await reach.executor.answer(job.id, owner=principal.owner, answer=replace(words, by=by))
 
 
 async def stopped_job(reach: Reach, principal: Principal, job_id: str) -> Job:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from executor import Program, WorkerFleet, open_broker, signing_key
 from mcp_server.enforceable import check_enforceable
+from mcp_server.farewells import Farewells
 from mcp_server.grants import Policies
 from mcp_server.settings import Settings
 
@@ -23,11 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What runs: the front door to jobs, who may read what, and the secret of links to exported files."""
+    """What runs: the front door to jobs, who may read what, farewells, and two secrets of the configuration's servers.
+
+    `link_key` is of links to exported files, `state_key` of what a client keeps for us between two rounds of a call.
+    """
 
     executor: Executor
     policies: Policies
+    farewells: Farewells
     link_key: bytes = field(repr=False)
+    state_key: bytes = field(repr=False)
 
 
 def policies_of(settings: Settings, key: bytes) -> Policies:
@@ -99,7 +105,14 @@ async def running_machine(
             program=_questions(settings),
         ),
     ):
-        async with Executor(
-            settings.executor, broker_url, key, policy_version=policies.version, submits=submits
-        ) as executor:
-            yield Machine(executor, policies, hmac.digest(key, b"awaitsql export links", hashlib.sha256))
+        async with (
+            Executor(settings.executor, broker_url, key, policy_version=policies.version, submits=submits) as executor,
+            Farewells(executor) as farewells,
+        ):
+            yield Machine(
+                executor,
+                policies,
+                farewells,
+                link_key=hmac.digest(key, b"awaitsql export links", hashlib.sha256),
+                state_key=hmac.digest(key, b"awaitsql request state", hashlib.sha256),
+            )

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import anyio
+import anyio.lowlevel
 
 from executor import ErrorCode, Job, Limits, Statement, StatementFailed
 from mcp_server.principal import Principal
 from mcp_server.reach import Reach
 from mcp_server.submission import checked_over_results, checked_statement, dry
 from mcp_server.waiting import Report, wait_for
-
-_CANCEL_WITHIN_S = 5.0
-"""How long the farewell of a caller that gave up may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +41,12 @@ class Query:
     idempotency_key: str | None = None
 
 
-async def submitted_query(reach: Reach, principal: Principal, query: Query) -> tuple[Job, list[str]]:
+async def submitted_query(
+    reach: Reach, principal: Principal, query: Query, *, asks: bool = False
+) -> tuple[Job, list[str]]:
     """The job of `query`, and warnings about what was understood otherwise than it was asked.
+
+    With `asks` it waits for a person's answer where it needs one, and their client can be asked for that.
 
     Raises:
         CallRefused: ``unknown_source``.
@@ -65,7 +68,13 @@ async def submitted_query(reach: Reach, principal: Principal, query: Query) -> t
         statement = dry(statement)
     _refuse_anothers_yes(statement, query.confirm)
     job = await submitted(
-        reach, statement, owner=principal.owner, key=_key(query), confirm=query.confirm, fresh=query.fresh
+        reach,
+        statement,
+        owner=principal.owner,
+        key=_key(query),
+        confirm=query.confirm,
+        fresh=query.fresh,
+        asks=asks,
     )
     return job, warnings
 
@@ -118,20 +127,28 @@ async def submitted(
     key: str | None = None,
     confirm: str | None = None,
     fresh: bool = False,
+    asks: bool = False,
 ) -> Job:
     """The job. Shielded: a caller that leaves in the middle of the submit would leave a job that nobody can name."""
     with anyio.CancelScope(shield=True):
-        return await reach.executor.submit(statement, owner=owner, idempotency_key=key, confirm=confirm, fresh=fresh)
+        return await reach.executor.submit(
+            statement, owner=owner, idempotency_key=key, confirm=confirm, fresh=fresh, asks=asks
+        )
     raise AssertionError("a shield that is never cancelled swallows nothing")  # pragma: no cover
 
 
 async def await_rows(reach: Reach, job: Job, *, owner: str, wait_s: float, report: Report | None = None) -> Job:
     """The job when its rows are there or the wait is over. A caller that gives up before takes the job with it."""
+    async with while_wanted(reach, job.id, owner=owner):
+        return await wait_for(reach.executor, job, owner=owner, timeout_s=wait_s, report=report)
+
+
+@asynccontextmanager
+async def while_wanted(reach: Reach, job_id: str, *, owner: str) -> AsyncGenerator[None]:
+    """Inside, a caller has no handle of the job yet: one that gives up takes the job with it."""
     try:
-        with reach.callers.waiting_for(job.id):
-            return await wait_for(reach.executor, job, owner=owner, timeout_s=wait_s, report=report)
+        await anyio.lowlevel.checkpoint_if_cancelled()  # it may have left in the middle of the submit
+        yield
     except anyio.get_cancelled_exc_class():
-        if not reach.callers.is_wanted(job.id):
-            with anyio.CancelScope(shield=True), anyio.move_on_after(_CANCEL_WITHIN_S):
-                await reach.executor.cancel(job.id, owner=owner)
+        reach.farewells.say(job_id, owner=owner)
         raise

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections import Counter, OrderedDict
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from executor import SourceInfo, SourceProfile, SourceSchema
 from mcp_server.errors import CallCode, CallRefused
+from mcp_server.farewells import Farewells
 from mcp_server.grants import Policies
 from mcp_server.knowledge.meanings import Glossaries
 from mcp_server.principal import Principal
@@ -19,41 +17,6 @@ from mcp_server.tables import visible
 
 if TYPE_CHECKING:  # its client and drivers are loaded by whoever makes one
     from executor import Executor
-
-_REMEMBERED = 10_000
-
-
-class Callers:
-    """Which calls are waiting for which job, so that one that gives up does not stop the job under another.
-
-    Only a job submitted with an idempotency key can have two callers. What it remembers of delivered handles is
-    bounded; it is of this process, so two servers do not see each other's callers.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: Counter[str] = Counter()
-        self._delivered: OrderedDict[str, None] = OrderedDict()
-
-    @contextmanager
-    def waiting_for(self, job_id: str) -> Generator[None]:
-        """While inside, this call counts as waiting for the job."""
-        self._waiting[job_id] += 1
-        try:
-            yield
-        finally:
-            self._waiting[job_id] -= 1
-            if not self._waiting[job_id]:
-                del self._waiting[job_id]
-
-    def delivered(self, job_id: str) -> None:
-        """Somebody has the handle from now on."""
-        self._delivered[job_id] = None
-        while len(self._delivered) > _REMEMBERED:
-            self._delivered.popitem(last=False)
-
-    def is_wanted(self, job_id: str) -> bool:
-        """Whether anybody but the caller that has just left waits for the job or holds its handle."""
-        return self._waiting[job_id] > 0 or job_id in self._delivered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +27,14 @@ class Reach:
         executor: the front door to jobs, entered.
         settings: the ``[mcp_server]`` table.
         policies: what a principal may read of a source.
-        callers: see `Callers`.
+        farewells: takes the jobs of callers that gave up.
         glossaries: what the owners of the sources say their words mean.
     """
 
     executor: Executor
     settings: McpServerSettings
     policies: Policies
-    callers: Callers = field(default_factory=Callers)
+    farewells: Farewells
     glossaries: Glossaries = field(default_factory=Glossaries)
 
     def sources(self, principal: Principal) -> list[SourceInfo]:

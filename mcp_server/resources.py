@@ -104,6 +104,10 @@ def job_view_document() -> dict[str, Any]:
                 "Any text. The same key with the same SQL gives the same job, so a call that was lost can be sent "
                 "again; with other SQL it is idempotency_conflict."
             ),
+            "answer": (
+                "What the user says to asks.message, in words (yes, no, a text), or JSON by the schema in asks.answer; "
+                "null declines. Where asks says only_a_person, a tool call can only decline."
+            ),
             "max_chars": "Characters of rows in one get_job answer, shared when several jobs are asked for.",
             "limit": f"Rows of one page, at most {MAX_PAGE_ROWS}; a page also ends after {PAGE_CHARS} characters.",
             "cursor": "next_cursor of the page before. It belongs to one job and one run of it.",

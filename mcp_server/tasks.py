@@ -18,13 +18,15 @@ from mcp.server.mcpserver import Context
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, CallToolResult
 
-from executor import ErrorCode, ExecutorError, Job, JobLost, JobState
+from executor import ErrorCode, ExecutorError, InputFailed, Job, JobLost, JobState
 from mcp_server.declared import CallContext
+from mcp_server.elicitation import answer_of, elicitation_of, key_of
 from mcp_server.errors import answer, error_answer
 from mcp_server.line import in_line
 from mcp_server.principal import Principal
 from mcp_server.stops import stop_in_words
 from mcp_server.tools.access import Access
+from mcp_server.waiting import wait_for
 from mcp_server.wire import job_view
 
 TaskStatus = Literal["working", "input_required", "completed", "cancelled", "failed"]
@@ -151,9 +153,34 @@ class JobTasks:
             _refuse(failed)
 
     async def update(self, task_id: str, principal: Principal, responses: Mapping[str, Any]) -> None:
-        """Takes what the client answers. No job asks anything, so no answer is waited for. Raises as `get`."""
-        del responses
-        await self.get(task_id, principal)
+        """Takes what the client's user answers. What nobody asked, or not any more, is passed over.
+
+        Raises:
+            MCPError: as `get`; an answer that does not fit its question, which then is still open.
+        """
+        job = await self._job(task_id, principal)
+        key = key_of(job)
+        if job.input_request is None or key is None or key not in responses:
+            return
+        request = job.input_request
+        try:
+            await self._access.executor.answer(job.id, owner=principal.owner, answer=answer_of(request, responses[key]))
+        except InputFailed as failed:
+            if failed.code is not ErrorCode.NOT_WAITING:
+                raise MCPError(INVALID_PARAMS, f"{failed.code}: {failed.message} {failed.hint}") from failed
+        except ExecutorError as failed:
+            _refuse(failed)
+
+    async def asking(self, task_id: str, principal: Principal) -> Job | None:
+        """The job while it asks; None once it has ended. Waits for either. Raises as `get`."""
+        while True:
+            job = await self._job(task_id, principal)
+            if job.is_finished:
+                return None
+            if job.input_request is not None:
+                return job
+            with suppress(ExecutorError):  # what is wrong with the job or the broker, the next look says
+                await wait_for(self._access.executor, job, owner=principal.owner, timeout_s=_LOOK_S)
 
     def of_job(self, job: Job, principal: Principal) -> Task:
         """`job`, which is the caller's, as a task."""
@@ -164,11 +191,16 @@ class JobTasks:
             status=TASK_STATUS[job.state],
             message=_message(job),
             created_at=job.submitted_at,
-            updated_at=max(at for at in _moved_at(job) if at is not None),
+            updated_at=max(at for at in (*_moved_at(job), self._asked_at(job)) if at is not None),
             ttl_s=self._ttl_s(job),
             poll_s=min(max(_POLL_S[0], (now - job.submitted_at) / 10), _POLL_S[1]) if unfinished else None,
             result=self._result(job, principal) if TASK_STATUS[job.state] == "completed" else None,
+            input_requests=_asked(job),
         )
+
+    def _asked_at(self, job: Job) -> float | None:
+        since = job.input_deadline_at
+        return None if since is None else since - self._access.executor.settings.input_timeout_s
 
     async def _job(self, task_id: str, principal: Principal) -> Job:
         try:
@@ -191,6 +223,9 @@ class JobTasks:
         """Until when the job is kept; of an unfinished one, if it takes all the time that it has."""
         if job.expires_at is not None:
             return job.expires_at - job.submitted_at
+        if job.input_deadline_at is not None:
+            times = job.limits.queue_timeout_s + job.limits.job_timeout_s
+            return job.input_deadline_at + times - job.submitted_at + self._access.executor.settings.result_ttl_s
         deadline = job.deadline_at or job.submitted_at + job.limits.queue_timeout_s + job.limits.job_timeout_s
         return deadline - job.submitted_at + self._access.executor.settings.result_ttl_s
 
@@ -227,6 +262,8 @@ def _message(job: Job) -> str:
     rows = "1 row" if job.rows == 1 else f"{job.rows:,} rows"
     if job.state is JobState.QUEUED:
         return f"{in_line(job)}, {seconds} so far"
+    if job.input_request is not None:
+        return job.input_request.message
     if job.state is JobState.SUCCEEDED:
         return f"{rows} in {seconds}"
     if job.state is JobState.FAILED:
@@ -235,6 +272,13 @@ def _message(job: Job) -> str:
         return f"cancelled; {stop_in_words(job)}" if stop_in_words(job) else "cancelled"
     stage = "cancelling" if job.cancel_requested_at is not None else job.stage or str(job.state)
     return f"{stage}, {rows}, {seconds} so far"
+
+
+def _asked(job: Job) -> dict[str, Any]:
+    key = key_of(job)
+    if key is None or job.input_request is None:
+        return {}
+    return {key: elicitation_of(job.input_request).model_dump(by_alias=True, mode="json", exclude_none=True)}
 
 
 def _moved_at(job: Job) -> tuple[float | None, ...]:

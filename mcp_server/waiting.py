@@ -33,12 +33,12 @@ def clamped_wait(wait_seconds: float) -> tuple[float, list[str]]:
 
 
 async def wait_for(executor: Executor, job: Job, *, owner: str, timeout_s: float, report: Report | None = None) -> Job:
-    """`job` when it is finished, or as it is after `timeout_s` seconds; tells `report` meanwhile.
+    """`job` when it is finished or asks, or as it is after `timeout_s` seconds; tells `report` meanwhile.
 
     Raises:
         ExecutorError: as `Executor.watch`.
     """
-    if job.is_finished or timeout_s <= 0:
+    if _rests(job) or timeout_s <= 0:
         return job
     began = time.monotonic()
     reported = began
@@ -46,13 +46,18 @@ async def wait_for(executor: Executor, job: Job, *, owner: str, timeout_s: float
     async with aclosing(changes):  # pyright: ignore[reportArgumentType] - a generator, whatever it is declared as
         async for change in changes:
             job = change
-            if job.is_finished:
+            if _rests(job):
                 break
             now = time.monotonic()
             if report is not None and now - reported >= _REPORT_EVERY_S:
                 reported = now
                 await report(round(now - began, 1), progress_words(job, now - began))
     return job
+
+
+def _rests(job: Job) -> bool:
+    """Whether waiting alone brings nothing more."""
+    return job.is_finished or job.state is JobState.WAITING
 
 
 def progress_words(job: Job, elapsed_s: float) -> str:

@@ -64,6 +64,15 @@ class PolicyView(_Shape):
     masked: list[str] | None = Field(default=None, description="Columns that read as something else.")
 
 
+class AskView(_Shape):
+    """What a waiting job must be told before it goes on."""
+
+    message: str
+    answer: dict[str, Any] = Field(description="JSON schema of the answer.")
+    only_a_person: bool | None = Field(default=None, description="true: a tool call cannot say yes to it.")
+    until: str | None = Field(default=None, description="Then it fails with input_timeout (ISO 8601, UTC).")
+
+
 class ErrorView(_Shape):
     """What went wrong, for a model: a code that never changes, words that may, where in the SQL, what to do."""
 
@@ -81,6 +90,7 @@ class JobView(_Shape):
     state: JobState
     stage: str | None = Field(default=None, description="What it is doing, or its place in the queue.")
     progress: ProgressView | None = None
+    asks: AskView | None = Field(default=None, description="Of a waiting job.")
     source: str
     sql: str | None = Field(default=None, description="As it ran, long ones cut; whole in the resource job://{id}.")
     question: str | None = None
@@ -185,6 +195,7 @@ def job_view(job: Job, *, max_chars: int, sql_chars: int = SQL_CHARS, warnings: 
             elapsed_s=round(max(0.0, (job.finished_at or job.seen_at or job.submitted_at) - job.submitted_at), 2),
             estimate=job.notes.get("estimate"),
         ),
+        asks=_asks(job),
         source=job.source,
         sql=cut_text(job.shown_sql or _written(job).get("sql", ""), sql_chars) or None,
         question=job.notes.get("question"),
@@ -216,6 +227,18 @@ def _model(job: Job) -> str | None:
 
 def _conversation(job: Job) -> str | None:
     return _written(job).get("conversation") or None
+
+
+def _asks(job: Job) -> AskView | None:
+    request = job.input_request
+    if request is None:
+        return None
+    return AskView(
+        message=request.message,
+        answer=dict(request.schema),
+        only_a_person=True if request.by == "human" else None,
+        until=iso(job.input_deadline_at),
+    )
 
 
 def _policy(job: Job) -> list[PolicyView]:
@@ -346,10 +369,24 @@ def _next_step_unfinished(job: Job) -> str | None:
         return None if job.error is None else str(error_content(job.error)["next_step"])
     if job.state is JobState.CANCELLED:
         return "It was cancelled; call query again only if its rows are wanted after all."
+    if job.state is JobState.WAITING:
+        return _next_step_waiting(job)
     call = f'get_job(job_id="{job.id}", wait_seconds=30)'
     if job.rows:
         call += f' or, for the rows so far, get_rows(job_id="{job.id}")'
     return f"{call}. The job goes on by itself: do not submit it again."
+
+
+def _next_step_waiting(job: Job) -> str:
+    if job.input_request is not None and job.input_request.by == "human":
+        return (
+            f"Ask the user to answer it in a terminal: awaitsql jobs answer {job.id}. "
+            f'Without: cancel_job(job_id="{job.id}").'
+        )
+    return (
+        f'Ask the user what asks.message says, then answer_job(job_id="{job.id}", answer="…") with their words, or '
+        "JSON by asks.answer where it asks several things. Do not submit it again."
+    )
 
 
 def _next_step_unconfirmed(job: Job) -> str:

@@ -96,7 +96,8 @@ class HttpServer:
         self.stop()
 
     def environment(self) -> dict[str, str]:
-        return {"PATH": os.environ["PATH"], "HOME": str(self.home)}
+        # the path: workers do not look for modules where the server was started
+        return {"PATH": os.environ["PATH"], "HOME": str(self.home), "PYTHONPATH": str(ROOT)}
 
     def _is_healthy(self) -> bool:
         try:

@@ -12,6 +12,7 @@ if ARGV[6] ~= '' then
   local before = redis.call('HMGET', memo, 'id', 'content')
   if before[1] and redis.call('EXISTS', job_key(before[1])) == 1 then
     if before[2] == ARGV[7] then
+      redis.call('HINCRBY', job_key(before[1]), 'others', 1)
       return { 'ok', before[1], snapshot(before[1]) }
     end
     return { 'idempotency_conflict', before[1] }

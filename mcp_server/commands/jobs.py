@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from executor import Executor, ExecutorError, Job, JobState
+from mcp_server.answers import answer_in_words
+from mcp_server.commands.answering import typed_answer
 from mcp_server.commands.exits import Exit, exit_of, say_error
 from mcp_server.commands.follow import follow, run_until_interrupted, words
 from mcp_server.commands.options import Where
@@ -149,6 +151,31 @@ def run_verify(where: Where, *, as_json: bool) -> int:
     return _with_executor(where, show)
 
 
+def run_answer(job_id: str, answer: str | None, where: Where, *, wait_s: float, as_json: bool) -> int:
+    """Tells a waiting job what it asks: `answer`, or what is typed at the terminal; then follows it a while."""
+
+    async def show(machine: Machine, settings: Settings) -> int:
+        console = Console(stderr=True, highlight=False)
+        job = await machine.executor.get(job_id, owner=LOCAL.owner)
+        request = job.input_request
+        if request is None:
+            console.print(f"{job.id} asks nothing; it is {words(job)}", markup=False)
+            return Exit.DONE if job.is_finished else Exit.UNFINISHED
+        told = typed_answer(request.message, request.schema, console) if answer is None else answer
+        # only what was typed here is a person's for certain: an argument may come from a program
+        said = replace(answer_in_words(request, told or None), by="human" if answer is None else "client")
+        job = await machine.executor.answer(job.id, owner=LOCAL.owner, answer=said)
+        job = await follow(machine.executor, job, owner=LOCAL.owner, wait_s=wait_s, console=console)
+        machine.policies.hold(settings.principal, job)
+        if as_json:
+            _say(_line(job))
+        else:
+            await _show(machine.executor, job, console)
+        return _exit_of_job(job)
+
+    return _with_executor(where, show, workers=1)
+
+
 def run_cancel(job_id: str, where: Where, *, as_json: bool) -> int:
     """Cancels the job and waits a little for its end."""
 
@@ -205,6 +232,9 @@ async def _show(executor: Executor, job: Job, console: Console) -> None:
     console.print(job.shown_sql, markup=False)
     if job.error is not None:
         say_error(console, job.error)
+    elif job.input_request is not None:
+        console.print(job.input_request.message, markup=False)
+        console.print(f"  awaitsql jobs answer {job.id}", markup=False)
     elif job.state is JobState.SUCCEEDED:
         console.print(await write_result(executor, job, owner=LOCAL.owner, format="table", output=None, rows_shown=20))
 

@@ -10,7 +10,9 @@ from typing import Any
 
 from rich.console import Console
 
-from executor import ResultColumn
+from executor import InputRequest, ResultColumn
+from mcp_server.answers import answer_in_words
+from mcp_server.commands.answering import typed_answer
 from mcp_server.commands.exits import Exit
 from mcp_server.commands.jobs import print_jobs
 from mcp_server.commands.query_there import rows_written, say_failed
@@ -59,6 +61,9 @@ def run_show_there(job_id: str, there: There, *, wait_s: float, as_json: bool) -
             console.print(view.get("sql", ""), markup=False)
             if view.get("error") is not None:
                 say_failed(view, console)
+            elif view.get("asks") is not None:
+                console.print(view["asks"]["message"], markup=False)
+                console.print(f"  awaitsql jobs answer {view['job_id']}", markup=False)
             elif view.get("row_count") is not None:
                 console.print(await rows_written(server, view, format="table", output=None, rows_shown=20))
         return Exit.DONE if view["state"] == "cancelled" else exit_of_view(view)
@@ -94,6 +99,33 @@ def run_rows_there(
         if page.get("next_cursor"):
             console.print(f"more: --cursor {page['next_cursor']}", markup=False, soft_wrap=True)
         return Exit.DONE
+
+    return run_there(there, work, as_json=as_json)
+
+
+def run_answer_there(job_id: str, answer: str | None, there: There, *, wait_s: float, as_json: bool) -> int:
+    """Tells a waiting job there what it asks; then follows it a while."""
+
+    async def work(server: Server) -> int:
+        console = Console(stderr=True, highlight=False)
+        view = await server.job(job_id, rows=False)
+        asks = view.get("asks")
+        if asks is None:
+            console.print(f"{view['job_id']} asks nothing; it is {words(view)}", markup=False)
+            return exit_of_view(view)
+        request = InputRequest("", "", asks["message"], asks["answer"])
+        told = typed_answer(request.message, request.schema, console) if answer is None else answer
+        said = answer_in_words(request, told or None)
+        body = {"answer": dict(said.content) if said.action == "accept" else None}
+        view = await server.ask("POST", f"/v1/jobs/{view['job_id']}/answer", json=body)
+        view = await followed(server, view, wait_s=wait_s, console=console)
+        if as_json:
+            _say(view)
+        elif view.get("error") is not None:
+            say_failed(view, console)
+        else:
+            console.print(f"{view['job_id']} {words(view)}", markup=False)
+        return exit_of_view(view)
 
     return run_there(there, work, as_json=as_json)
 

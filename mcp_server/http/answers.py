@@ -51,8 +51,6 @@ async def new_job(
         job = await unless_gone(request, wait)
     except ExecutorError as failed:
         said.append(f"The job is stored, but could not be looked at since: {failed.message}")
-    if has_key:
-        reach.callers.delivered(job.id)
     content, headers = _told(reach, request, job, max_chars=reach.settings.preview_chars, warnings=said)
     return json_answer(content, 200 if job.is_finished else 202, {**headers, "Location": path_of(job)})
 

@@ -1,8 +1,8 @@
-"""``/v1/jobs``: submit, list, look, cancel."""
+"""``/v1/jobs``: submit, list, look, answer, cancel."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 from starlette.requests import Request
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from executor import Job
 from mcp_server.auth.scopes import QUERY, READ
 from mcp_server.errors import CallCode, CallRefused
-from mcp_server.held import held_job, stopped_job
+from mcp_server.held import answered_job, held_job, stopped_job
 from mcp_server.http.answers import AGAIN, TAKEN, VIEW, WAIT, known_job, new_job
 from mcp_server.http.asking import Asked, Count, Sent, asked, sent
 from mcp_server.http.operations import Answer, Operation
@@ -52,6 +52,14 @@ class NewJob(Sent):
     )
 
 
+class NewAnswer(Sent):
+    """What a waiting job is told."""
+
+    answer: dict[str, Any] | None = Field(
+        description="By the schema in its asks.answer; null declines.", examples=[{"confirm": True}]
+    )
+
+
 class LookAsked(Asked):
     """How to look at a job."""
 
@@ -66,7 +74,7 @@ class ListAsked(Asked):
 
 
 def job_operations(reach: WebReach) -> list[Operation]:
-    """Submit, list, look at and cancel jobs, over `reach`."""
+    """Submit, list, look at, answer and cancel jobs, over `reach`."""
 
     async def submit(request: Request) -> Response:
         principal = reach.caller_of(request)
@@ -89,6 +97,13 @@ def job_operations(reach: WebReach) -> list[Operation]:
     async def cancel(request: Request) -> Response:
         asked(request, Asked)
         job = await stopped_job(reach, reach.caller_of(request), request.path_params["job_id"])
+        content = web_view(job, max_chars=0).content()
+        return json_answer(content, 200 if job.is_finished else 202, poll_after(job))
+
+    async def tell(request: Request) -> Response:
+        asked(request, Asked)
+        told = await sent(request, NewAnswer)
+        job = await answered_job(reach, reach.caller_of(request), request.path_params["job_id"], told.answer)
         content = web_view(job, max_chars=0).content()
         return json_answer(content, 200 if job.is_finished else 202, poll_after(job))
 
@@ -132,6 +147,19 @@ def job_operations(reach: WebReach) -> list[Operation]:
                     description="The job.", content=VIEW, headers={"ETag": "Changes when the job does.", **AGAIN}
                 ),
                 304: Answer(description="Nothing has changed."),
+            },
+        ),
+        Operation(
+            name="answer_job",
+            method="POST",
+            path="/jobs/{job_id}/answer",
+            summary="Tell a waiting job what it asks; it goes on. Where only a person may say yes, this cannot.",
+            scope=QUERY,
+            endpoint=tell,
+            body=NewAnswer,
+            answers={
+                200: Answer(description="It is finished.", content=VIEW),
+                202: Answer(description="It goes on.", content=VIEW, headers=AGAIN),
             },
         ),
         Operation(

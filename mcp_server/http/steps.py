@@ -14,6 +14,13 @@ _WORDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r'get_rows\(job_id="([^"]+)"\)', r"GET /v1/jobs/\1/rows"),
         (r"get_rows\(columns=\[…\]\)", "GET /v1/jobs/{job_id}/rows?columns=NAME"),
         (r"get_rows(?:\(job_id\))?", "GET /v1/jobs/{job_id}/rows"),
+        (
+            r'answer_job\(job_id="([^"]+)", answer="…"\) with their words, or JSON by asks.answer where it asks '
+            "several things",
+            r'POST /v1/jobs/\1/answer with {"answer": …} by asks.answer; null declines',
+        ),
+        (r"answer_job", "POST /v1/jobs/{job_id}/answer"),
+        (r'cancel_job\(job_id="([^"]+)"\)', r"DELETE /v1/jobs/\1"),
         (r"get_job", "GET /v1/jobs/{job_id}"),
         (r"list_jobs(?:\(\))?", "GET /v1/jobs"),
         (r"list_sources(?:\(\))?", "GET /v1/sources"),

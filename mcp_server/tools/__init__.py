@@ -23,7 +23,7 @@ def all_tools(access: Access, *, delivery: Delivery) -> list[CheckedTool]:
 
     `delivery` is how ``export`` hands over its files.
     """
-    get_job, cancel_job, list_jobs = job_tools(access)
+    get_job, answer_job, cancel_job, list_jobs = job_tools(access)
     over_results = [query_result_tool(access), export_tool(access, delivery)]
     asks = [] if access.settings.ask is None else [ask_tool(access)]
     return [
@@ -33,6 +33,7 @@ def all_tools(access: Access, *, delivery: Delivery) -> list[CheckedTool]:
         get_job,
         rows_tool(access),
         *over_results,
+        answer_job,
         cancel_job,
         list_jobs,
     ]

@@ -47,6 +47,15 @@ OneOrSeveral = Annotated[str | list[str], BeforeValidator(_unpacked)]
 """One text, or a list of them."""
 
 
+def _packed(value: Any) -> Any:
+    """An object as JSON text, and so are yes and no."""
+    return json.dumps(value) if isinstance(value, dict | bool) else value
+
+
+AsText = Annotated[str, BeforeValidator(_packed)]
+"""A text; an object or a truth value is its JSON."""
+
+
 def read_tool_arguments(tool: str, model: type[ArgumentsT], sent: dict[str, Any]) -> ArgumentsT:
     """The arguments in `sent`, checked.
 

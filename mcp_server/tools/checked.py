@@ -10,7 +10,7 @@ from mcp.server.mcpserver.exceptions import UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, ToolAnnotations
+from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import Field
 
 from mcp_server.errors import ANSWERED, error_answer
@@ -19,8 +19,8 @@ from mcp_server.tools.arguments import Arguments, read_tool_arguments
 READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 """It changes nothing in a database; ``query`` makes a job, which can only read."""
 
-STOPS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
-"""It ends a job, and nothing in a database."""
+STEERS = ToolAnnotations(destructive_hint=False, open_world_hint=False)
+"""It ends a job or lets it go on, and changes nothing in a database."""
 
 
 class CheckedTool(Tool):
@@ -30,7 +30,7 @@ class CheckedTool(Tool):
 
     async def run(  # the SDK's signature
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
-    ) -> CallToolResult:
+    ) -> CallToolResult | InputRequiredResult:
         """Check `arguments`, call the function, and turn every failure that is an answer into one.
 
         Raises:
@@ -49,7 +49,7 @@ class CheckedTool(Tool):
 def checked_tool(
     name: str,
     arguments: type[Arguments],
-    fn: Callable[[Any, Context[Any, Any]], Awaitable[CallToolResult]],
+    fn: Callable[[Any, Context[Any, Any]], Awaitable[CallToolResult | InputRequiredResult]],
     *,
     description: str,
     annotations: ToolAnnotations,

@@ -1,34 +1,45 @@
-"""The tools about jobs: ``get_job`` (one or several), ``cancel_job``, ``list_jobs``. They never make one."""
+"""The tools about jobs: ``get_job`` (one or several), ``answer_job``, ``cancel_job``, ``list_jobs``. They make none."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Annotated, Any
 
-from mcp_types import CallToolResult
+from mcp_types import CallToolResult, InputRequiredResult
 from pydantic import Field
 
-from executor import ExecutorError
+from executor import ExecutorError, Job
+from mcp_server.declared import how_to_ask
 from mcp_server.errors import answer, error_content
-from mcp_server.held import held_job, stopped_job
+from mcp_server.held import answered_job, held_job, stopped_job
 from mcp_server.principal import Principal
 from mcp_server.tools.access import Access, ToolContext, progress_to
-from mcp_server.tools.arguments import Arguments, OneOrSeveral
-from mcp_server.tools.checked import READS, STOPS, CheckedTool, checked_tool
+from mcp_server.tools.arguments import Arguments, AsText, OneOrSeveral
+from mcp_server.tools.asked import answered_before, through_questions
+from mcp_server.tools.checked import READS, STEERS, CheckedTool, checked_tool
 from mcp_server.waiting import Report, clamped_wait
-from mcp_server.wire import JobView, job_line, job_view
+from mcp_server.wire import job_line, job_view
 
 MAX_JOBS = 20
 """The most jobs of one ``get_job`` call, and the most ``list_jobs`` shows unless asked for more."""
+
+_AFTER_ANSWER_S = 10.0
+"""How long an answered job is waited for: what comes in this time costs no second call."""
 
 
 class GetJobArguments(Arguments):
     """See the tool's description."""
 
     job_id: Annotated[OneOrSeveral, Field(description="One handle, whole, or a list of them")]
-    wait_seconds: Annotated[float, Field(ge=0, description="Time to wait for the end, at most 45")] = 0
+    wait_seconds: Annotated[float, Field(ge=0, description="At most 45")] = 0
     max_chars: Annotated[int | None, Field(ge=0, description="Size of the preview; 0: no rows")] = None
+
+
+class AnswerJobArguments(Arguments):
+    """See the tool's description."""
+
+    job_id: str
+    answer: AsText | None = None
 
 
 class CancelJobArguments(Arguments):
@@ -43,10 +54,10 @@ class ListJobsArguments(Arguments):
     limit: Annotated[int, Field(ge=1, le=100)] = MAX_JOBS
 
 
-def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]:
-    """``get_job``, ``cancel_job`` and ``list_jobs`` over `access`."""
+def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool, CheckedTool]:
+    """``get_job``, ``answer_job``, ``cancel_job`` and ``list_jobs`` over `access`."""
 
-    async def get_job(arguments: GetJobArguments, context: ToolContext) -> CallToolResult:
+    async def get_job(arguments: GetJobArguments, context: ToolContext) -> CallToolResult | InputRequiredResult:
         principal = access.principal_of(context)
         wait_s, warnings = clamped_wait(arguments.wait_seconds)
         most = access.settings.preview_chars
@@ -54,15 +65,10 @@ def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]:
         if max_chars > most:
             warnings.append(f"max_chars was cut from {max_chars} to {most}; get_rows pages through the rest.")
         if isinstance(arguments.job_id, str):
-            view = await _view(
-                access,
-                arguments.job_id,
-                principal=principal,
-                wait_s=wait_s,
-                max_chars=min(max_chars, most),
-                warnings=warnings,
-                report=progress_to(context),
-            )
+            told = await _asked(access, arguments.job_id, principal=principal, wait_s=wait_s, context=context)
+            if isinstance(told, InputRequiredResult):
+                return told
+            view = job_view(told, max_chars=min(max_chars, most), warnings=warnings)
             return answer(view.content(), is_error=view.is_error)
         return await _several(
             access,
@@ -73,6 +79,13 @@ def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]:
             warnings=warnings,
             context=context,
         )
+
+    async def answer_job(arguments: AnswerJobArguments, context: ToolContext) -> CallToolResult:
+        principal = access.principal_of(context)
+        job = await answered_job(access, principal, arguments.job_id, arguments.answer)
+        job = await held_job(access, principal, job.id, wait_s=_AFTER_ANSWER_S, report=progress_to(context))
+        view = job_view(job, max_chars=access.settings.preview_chars)
+        return answer(view.content(), is_error=view.is_error)
 
     async def cancel_job(arguments: CancelJobArguments, context: ToolContext) -> CallToolResult:
         job = await stopped_job(access, access.principal_of(context), arguments.job_id)
@@ -89,18 +102,22 @@ def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]:
             "get_job",
             GetJobArguments,
             get_job,
-            description=(
-                "State and progress of a job, and its first rows once it succeeded. Giving up on this call does not "
-                "stop the job."
-            ),
+            description="State and progress of a job, and its first rows once it succeeded.",
             annotations=READS,
+        ),
+        checked_tool(
+            "answer_job",
+            AnswerJobArguments,
+            answer_job,
+            description="Tell a waiting job what it asks; no answer: no.",
+            annotations=STEERS,
         ),
         checked_tool(
             "cancel_job",
             CancelJobArguments,
             cancel_job,
             description="Stop a job, in the database too.",
-            annotations=STOPS,
+            annotations=STEERS,
         ),
         checked_tool(
             "list_jobs",
@@ -112,18 +129,20 @@ def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]:
     )
 
 
-async def _view(
-    access: Access,
-    job_id: str,
-    *,
-    principal: Principal,
-    wait_s: float,
-    max_chars: int,
-    warnings: Sequence[str],
-    report: Report | None,
-) -> JobView:
-    job = await held_job(access, principal, job_id, wait_s=wait_s, report=report)
-    return job_view(job, max_chars=max_chars, warnings=warnings)
+async def _asked(
+    access: Access, job_id: str, *, principal: Principal, wait_s: float, context: ToolContext
+) -> Job | InputRequiredResult:
+    """The job after the wait; what it asks, the user is asked where their client knows how."""
+    report, owner = progress_to(context), principal.owner
+
+    async def wait(job: Job) -> Job:
+        return await held_job(access, principal, job.id, wait_s=wait_s, report=report)
+
+    job = await answered_before(access, context, owner=owner)
+    if job is None:
+        job = await held_job(access, principal, job_id)
+    how = how_to_ask(context.request_context, as_task=False)
+    return await through_questions(access, job, context, owner=owner, how=how, wait=wait)
 
 
 async def _several(
@@ -144,18 +163,10 @@ async def _several(
 
     async def one(job_id: str, report: Report | None) -> dict[str, Any]:
         try:
-            view = await _view(
-                access,
-                job_id,
-                principal=principal,
-                wait_s=wait_s,
-                max_chars=max_chars // len(asked),
-                warnings=[],
-                report=report,
-            )
+            job = await held_job(access, principal, job_id, wait_s=wait_s, report=report)
         except ExecutorError as failed:
             return {"job_id": job_id[:64], "error": error_content(failed)}
-        return view.content()
+        return job_view(job, max_chars=max_chars // len(asked)).content()
 
     # One of them reports progress: a client reads one rising number a call.
     async with asyncio.TaskGroup() as group:

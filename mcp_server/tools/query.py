@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from mcp_types import CallToolResult
+from mcp_types import CallToolResult, InputRequiredResult
 from pydantic import Field
 
 from executor import ExecutorError, Job
+from mcp_server.declared import how_to_ask
 from mcp_server.errors import answer, error_content
-from mcp_server.queries import Query, await_rows, submitted_query
+from mcp_server.queries import Query, submitted_query, while_wanted
 from mcp_server.tools.access import Access, ToolContext, progress_to
 from mcp_server.tools.arguments import Arguments
 from mcp_server.tools.as_task import marked, task_wait
+from mcp_server.tools.asked import answered_before, through_questions
 from mcp_server.tools.checked import READS, CheckedTool, checked_tool
-from mcp_server.waiting import clamped_wait
+from mcp_server.waiting import clamped_wait, wait_for
 from mcp_server.wire import job_view
 
 
@@ -24,21 +26,21 @@ class QueryArguments(Arguments):
 
     sql: Annotated[str, Field(description="One SELECT, in the source's dialect")]
     source: Annotated[str | None, Field(description="A name from list_sources")] = None
-    wait_seconds: Annotated[float, Field(ge=0, description="Time to wait for rows, at most 45")] = 10
+    wait_seconds: Annotated[float, Field(ge=0, description="At most 45")] = 10
     max_rows: Annotated[int | None, Field(ge=1, description="Rows to keep of the result")] = None
     dry_run: Annotated[bool, Field(description="Only show plan and cost")] = False
-    fresh: Annotated[bool, Field(description="Not the rows of an equal query just run")] = False
+    fresh: Annotated[bool, Field(description="Not rows of an equal query")] = False
     confirm: Annotated[str | None, Field(description="The token of a needs_confirmation")] = None
     dialect: Annotated[str | None, Field(description="Of sql, if not the source's: translates it")] = None
     idempotency_key: Annotated[
-        str | None, Field(min_length=1, max_length=200, description="Same key and SQL: same job, for safe retries")
+        str | None, Field(min_length=1, max_length=200, description="Same key, same job: for safe retries")
     ] = None
 
 
 def query_tool(access: Access) -> CheckedTool:
     """``query`` over `access`."""
 
-    async def query(arguments: QueryArguments, context: ToolContext) -> CallToolResult:
+    async def query(arguments: QueryArguments, context: ToolContext) -> CallToolResult | InputRequiredResult:
         principal = access.principal_of(context)
         wait_s, clamped = clamped_wait(arguments.wait_seconds)
         asked = Query(
@@ -51,7 +53,11 @@ def query_tool(access: Access) -> CheckedTool:
             dialect=arguments.dialect,
             idempotency_key=arguments.idempotency_key,
         )
-        job, warnings = await submitted_query(access, principal, asked)
+        job = await answered_before(access, context, owner=principal.owner)
+        warnings: list[str] = []
+        if job is None:
+            how = how_to_ask(context.request_context)
+            job, warnings = await submitted_query(access, principal, asked, asks=how is not None)
         return await answered(
             access,
             job,
@@ -59,7 +65,6 @@ def query_tool(access: Access) -> CheckedTool:
             wait_s=wait_s,
             context=context,
             warnings=[*warnings, *clamped],
-            has_key=arguments.idempotency_key is not None,
         )
 
     return checked_tool(
@@ -69,7 +74,7 @@ def query_tool(access: Access) -> CheckedTool:
         description=(
             "Run one read-only SQL statement. Rows that come within wait_seconds are in the answer: a preview, "
             "row_count, a summary per column. A longer query goes on as a job: poll get_job with its job_id, do not "
-            "send it again. Aggregate in SQL rather than fetching many rows. A refusal says what to change."
+            "send it again. Aggregate in SQL rather than fetching many rows."
         ),
         annotations=READS,
     )
@@ -83,21 +88,28 @@ async def answered(
     wait_s: float,
     context: ToolContext,
     warnings: Sequence[str],
-    has_key: bool = False,
-) -> CallToolResult:
+) -> CallToolResult | InputRequiredResult:
     """A fresh job as its submitter sees it: with its rows where they come in time, else as a handle.
+
+    What it asks on the way the user is asked, where their client knows how.
 
     For a client that speaks tasks the wait is short, and what goes on after it is marked to become one.
     """
     call = context.request_context
     wait_s = task_wait(call, wait_s)
+
+    async def wait(job: Job) -> Job:
+        return await wait_for(access.executor, job, owner=owner, timeout_s=wait_s, report=progress_to(context))
+
     try:
-        job = await await_rows(access, job, owner=owner, wait_s=wait_s, report=progress_to(context))
+        async with while_wanted(access, job.id, owner=owner):
+            told = await through_questions(access, job, context, owner=owner, how=how_to_ask(call), wait=wait)
+        if isinstance(told, InputRequiredResult):
+            return told
+        job = told
     except ExecutorError as failed:
         content = error_content(failed)
         content["next_step"] = f'get_job(job_id="{job.id}") when it answers again; the job is stored, do not repeat it.'
         return answer({"job_id": job.id, "error": content}, is_error=True)
-    if has_key:
-        access.callers.delivered(job.id)
     view = job_view(job, max_chars=access.settings.preview_chars, warnings=warnings)
     return marked(call, answer(view.content(), is_error=view.is_error), job)

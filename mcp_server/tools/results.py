@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from mcp_types import CallToolResult
+from mcp_types import CallToolResult, InputRequiredResult
 from pydantic import Field
 
 from executor import MOST_INPUTS
@@ -27,7 +27,9 @@ class QueryResultArguments(Arguments):
 def query_result_tool(access: Access) -> CheckedTool:
     """``query_result`` over `access`."""
 
-    async def query_result(arguments: QueryResultArguments, context: ToolContext) -> CallToolResult:
+    async def query_result(
+        arguments: QueryResultArguments, context: ToolContext
+    ) -> CallToolResult | InputRequiredResult:
         principal = access.principal_of(context)
         wait_s, warnings = clamped_wait(arguments.wait_seconds)
         job = await submitted_over_results(access, principal, arguments.sql, job_ids=arguments.job_ids)

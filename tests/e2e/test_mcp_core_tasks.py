@@ -13,10 +13,22 @@ from typing import Any
 import pytest
 from mcp_types import ServerCapabilities, methods
 from pydantic import ValidationError
-from served import ROOT, HttpServer, make_orders
+from served import ROOT, HttpServer, make_orders, until
 
 FOR_EVER = "with recursive r(n) as (select 1 union all select n + 1 from r) select count(*) as n from r"
 A_WHILE = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 2000000) select max(n) as n from r"
+
+
+COSTS = """
+[executor.sources.shop]
+kind = "sqlite"
+path = "shop.sqlite"
+[mcp_server.local_principal]
+roles = ["analyst"]
+[[mcp_server.policies.shop]]
+roles = ["analyst"]
+cost = { confirm = 100, confirm_by = "human" }
+"""
 
 
 @dataclass
@@ -56,6 +68,18 @@ class Connection:
                 return message
         raise AssertionError("the server closed its output")
 
+    def heard(self, method: str) -> dict[str, Any]:
+        """The server's next request of that method."""
+        assert self.server.stdout is not None
+        for line in self.server.stdout:
+            message = json.loads(line)
+            if message.get("method") == method:
+                return message
+        raise AssertionError("the server closed its output")
+
+    def until_status(self, task_id: str, status: str) -> None:
+        until(lambda: self.result("tasks/get", taskId=task_id)["status"] == status, within_s=30)
+
 
 @pytest.fixture(scope="module")
 def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
@@ -63,11 +87,13 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]
     yield from connected(home, "2025-11-25")
 
 
-def connected(home: Path, version: str) -> Iterator[Connection]:
+def connected(
+    home: Path, version: str, *, where: list[str] | None = None, capabilities: dict[str, Any] | None = None
+) -> Iterator[Connection]:
     command = [sys.executable, "-m", "mcp_server", "serve", "--transport", "stdio"]
     env = HttpServer(home, []).environment()
     with subprocess.Popen(
-        [*command, "--db", str(make_orders(home / "shop.sqlite"))],
+        [*command, *(where or ["--db", str(make_orders(home / "shop.sqlite"))])],
         env=env,
         cwd=ROOT,
         stdin=subprocess.PIPE,
@@ -77,7 +103,11 @@ def connected(home: Path, version: str) -> Iterator[Connection]:
     ) as server:
         try:
             open_one = Connection(server, {})
-            hello = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+            hello = {
+                "protocolVersion": version,
+                "capabilities": capabilities or {},
+                "clientInfo": {"name": "t", "version": "1"},
+            }
             open_one.greeting = open_one.result("initialize", **hello)
             open_one.send({"method": "notifications/initialized"})
             open_one.result("tools/call", name="list_sources", arguments={})  # which waits until they are ready
@@ -172,3 +202,31 @@ def test_the_sdk_still_serves_no_tasks_of_this_revision() -> None:
     with pytest.raises(ValidationError):
         methods.serialize_server_result("tools/call", "2025-11-25", {"task": task})
     assert ServerCapabilities().tasks is None
+
+
+def test_what_a_task_asks_the_user_is_asked_while_its_result_is_waited_for(tmp_path: Path) -> None:
+    make_orders(tmp_path / "shop.sqlite")
+    (tmp_path / "awaitsql.toml").write_text(COSTS)
+    where = ["--config", str(tmp_path / "awaitsql.toml")]
+    for connection in connected(tmp_path, "2025-11-25", where=where, capabilities={"elicitation": {"form": {}}}):
+        made = connection.task("select count(*) as n from orders a")
+        connection.until_status(made["taskId"], "input_required")
+        connection.asked += 1
+        connection.send({"id": connection.asked, "method": "tasks/result", "params": {"taskId": made["taskId"]}})
+        form = connection.heard("elicitation/create")
+        assert form["params"]["_meta"]["io.modelcontextprotocol/related-task"] == {"taskId": made["taskId"]}
+        connection.send({"id": form["id"], "result": {"action": "accept", "content": {"confirm": True}}})
+        result = connection.answer(connection.asked)["result"]
+        assert result["structuredContent"]["rows"] == [[120]]
+        assert connection.result("tasks/get", taskId=made["taskId"])["status"] == "completed"
+
+
+def test_a_task_of_a_client_that_asks_nobody_fails_with_the_error(tmp_path: Path) -> None:
+    make_orders(tmp_path / "shop.sqlite")
+    (tmp_path / "awaitsql.toml").write_text(COSTS)
+    where = ["--config", str(tmp_path / "awaitsql.toml")]
+    for connection in connected(tmp_path, "2025-11-25", where=where):
+        made = connection.task("select count(*) as n from orders a")
+        result = connection.result("tasks/result", taskId=made["taskId"])
+        assert result["structuredContent"]["error"]["code"] == "needs_confirmation"
+        assert connection.result("tasks/get", taskId=made["taskId"])["status"] == "failed"

@@ -99,6 +99,7 @@ async def test_the_tool_list_takes_less_than_five_kilobytes(served: Served) -> N
         "get_rows",
         "query_result",
         "export",
+        "answer_job",
         "cancel_job",
         "list_jobs",
     ]

@@ -132,6 +132,25 @@ async def test_the_same_idempotency_key_gives_the_same_job_and_other_sql_a_confl
     assert caught.value.code is ErrorCode.IDEMPOTENCY_CONFLICT
 
 
+async def test_the_last_of_a_keys_callers_to_give_up_takes_the_job_along_and_nobody_elses_word_counts(machine):
+    statement = machine.statement(COUNT_FOR_EVER)
+    job = await machine.executor.submit(statement, owner=OWNER, idempotency_key="given up")
+    for _ in range(2):
+        await machine.executor.submit(statement, owner=OWNER, idempotency_key="given up")
+    await machine.until(job, JobState.RUNNING)
+    for _ in range(2):
+        await machine.executor.give_up(job.id, owner=OWNER)
+    with pytest.raises(ExecutorError) as caught:
+        await machine.executor.give_up(job.id, owner="b")
+    before = await machine.executor.get(job.id, owner=OWNER)
+    await machine.executor.give_up(job.id, owner=OWNER)
+    after = await machine.executor.wait(job.id, owner=OWNER, timeout_s=20)
+
+    assert caught.value.code is ErrorCode.JOB_NOT_FOUND
+    assert (before.state, before.cancel_requested_at) == (JobState.RUNNING, None)
+    assert after.state is JobState.CANCELLED
+
+
 async def test_a_cursor_of_another_job_is_refused(machine):
     first = await machine.run("SELECT id FROM orders")
     second = await machine.run("SELECT id FROM orders")

@@ -1,8 +1,8 @@
 """The server that the official suite's tasks scenarios want: their tools, over everything of the product's.
 
 Access, statements, submits, the Tasks extension, subscriptions and the HTTP application are the product's own, and the
-jobs run in a real worker. Only what no query can do is added here: a task that asks its client something, and one that
-ends in a JSON-RPC error.
+jobs run in a real worker; the task that asks its client something is a job of the product's that waits for a yes. Only
+what no job can do is added here: a task that asks two things at once, and one that ends in a JSON-RPC error.
 
     python fixture_server.py PORT FILE
 """
@@ -27,7 +27,7 @@ from mcp_types import (
     TextContent,
 )
 
-from executor import Job
+from executor import CostGate, Job
 from mcp_server.app import caller_of, local_caller
 from mcp_server.declared import TASKS
 from mcp_server.http.application import http_application
@@ -62,7 +62,7 @@ FOR_EVER = counting(4_000_000_000)
 
 
 class FixtureTasks(JobTasks):
-    """The product's tasks, of which some ask first and some break."""
+    """The product's tasks, of which some ask two things at once and some break."""
 
     def __init__(self, access: Access) -> None:
         super().__init__(access)
@@ -117,18 +117,23 @@ def build(machine: Machine, settings: Settings) -> MCPServer[Any]:
         settings=settings.mcp_server,
         principal_of=lambda _context: caller(),
         policies=machine.policies,
+        farewells=machine.farewells,
     )
     tasks = FixtureTasks(access)
     server: MCPServer[Any] = MCPServer("fixture", extensions=[TasksExtension(tasks)], log_level="WARNING")
     Subscriptions(access, tasks).add_to(server)
 
-    async def query(context: ToolContext, sql: str) -> tuple[Job, CallToolResult]:
+    async def query(
+        context: ToolContext, sql: str, cost: CostGate | None = None
+    ) -> tuple[Job, CallToolResult | InputRequiredResult]:
         principal = access.principal_of(context)
         limits = access.executor.settings.limits.limits()
         statement = await checked_statement(
             access.executor, access.policies, principal, sql, source="shop", limits=limits, dialect=None
         )
-        job = await submitted(access, statement, owner=principal.owner, fresh=True)
+        job = await submitted(
+            access, replace(statement, cost=cost), owner=principal.owner, fresh=True, asks=cost is not None
+        )
         return job, await answered(access, job, owner=principal.owner, wait_s=0, context=context, warnings=[])
 
     @server.tool()
@@ -136,14 +141,16 @@ def build(machine: Machine, settings: Settings) -> MCPServer[Any]:
         return CallToolResult(content=[TextContent(type="text", text=f"Hello, {name}!")])
 
     @server.tool()
-    async def slow_compute(seconds: float, context: ToolContext, label: str = "") -> CallToolResult:
+    async def slow_compute(
+        seconds: float, context: ToolContext, label: str = ""
+    ) -> CallToolResult | InputRequiredResult:
         sql = counting(int(seconds * ROWS_A_SECOND)) if seconds else "select 1 as one"
         if seconds > 10:
             sql = FOR_EVER
         return (await query(context, sql))[1]
 
     @server.tool()
-    async def failing_job(context: ToolContext) -> CallToolResult:
+    async def failing_job(context: ToolContext) -> CallToolResult | InputRequiredResult:
         require_client_extension(context.request_context, TASKS)
         sql = counting(ROWS_A_SECOND, f"abs(-9223372036854775808 + max(n) - {ROWS_A_SECOND}) as n")
         return (await query(context, sql))[1]
@@ -156,11 +163,10 @@ def build(machine: Machine, settings: Settings) -> MCPServer[Any]:
         return mark(result, job.id)
 
     @server.tool()
-    async def confirm_delete(filename: str, context: ToolContext) -> CallToolResult:
+    async def confirm_delete(filename: str, context: ToolContext) -> CallToolResult | InputRequiredResult:
         require_client_extension(context.request_context, TASKS)
-        job, result = await query(context, "select 1 as deleted")
-        tasks.ask(job.id, {"confirm": question(f"Delete {filename}?", "confirm", "boolean")})
-        return mark(result, job.id)
+        del filename
+        return (await query(context, "select count(*) as deleted from orders", cost=CostGate(confirm=1)))[1]
 
     @server.tool()
     async def multi_input(context: ToolContext) -> CallToolResult:
@@ -195,6 +201,7 @@ async def main(port: int, file: Path) -> None:
             executor=machine.executor,
             settings=settings.mcp_server,
             policies=machine.policies,
+            farewells=machine.farewells,
             caller_of=caller_of(settings.mcp_server),
             downloads=Downloads(machine.executor, Links(machine.link_key, policies=machine.policies.version)),
         )

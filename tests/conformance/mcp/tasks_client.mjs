@@ -35,7 +35,7 @@ const session = createTaskSessionFromClient(client, { endpointId: "test", rawDis
 
 const counting = (n) =>
   `with recursive r(n) as (select 1 union all select n + 1 from r where n < ${n}) select max(n) as n from r`;
-const run = (sql) => session.callTool("query", { sql, wait_seconds: 0 });
+const run = (sql) => session.callTool("query", { sql, wait_seconds: 0, fresh: true });
 
 const finite = await run(counting(2_000_000));
 const { outcome } = await finite.settle();

@@ -106,6 +106,7 @@ async def main() -> None:
         server.wait(20)
 
 
-if os.sysconf("SC_OPEN_MAX") < STREAMS + 100:
-    sys.exit(f"raise the limit of open files: ulimit -n {2 * STREAMS + 500}")
-asyncio.run(main())
+if __name__ == "__main__":
+    if os.sysconf("SC_OPEN_MAX") < STREAMS + 100:
+        sys.exit(f"raise the limit of open files: ulimit -n {2 * STREAMS + 500}")
+    asyncio.run(main())

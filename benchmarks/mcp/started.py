@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 def fresh_home() -> dict[str, str]:
     """An environment whose home folder is new and empty."""
     home = tempfile.mkdtemp(prefix="awaitsql-bench-")
-    return {k: v for k, v in os.environ.items() if k in ("PATH", "LANG")} | {"HOME": home}
+    return {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "PYTHONPATH")} | {"HOME": home}
 
 
 def small_file() -> str:
@@ -48,17 +48,19 @@ def awaitsql(*arguments: str) -> list[str]:
 
 
 @asynccontextmanager
-async def over_stdio(command: list[str]) -> AsyncIterator[Client]:
-    """A client of a server that it starts itself."""
-    server = StdioServerParameters(command=command[0], args=command[1:], env=fresh_home())
+async def over_stdio(command: list[str], env: dict[str, str] | None = None) -> AsyncIterator[Client]:
+    """A client of a server that it starts itself, with `env` beside a fresh home."""
+    server = StdioServerParameters(command=command[0], args=command[1:], env=fresh_home() | (env or {}))
     async with Client(server, read_timeout_seconds=120) as client:
         yield client
 
 
 @asynccontextmanager
-async def over_http(command: list[str], port: int) -> AsyncIterator[Client]:
+async def over_http(command: list[str], port: int, env: dict[str, str] | None = None) -> AsyncIterator[Client]:
     """A client of a server that listens on `port`, started and stopped here."""
-    process = subprocess.Popen(command, env=fresh_home(), stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env=fresh_home() | (env or {}), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         for _ in range(200):
             with socket.socket() as probe:
