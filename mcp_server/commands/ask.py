@@ -75,7 +75,12 @@ async def _ask(
 
     owner = settings.principal.owner
     async with running_machine(settings, workers=1, submits=True, questions=True) as machine:
-        reach = Reach(executor=machine.executor, settings=settings.mcp_server, policies=machine.policies)
+        reach = Reach(
+            executor=machine.executor,
+            settings=settings.mcp_server,
+            policies=machine.policies,
+            farewells=machine.farewells,
+        )
         try:
             job = await submitted_question(reach, settings.principal, asking)
         except CallRefused as refused:

@@ -83,7 +83,12 @@ def desk(tmp_path: Path) -> Opened:
             )
             settings = load_settings(config=file, databases=(), environ={})
             async with running_machine(settings, workers=1, submits=True, questions=True) as machine:
-                reach = Reach(executor=machine.executor, settings=settings.mcp_server, policies=machine.policies)
+                reach = Reach(
+                    executor=machine.executor,
+                    settings=settings.mcp_server,
+                    policies=machine.policies,
+                    farewells=machine.farewells,
+                )
                 yield Desk(reach, double)
 
     return opened
