@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from executor.demo import build_shop, demo_questions
     from executor.embedded import EmbeddedBroker
     from executor.fleet import Program, WorkerFleet
+    from executor.history.place import open_records
     from executor.logs import log_as_json
     from executor.worker import run_worker
 
@@ -87,6 +88,7 @@ _LAZY = {
     "signing_key": "executor.broker",
     "Executor": "executor.client",
     "EmbeddedBroker": "executor.embedded",
+    "open_records": "executor.history.place",
     "Program": "executor.fleet",
     "WorkerFleet": "executor.fleet",
     "build_shop": "executor.demo",
@@ -173,6 +175,7 @@ __all__ = [
     "log_as_json",
     "new_job_id",
     "open_broker",
+    "open_records",
     "origins_of_results",
     "parse_job_id",
     "proof_of_results",

@@ -43,7 +43,7 @@ from executor.profile_cache import ProfileCache
 from executor.profile_store import tables_hash
 from executor.profiles import SourceProfile, TableProfile
 from executor.reaper import Reaper
-from executor.results import BlockFormat, ExportFormat, ResultStore
+from executor.results import BlockFormat, ExportFormat, ResultStore, may_be_cut
 from executor.schemas import SchemaCache
 from executor.settings import ExecutorSettings
 from executor.sharing import share_key
@@ -629,7 +629,7 @@ class Executor:
         if job.state is JobState.QUEUED:
             return ResultPage((), [], 0, place.encode(), complete=False)
         end = place.offset + limit
-        inline = len(job.preview)
+        inline = 0 if may_be_cut(job.preview) else len(job.preview)
         if job.summary is not None and columns is None and (end <= inline or inline == job.summary.row_count):
             following = _cursor_after(job, end if end < job.summary.row_count else None)
             return ResultPage(job.summary.columns, job.preview[place.offset : end], place.offset, following)
@@ -643,7 +643,14 @@ class Executor:
             complete=job.is_finished,
         )
         following = _cursor_after(job, stored.next_offset)
-        return ResultPage(stored.columns, stored.rows, place.offset, following, complete=stored.complete)
+        return ResultPage(
+            stored.columns,
+            stored.rows,
+            place.offset,
+            following,
+            complete=stored.complete,
+            cut_cells=stored.cut_cells,
+        )
 
     async def block(
         self,

@@ -290,7 +290,8 @@ class ResultSummary:
 class ResultPage:
     """A bounded slice: JSON-ready `rows` (arrays of cells), where it begins, and the next `cursor` or None at the end.
 
-    `complete` is False while the job still runs and more rows may come after `next_cursor`.
+    `complete` is False while the job still runs and more rows may come after `next_cursor`. `cut_cells` of its cells
+    are shown cut, because their row alone is larger than a page; blocks and exports have them whole.
     """
 
     columns: tuple[ResultColumn, ...]
@@ -298,6 +299,7 @@ class ResultPage:
     offset: int
     next_cursor: str | None
     complete: bool = True
+    cut_cells: int = 0
 
 
 @dataclass(frozen=True, slots=True)

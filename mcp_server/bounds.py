@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from executor import ResultColumn
+
+Item = TypeVar("Item")
 
 CELL_CHARS = 200
 """The most characters of one cell, unless a caller asks for longer ones."""
@@ -34,6 +36,36 @@ def cut_text(text: str, limit: int) -> str:
         return text
     mark = f"… [{len(text):,} characters]"
     return text[: max(0, limit - len(mark))] + mark if limit > 2 * len(mark) else text[: max(0, limit - 1)] + "…"
+
+
+def cut_json(text: str, limit: int) -> str:
+    """`text` in at most `limit` characters of JSON, its quotes included; where it was cut it says how long it is.
+
+    For text that stands outside the rows, where every letter that is not ASCII counts as the six that JSON has for it.
+    """
+    if json_length(text) <= limit:
+        return text
+    mark = f"… [{len(text):,} characters]"
+    if limit < 4 * len(mark):
+        mark = "…"
+    room = limit - json_length(mark)
+    kept = 0
+    for letter in text[: max(0, room)]:
+        room -= json_length(letter) - 2
+        if room < 0:
+            break
+        kept += 1
+    return text[:kept] + mark
+
+
+def that_fit(items: Sequence[Item], max_chars: int) -> list[Item]:
+    """The first of `items`, as many as fit into `max_chars` as a list in JSON."""
+    used = 2
+    for count, item in enumerate(items):
+        used += json_length(item) + 2
+        if used > max_chars:
+            return list(items[:count])
+    return list(items)
 
 
 def cut_cell(value: Any, limit: int) -> tuple[Any, bool]:
@@ -77,7 +109,8 @@ def columns_that_fit(columns: Sequence[ResultColumn], *, max_chars: int = COLUMN
     shown: list[dict[str, str]] = []
     used = 2
     for column in columns:
-        line = {"name": cut_text(column.name, NAME_CHARS), "type": cut_text(column.type, 40)}
+        name = cut_json(cut_text(column.name, NAME_CHARS), max_chars - 100)
+        line = {"name": name, "type": cut_json(column.type, 60)}
         used += json_length(line) + 2
         if used > max_chars:
             break

@@ -57,7 +57,9 @@ async def read_page(
         # The cursor of a shorter page is the executor's to make.
         warnings.append(f"The page ends after {len(rows)} rows: {PAGE_CHARS} characters are the most at once.")
         page = await page_of(len(rows))
-    if cut_cells:
+    if page.cut_cells:
+        warnings.append(f"{page.cut_cells} cells are longer than any page shows; export has them whole.")
+    elif cut_cells:
         warnings.append(f"{cut_cells} long cells were cut; a larger cell_chars (to {MAX_CELL_CHARS}) shows more.")
     return page_view(page, job_id=job_id, shown=rows, warnings=warnings)
 

@@ -11,6 +11,7 @@ from mcp_server.errors import CallCode, CallRefused
 from mcp_server.farewells import Farewells
 from mcp_server.grants import Policies
 from mcp_server.knowledge.meanings import Glossaries
+from mcp_server.knowledge.verified import VerifiedQueries
 from mcp_server.principal import Principal
 from mcp_server.settings import McpServerSettings
 from mcp_server.tables import visible
@@ -28,6 +29,7 @@ class Reach:
         settings: the ``[mcp_server]`` table.
         policies: what a principal may read of a source.
         farewells: takes the jobs of callers that gave up.
+        verified: questions with confirmed SQL; None where none are kept.
         glossaries: what the owners of the sources say their words mean.
     """
 
@@ -35,6 +37,7 @@ class Reach:
     settings: McpServerSettings
     policies: Policies
     farewells: Farewells
+    verified: VerifiedQueries | None = None
     glossaries: Glossaries = field(default_factory=Glossaries)
 
     def sources(self, principal: Principal) -> list[SourceInfo]:

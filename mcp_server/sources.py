@@ -7,14 +7,53 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from executor import ExecutorError, SourceInfo, SourceSchema, Table
-from mcp_server.errors import error_content
+from mcp_server.bounds import cut_json, json_length, that_fit
+from mcp_server.errors import CallCode, CallRefused, error_content
+from mcp_server.knowledge.examples import examples
 from mcp_server.knowledge.meanings import about
+from mcp_server.knowledge.verified import VerifiedQuery, columns_used
 from mcp_server.principal import Principal
 from mcp_server.reach import Reach
+from mcp_server.submission import checked_statement
 from mcp_server.tables import detailed, listed, matching, near
 
 READY_WITHIN_S = 10.0
 """Seconds to wait for a source that is still being looked at."""
+
+
+SOURCES_CHARS = 12_000
+"""The most characters of a list of sources that a tool answers."""
+
+MOST_NAMES = 100
+"""The most names of one call about tables."""
+
+_UNKNOWN = 10
+"""The most unknown names of one call that are told with what may be meant."""
+
+
+def sources_that_fit(told: list[dict[str, Any]]) -> dict[str, Any]:
+    """`told`, as `list_of_sources` gives it, in at most `SOURCES_CHARS`.
+
+    Descriptions and errors are cut shorter, then left out, before sources are; how many were is told.
+    """
+    for words in (1_000, 200, 60, 0):
+        lines = [_shorter(one, words) for one in told]
+        if json_length(lines) <= SOURCES_CHARS:
+            return {"sources": lines}
+    shown = that_fit(lines, SOURCES_CHARS)
+    step = "Name the source in query or describe_tables: those that are not shown here can be used, too."
+    return {"sources": shown, "more_sources": len(lines) - len(shown), "next_step": step}
+
+
+def _shorter(told: dict[str, Any], words: int) -> dict[str, Any]:
+    kept = {key: value for key, value in told.items() if key not in ("description", "error")}
+    if "description" in told and words:
+        kept["description"] = cut_json(told["description"], words)
+    if "error" in told:
+        error: dict[str, Any] = told["error"]
+        cut = {key: cut_json(error[key], words) for key in ("message", "hint", "next_step") if key in error and words}
+        kept["error"] = {"code": error["code"], **cut}
+    return kept
 
 
 async def list_of_sources(reach: Reach, principal: Principal) -> list[dict[str, Any]]:
@@ -47,8 +86,10 @@ def described(schema: SourceSchema, patterns: list[str]) -> tuple[dict[str, Any]
             else f'{more} more tables are not shown; describe_tables(tables=["part*"]) finds them by name.'
         )
         return content | ({"more_tables": more} if more else {}), False
-    found = {id(table): table for pattern in patterns for table in matching(pattern, schema)}
-    missing = [_unknown(pattern, schema) for pattern in patterns if not matching(pattern, schema)]
+    matches = {pattern: matching(pattern, schema) for pattern in patterns}
+    found = {id(table): table for tables in matches.values() for table in tables}
+    unknown = [pattern for pattern, tables in matches.items() if not tables]
+    missing = [_unknown(pattern, schema) for pattern in unknown[:_UNKNOWN]]
     if not found:
         return {"source": schema.source, "error": missing[0]}, True
     tables = list(found.values())
@@ -60,7 +101,41 @@ def described(schema: SourceSchema, patterns: list[str]) -> tuple[dict[str, Any]
         content["next_step"] = f"{len(rest)} more tables match; name fewer at once for their details."
     if missing:
         content["unknown"] = missing
+        if len(unknown) > len(missing):
+            content["more_unknown"] = len(unknown) - len(missing)
     return content, False
+
+
+async def verified_for(
+    reach: Reach, principal: Principal, source: str, keywords: Sequence[str], *, tables: Iterable[Table] = ()
+) -> list[dict[str, Any]]:
+    """Verified queries for a question, or for keywords and the tables they found: those that the caller could run."""
+    store = reach.verified
+    if store is None:
+        return []
+    queries = await asyncio.to_thread(store.of, source, state="verified")
+    if not queries:
+        return []
+    schema = await reach.executor.source_schema(source)
+    grant = reach.policies.grant(principal, schema)
+    named = [f"{table.schema}.{table.name}" for table in tables]
+    return await asyncio.to_thread(examples, queries, keywords, schema=schema, grant=grant, tables=named)
+
+
+async def proposed(reach: Reach, principal: Principal, source: str, question: str, sql: str) -> VerifiedQuery:
+    """A query of the caller's, kept for a person to review; until then nobody is shown it.
+
+    Raises:
+        StatementRefused: the guard does not let it pass for the caller.
+        ExecutorError: as `VerifiedQueries.add`.
+    """
+    store = reach.verified
+    if store is None:
+        raise CallRefused(CallCode.INVALID_ARGUMENTS, "This server keeps no verified queries.")
+    limits = reach.executor.settings.limits.limits()
+    statement = await checked_statement(reach.executor, reach.policies, principal, sql, source=source, limits=limits)
+    read = columns_used(sql, statement, await reach.executor.source_schema(source))
+    return await asyncio.to_thread(store.add, source, question, sql, read=read, by=principal.owner, is_verified=False)
 
 
 async def glossed(
@@ -93,5 +168,7 @@ def _unknown(pattern: str, schema: SourceSchema) -> dict[str, Any]:
     return {
         "code": "unknown_table",
         "message": f'There is no table "{pattern[:80]}" in {schema.source}.',
-        "hint": f"Did you mean {' or '.join(close)}?" if close else "describe_tables() lists the tables.",
+        "hint": cut_json(f"Did you mean {' or '.join(close)}?", 300)
+        if close
+        else "describe_tables() lists the tables.",
     }

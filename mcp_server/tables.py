@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from executor import Column, ForeignKey, SourceSchema, Table
-from mcp_server.bounds import cut_text, json_length
+from mcp_server.bounds import cut_json, cut_text, json_length, that_fit
 from mcp_server.policy import Grant
 from mcp_server.sql import GrantedTable, granted_tables
 
@@ -20,6 +20,9 @@ DETAIL_CHARS = 12_000
 """The most characters of tables told in full."""
 
 COMMENT_CHARS = 200
+
+_MOST_LIKE_A_NAME = 200
+"""Characters: what is longer is no misspelt name, and takes long to compare with all there are."""
 
 
 def visible(schema: SourceSchema, grant: Grant) -> SourceSchema:
@@ -76,6 +79,8 @@ def matching(pattern: str, schema: SourceSchema) -> list[Table]:
 
 def near(pattern: str, schema: SourceSchema) -> list[str]:
     """Up to three names of tables that look like `pattern`."""
+    if len(pattern) > _MOST_LIKE_A_NAME:
+        return []
     names = {shown_name(t, schema).lower(): shown_name(t, schema) for t in schema.tables}
     names |= {t.name.lower(): shown_name(t, schema) for t in schema.tables}
     close = difflib.get_close_matches(pattern.strip().lower(), list(names), n=3, cutoff=0.65)
@@ -96,27 +101,24 @@ def listed(tables: Sequence[Table], schema: SourceSchema, *, max_chars: int = LI
     for form in forms:
         if json_length(form) <= max_chars:
             return form
-    return _as_many(forms[-1], max_chars)
+    return that_fit(forms[-1], max_chars)
 
 
 def detailed(tables: Sequence[Table], schema: SourceSchema, *, max_chars: int = DETAIL_CHARS) -> list[dict[str, Any]]:
     """The first tables in full, as many as fit, at least one: columns with types and comments, keys, estimates."""
     lines = [_details(t, schema) for t in tables]
-    return _as_many(lines, max_chars) or [_cut_columns(lines[0], max_chars)]
-
-
-def _as_many(lines: list[dict[str, Any]], max_chars: int) -> list[dict[str, Any]]:
-    used = 2
-    for count, line in enumerate(lines):
-        used += json_length(line) + 2
-        if used > max_chars:
-            return lines[:count]
-    return lines
+    return that_fit(lines, max_chars) or [_cut_columns(lines[0], max_chars)]
 
 
 def _cut_columns(line: dict[str, Any], max_chars: int) -> dict[str, Any]:
-    columns = _as_many(line["columns"], max_chars // 2)
-    return {**line, "columns": columns, "more_columns": len(line["columns"]) - len(columns)}
+    """A table that alone is more than `max_chars`, with as many of its columns and keys as fit."""
+    told = {**line, "name": cut_json(line["name"], 500)}
+    for key, share in (("columns", 2), ("primary_key", 8), ("foreign_keys", 8)):
+        if key in line:
+            told[key] = that_fit(line[key], max_chars // share)
+            if len(told[key]) < len(line[key]):
+                told[f"more_{key}"] = len(line[key]) - len(told[key])
+    return told
 
 
 def _line(table: Table, schema: SourceSchema, *, columns: list[str] | int) -> dict[str, Any]:

@@ -13,14 +13,40 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from executor import ExecutorError, Job, JobKind, JobState, ResultPage
-from mcp_server.bounds import CELL_CHARS, columns_that_fit, cut_text, json_length, preview, summarise
+from mcp_server.bounds import (
+    CELL_CHARS,
+    COLUMN_LIST_CHARS,
+    columns_that_fit,
+    cut_json,
+    json_length,
+    preview,
+    summarise,
+    that_fit,
+)
 from mcp_server.cautions import cautions_said
-from mcp_server.errors import error_content
+from mcp_server.errors import WORDS_CHARS, error_content
 from mcp_server.line import in_line, shared_words
 from mcp_server.stops import stop_in_words
 
 SQL_CHARS = 500
 """The most characters of a statement in a tool's answer; the resource ``job://{id}`` shows it whole."""
+
+FRAME_CHARS = 12_000
+"""The most characters of a job's view beside its rows, whatever the job."""
+
+LEAST_FRAME_CHARS = 2_500
+"""The most characters of one of several views beside its rows, where their share of `FRAME_CHARS` is less than this."""
+
+LINE_SQL_CHARS = 102
+"""The most characters of a statement in a list of jobs, its quotes included."""
+
+LINES_CHARS = 24_000
+"""The most characters of a list of jobs."""
+
+_QUESTION_CHARS = 500
+_POLICY_CHARS = 1_000
+_PLAN_CHARS = 6_000
+_WARNINGS_CHARS = 2_000
 
 BEYOND_PREVIEW_CHARS = 1_400
 """What everything but the rows may take for a result of up to eight columns; the summary is given what is left."""
@@ -175,16 +201,22 @@ def iso(seconds: float | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def job_view(job: Job, *, max_chars: int, sql_chars: int = SQL_CHARS, warnings: Sequence[str] = ()) -> JobView:
-    """The view of `job` with at most `max_chars` characters of rows.
+def job_view(
+    job: Job, *, max_chars: int, sql_chars: int = SQL_CHARS, warnings: Sequence[str] = (), share: int = 1
+) -> JobView:
+    """The view of `job` with at most `max_chars` characters of rows, and `FRAME_CHARS` beside them.
 
     Args:
         job: as the executor gave it.
         max_chars: of the preview as JSON; 0 shows no rows.
         sql_chars: longer statements are cut.
         warnings: said before the view's own.
+        share: how many views stand side by side; all but the rows is cut to a share of what one would have.
     """
+    policy, unsaid = _policy(job, max(_POLICY_CHARS // share, 100))
     said = [*warnings, *_written(job).get("warnings", ()), *_warnings(job)]
+    if unsaid:
+        said.append(f"{unsaid} more tables are seen by you only in part.")
     view = JobView(
         job_id=job.id,
         state=job.state,
@@ -197,20 +229,30 @@ def job_view(job: Job, *, max_chars: int, sql_chars: int = SQL_CHARS, warnings: 
         ),
         asks=_asks(job),
         source=job.source,
-        sql=cut_text(job.shown_sql or _written(job).get("sql", ""), sql_chars) or None,
-        question=job.notes.get("question"),
-        assumptions=_written(job).get("assumptions") or None,
+        sql=_cut(job.shown_sql or _written(job).get("sql"), max(sql_chars // share, 120)) or None,
+        question=_cut(job.notes.get("question"), max(_QUESTION_CHARS // share, 120)),
+        assumptions=that_fit(
+            [cut_json(words, 400) for words in _written(job).get("assumptions", ())], max(_WARNINGS_CHARS // share, 410)
+        )
+        or None,
         model=_model(job),
         conversation=_conversation(job),
-        policy=_policy(job) or None,
-        plan=job.notes.get("plan"),
+        policy=policy or None,
+        plan=_plan(job, max(_PLAN_CHARS // share, 200)),
         workers_alive=0 if job.workers_alive == 0 and not job.is_finished else None,
         warnings=said,
         shared=shared_words(job),
         next_step=_next_step_unfinished(job),
-        error=None if job.error is None else _error_view(job.error),
+        error=None if job.error is None else _error_view(job.error, max(WORDS_CHARS // share, 300)),
     )
-    return _with_result(view, job, max_chars=max_chars) if job.state is JobState.SUCCEEDED else view
+    if job.state is JobState.SUCCEEDED:
+        view = _with_result(view, job, max_chars=max_chars, share=share)
+    shown = that_fit([cut_json(words, 400) for words in view.warnings], max(_WARNINGS_CHARS // share, 410))
+    return view if shown == view.warnings else view.model_copy(update={"warnings": shown})
+
+
+def _cut(text: str | None, limit: int) -> str | None:
+    return None if text is None else cut_json(text, limit)
 
 
 def _written(job: Job) -> dict[str, Any]:
@@ -234,27 +276,41 @@ def _asks(job: Job) -> AskView | None:
     if request is None:
         return None
     return AskView(
-        message=request.message,
+        message=cut_json(request.message, WORDS_CHARS),
         answer=dict(request.schema),
         only_a_person=True if request.by == "human" else None,
         until=iso(job.input_deadline_at),
     )
 
 
-def _policy(job: Job) -> list[PolicyView]:
-    return [
-        PolicyView(table=touch.table, rows="filtered" if touch.filtered else None, masked=list(touch.masked) or None)
-        for touch in job.proof
-        if touch.filtered or touch.masked
-    ]
+def _plan(job: Job, limit: int) -> list[str] | None:
+    plan: list[str] | None = job.notes.get("plan")
+    if plan is None:
+        return None
+    shown = that_fit([cut_json(line, 300) for line in plan], limit - 12)
+    return shown if len(shown) == len(plan) else [*shown, "…"]
 
 
-def _with_result(view: JobView, job: Job, *, max_chars: int) -> JobView:
+def _policy(job: Job, limit: int) -> tuple[list[PolicyView], int]:
+    """What the policy does to the tables, as far as it fits, and to how many more it does something."""
+    touched = [touch for touch in job.proof if touch.filtered or touch.masked]
+    told: list[dict[str, Any]] = []
+    for touch in touched:
+        masked = that_fit(touch.masked, limit // 2)
+        if len(masked) < len(touch.masked):
+            masked.append("…")
+        one: dict[str, Any] = {"table": cut_json(touch.table, max(limit // 4, 60))}
+        told.append(one | ({"rows": "filtered"} if touch.filtered else {}) | ({"masked": masked} if masked else {}))
+    shown = that_fit(told, limit)
+    return [PolicyView(**one) for one in shown], len(touched) - len(shown)
+
+
+def _with_result(view: JobView, job: Job, *, max_chars: int, share: int) -> JobView:
     if job.kind is JobKind.DRY_RUN:
         return view.model_copy(update={"next_step": "Nothing was run. Call query without dry_run to have the rows."})
     if job.summary is None:
         return view.model_copy(update={"rows": [], "row_count": job.rows, "next_step": "No rows to fetch."})
-    columns = columns_that_fit(job.summary.columns)
+    columns = columns_that_fit(job.summary.columns, max_chars=max(COLUMN_LIST_CHARS // share, 200))
     shown = preview(job.preview, max_chars=max_chars, columns=len(columns))
     warnings = list(view.warnings)
     total = job.summary.row_count
@@ -287,22 +343,32 @@ def _with_result(view: JobView, job: Job, *, max_chars: int) -> JobView:
         return full
     beyond = json_length(full.content()) - json_length(shown.rows)
     room = BEYOND_PREVIEW_CHARS - beyond + 80 * max(0, len(columns) - 8)
-    summary = summarise(job.summary.columns, job.summary.stats, max_chars=min(max(room, 150), 2_500))
+    chars = min(max(room, 150), 2_500) if share == 1 else min(room, 2_500 // share)
+    summary = summarise(job.summary.columns, job.summary.stats, max_chars=chars)
     return full.model_copy(update={"summary": summary or None})
 
 
-def job_line(job: Job) -> JobLine:
+def job_line(job: Job, *, sql_chars: int = LINE_SQL_CHARS) -> JobLine:
     """`job` as one line of a list."""
     return JobLine(
         job_id=job.id,
         state=job.state,
         source=job.source,
-        sql=cut_text(" ".join(job.shown_sql.split()), 100),
-        question=cut_text(job.notes.get("question", ""), 100) or None,
+        sql=cut_json(" ".join(job.shown_sql[: 10 * sql_chars].split()), sql_chars),
+        question=_cut(job.notes.get("question"), sql_chars),
         submitted_at=iso(job.submitted_at) or "",
         row_count=job.summary.row_count if job.summary is not None else None,
         error=None if job.error is None else str(job.error.code),
     )
+
+
+def job_lines(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    """A line for each of `jobs` in at most `LINES_CHARS`: SQL is cut shorter before the oldest are left out."""
+    for sql_chars in (LINE_SQL_CHARS, LINE_SQL_CHARS // 3):
+        lines = [job_line(job, sql_chars=sql_chars).content() for job in jobs]
+        if json_length(lines) <= LINES_CHARS:
+            return lines
+    return that_fit(lines, LINES_CHARS)
 
 
 def page_view(page: ResultPage, *, job_id: str, shown: list[list[Any]], warnings: Sequence[str] = ()) -> PageView:
@@ -326,9 +392,14 @@ def page_view(page: ResultPage, *, job_id: str, shown: list[list[Any]], warnings
     )
 
 
-def _error_view(error: ExecutorError) -> ErrorView:
+def _error_view(error: ExecutorError, limit: int) -> ErrorView:
     """Without its next step, which is the view's own."""
-    return ErrorView(code=str(error.code), message=error.message, hint=error.hint or None, position=error.position)
+    return ErrorView(
+        code=str(error.code),
+        message=cut_json(error.message, limit),
+        hint=cut_json(error.hint, limit) if error.hint else None,
+        position=error.position,
+    )
 
 
 def _stage(job: Job) -> str | None:

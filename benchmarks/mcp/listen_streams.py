@@ -14,13 +14,10 @@ import sys
 import time
 
 import psutil
-from started import awaitsql, free_port, fresh_home, small_file
+from started import FOR_EVER, awaitsql, free_port, fresh_home, small_file
 
 STREAMS = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
 REST_S = 10
-FOR_EVER = (
-    "with recursive r(n) as (select 1 union all select n + 1 from r where n < 4000000000) select count(*) as n from r"
-)
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}},

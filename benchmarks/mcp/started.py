@@ -16,6 +16,10 @@ from pathlib import Path
 from mcp import Client, StdioServerParameters
 
 HERE = Path(__file__).parent
+FOR_EVER = (
+    "with recursive r(n) as (select 1 union all select n + 1 from r where n < 4000000000) select count(*) as n from r"
+)
+"""A statement for SQLite that does not end."""
 
 
 def fresh_home() -> dict[str, str]:
@@ -62,7 +66,7 @@ async def over_http(command: list[str], port: int, env: dict[str, str] | None = 
         command, env=fresh_home() | (env or {}), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        for _ in range(200):
+        for _ in range(600):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break

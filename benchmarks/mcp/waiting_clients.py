@@ -14,9 +14,8 @@ import statistics
 import time
 from contextlib import AsyncExitStack
 
-from listen_streams import FOR_EVER
 from mcp import Client
-from started import awaitsql, free_port, over_http, small_file
+from started import FOR_EVER, awaitsql, free_port, over_http, small_file
 
 _WARM_UP = 20
 _WAIT_S = 45

@@ -9,6 +9,7 @@ This module holds the seam only and loads no Arrow library, so that a server tha
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -34,6 +35,17 @@ PAGE_BYTES = 32_000
 
 PREVIEW_ROWS = 1_000
 """The most rows a preview holds."""
+
+
+def may_be_cut(preview: Sequence[Sequence[object]]) -> bool:
+    """Whether `preview` may be a row that alone was too large for it: only such a row has its cells cut.
+
+    Cells are cut to half until their row fits, and a letter takes at most six times what another does: what was cut
+    still takes more than an eighth of `PAGE_BYTES`.
+    """
+    return len(preview) == 1 and len(json.dumps(preview, ensure_ascii=False).encode("utf-8", "surrogatepass")) > (
+        PAGE_BYTES // 8
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,14 @@ EXPORT = "awaitsql:export"
 SCOPES = (READ, QUERY, EXPORT)
 """``read``: sources, tables, one's jobs and their rows. ``query``: submit and cancel. ``export``: whole results."""
 
-_OF_TOOL = {"query": QUERY, "query_result": QUERY, "answer_job": QUERY, "cancel_job": QUERY, "export": EXPORT}
+_OF_TOOL = {
+    "query": QUERY,
+    "query_result": QUERY,
+    "answer_job": QUERY,
+    "cancel_job": QUERY,
+    "save_verified": QUERY,
+    "export": EXPORT,
+}
 _OF_METHOD = {"tasks/cancel": QUERY, "tasks/update": QUERY}
 
 

@@ -26,6 +26,7 @@ _BLOCKS: dict[str, Literal["csv", "arrow_stream"]] = {
     "application/vnd.apache.arrow.stream": "arrow_stream",
 }
 _OFFERED = (_JSON, *_BLOCKS)
+_CUT = "cells were cut, because their row alone is larger than a page; CSV, Arrow and exports have them whole."
 
 
 class RowsAsked(Asked):
@@ -106,5 +107,6 @@ def _page(page: ResultPage, job_id: str, more: str | None) -> PageView:
         offset=page.offset,
         next_cursor=page.next_cursor,
         complete=page.complete,
+        warnings=[] if not page.cut_cells else [f"{page.cut_cells} {_CUT}"],
         next_step=step,
     )

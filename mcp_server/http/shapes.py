@@ -46,6 +46,7 @@ class TableList(_Shape):
     more_tables: int | None = Field(default=None, description="How many more there are.")
     not_shown: list[dict[str, Any]] | None = Field(default=None, description="Others that match, a line each.")
     unknown: list[ErrorView] | None = Field(default=None, description="Names that stand for nothing.")
+    more_unknown: int | None = Field(default=None, description="How many more such names there are.")
     next_step: str | None = None
 
 

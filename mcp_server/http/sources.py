@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from pydantic import Field
@@ -15,7 +16,7 @@ from mcp_server.http.reach import WebReach
 from mcp_server.http.shapes import SourceList, TableList
 from mcp_server.http.steps import in_http
 from mcp_server.http.views import json_answer
-from mcp_server.sources import READY_WITHIN_S, described, list_of_sources
+from mcp_server.sources import MOST_NAMES, READY_WITHIN_S, described, list_of_sources
 from mcp_server.sql import RefusalCode, StatementRefused
 
 
@@ -24,7 +25,11 @@ class TablesAsked(Asked):
 
     tables: Annotated[
         list[str],
-        Field(default_factory=list[str], description="Names; * matches any letters; none: a line for each table."),
+        Field(
+            default_factory=list[str],
+            max_length=MOST_NAMES,
+            description="Names; * matches any letters; none: a line for each table.",
+        ),
     ]
 
 
@@ -41,7 +46,7 @@ def source_operations(reach: WebReach) -> list[Operation]:
         patterns = asked(request, TablesAsked).tables
         source = reach.source(principal, request.path_params["source"])
         schema = await reach.visible_schema(principal, source.name, wait_s=READY_WITHIN_S)
-        content, is_error = described(schema, patterns)
+        content, is_error = await asyncio.to_thread(described, schema, patterns)
         if is_error:
             error = content["error"]
             raise StatementRefused(RefusalCode(error["code"]), error["message"], hint=error["hint"])

@@ -11,6 +11,7 @@ from mcp_server.tools.query import query_tool
 from mcp_server.tools.results import query_result_tool
 from mcp_server.tools.rows import rows_tool
 from mcp_server.tools.sources import source_tools
+from mcp_server.tools.verified import verified_tool
 
 __all__ = ["MAKE_JOBS", "Access", "CheckedTool", "all_tools"]
 
@@ -26,6 +27,7 @@ def all_tools(access: Access, *, delivery: Delivery) -> list[CheckedTool]:
     get_job, answer_job, cancel_job, list_jobs = job_tools(access)
     over_results = [query_result_tool(access), export_tool(access, delivery)]
     asks = [] if access.settings.ask is None else [ask_tool(access)]
+    proposing = [verified_tool(access)] if access.settings.propose_verified else []
     return [
         *source_tools(access),
         query_tool(access),
@@ -36,4 +38,5 @@ def all_tools(access: Access, *, delivery: Delivery) -> list[CheckedTool]:
         answer_job,
         cancel_job,
         list_jobs,
+        *proposing,
     ]

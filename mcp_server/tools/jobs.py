@@ -18,7 +18,7 @@ from mcp_server.tools.arguments import Arguments, AsText, OneOrSeveral
 from mcp_server.tools.asked import answered_before, through_questions
 from mcp_server.tools.checked import READS, STEERS, CheckedTool, checked_tool
 from mcp_server.waiting import Report, clamped_wait
-from mcp_server.wire import job_line, job_view
+from mcp_server.wire import job_lines, job_view
 
 MAX_JOBS = 20
 """The most jobs of one ``get_job`` call, and the most ``list_jobs`` shows unless asked for more."""
@@ -95,7 +95,9 @@ def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool, Ch
     async def list_jobs(arguments: ListJobsArguments, context: ToolContext) -> CallToolResult:
         owner = access.principal_of(context).owner
         jobs = await access.executor.list_jobs(owner=owner, limit=arguments.limit)
-        return answer({"jobs": [job_line(job).content() for job in jobs]})
+        lines = job_lines(jobs)
+        left = [f"Only the latest {len(lines)} of {len(jobs)} jobs fit."] if len(lines) < len(jobs) else []
+        return answer({"jobs": lines, **({"warnings": left} if left else {})})
 
     return (
         checked_tool(
@@ -155,7 +157,7 @@ async def _several(
     warnings: list[str],
     context: ToolContext,
 ) -> CallToolResult:
-    """The jobs side by side, the preview shared among them; an unknown one is an error in its own place."""
+    """The jobs side by side, preview and frame shared among them; an unknown one is an error in its own place."""
     asked = list(dict.fromkeys(job_ids))
     if len(asked) > MAX_JOBS:
         warnings = [*warnings, f"Only the first {MAX_JOBS} of {len(asked)} jobs are shown."]
@@ -166,7 +168,7 @@ async def _several(
             job = await held_job(access, principal, job_id, wait_s=wait_s, report=report)
         except ExecutorError as failed:
             return {"job_id": job_id[:64], "error": error_content(failed)}
-        return job_view(job, max_chars=max_chars // len(asked)).content()
+        return job_view(job, max_chars=max_chars // len(asked), share=len(asked)).content()
 
     # One of them reports progress: a client reads one rising number a call.
     async with asyncio.TaskGroup() as group:

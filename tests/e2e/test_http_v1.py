@@ -231,6 +231,38 @@ def events(client: httpx2.Client, handle: str, **headers: str) -> Iterator[dict[
                 event = {}
 
 
+@pytest.mark.parametrize("columns", [1, 3])
+def test_a_page_says_how_many_cells_it_shows_cut(client: httpx2.Client, columns: int) -> None:
+    cell = "hex(zeroblob(30000))"
+    named = ", ".join(f"{cell} as c{n}" for n in range(columns))
+    path = f"/v1/jobs/{finished(client, f'select {named}')['job_id']}/rows"
+    page = client.get(path).json()
+    whole = client.get(path, headers={"Accept": "text/csv"}).text
+    assert all(len(shown) < 60_000 for shown in page["rows"][0])
+    assert [warning.split()[0] for warning in page["warnings"]] == [str(columns)]
+    assert whole.splitlines()[1] == ",".join(['"' + "0" * 60_000 + '"'] * columns)
+    assert client.get(f"/v1/jobs/{finished(client, 'select 1 as n')['job_id']}/rows").json()["warnings"] == []
+
+
+def test_whoever_connects_again_after_a_restart_hears_what_was_missed(tmp_path: Path) -> None:
+    with HttpServer(tmp_path, ["--db", str(make_shop(tmp_path / "shop.sqlite"))]) as server:
+        with httpx2.Client(base_url=server.origin, timeout=60) as client:
+            jobs = [submit(client, sql)["job_id"] for sql in (TWO_SECONDS, SLOW)]
+            seen = [next(events(client, job))["id"] for job in jobs]
+        server.stop()
+        server.start()
+        with httpx2.Client(base_url=server.origin, timeout=60) as client:
+            goes_on = list(events(client, jobs[0], **{"Last-Event-ID": seen[0]}))
+            client.delete(f"/v1/jobs/{jobs[1]}")
+            stopped = list(events(client, jobs[1], **{"Last-Event-ID": seen[1]}))
+            last = client.get(f"/v1/jobs/{jobs[1]}/events", headers={"Last-Event-ID": stopped[-1]["id"]})
+    assert [json.loads(told[-1]["data"])["state"] for told in (goes_on, stopped)] == ["succeeded", "cancelled"]
+    assert [told[-1]["event"] for told in (goes_on, stopped)] == ["end", "end"]
+    assert seen[0] != goes_on[0]["id"]
+    assert len({event["id"] for event in goes_on[-2:]}) == len(goes_on[-2:])
+    assert last.status_code == 204
+
+
 def test_the_changes_of_a_job_come_as_events_until_its_end(client: httpx2.Client) -> None:
     handle = submit(client, TWO_SECONDS)["job_id"]
     told = list(events(client, handle))
@@ -519,4 +551,4 @@ def test_the_server_does_what_its_description_says(origin: str, tmp_path: Path) 
     how = ["--generation-deterministic", "--max-examples", "20", "--phases", "examples,coverage,fuzzing,stateful"]
     told = subprocess.run([*command, *how], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout[-5_000:]
-    assert "Operations:       11 selected / 11 total" in told.stdout
+    assert "Operations:       12 selected / 12 total" in told.stdout
