@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from mcp_types import CallToolResult
+from mcp_types import CallToolResult, InputRequiredResult
 from pydantic import Field
 
 from mcp_server.questions import Asking, submitted_question
 from mcp_server.tools.access import Access, ToolContext
 from mcp_server.tools.arguments import Arguments
+from mcp_server.tools.asked import answered_before
 from mcp_server.tools.checked import READS, CheckedTool, checked_tool
 from mcp_server.tools.query import answered
 from mcp_server.waiting import clamped_wait
@@ -29,7 +30,7 @@ class AskArguments(Arguments):
 def ask_tool(access: Access) -> CheckedTool:
     """``ask`` over `access`."""
 
-    async def ask(arguments: AskArguments, context: ToolContext) -> CallToolResult:
+    async def ask(arguments: AskArguments, context: ToolContext) -> CallToolResult | InputRequiredResult:
         principal = access.principal_of(context)
         wait_s, warnings = clamped_wait(arguments.wait_seconds)
         asking = Asking(
@@ -39,7 +40,9 @@ def ask_tool(access: Access) -> CheckedTool:
             conversation=arguments.conversation,
             idempotency_key=arguments.idempotency_key,
         )
-        job = await submitted_question(access, principal, asking)
+        job = await answered_before(access, context, owner=principal.owner)
+        if job is None:
+            job = await submitted_question(access, principal, asking)
         return await answered(
             access,
             job,
@@ -47,7 +50,6 @@ def ask_tool(access: Access) -> CheckedTool:
             wait_s=wait_s,
             context=context,
             warnings=warnings,
-            has_key=arguments.idempotency_key is not None,
         )
 
     return checked_tool(
