@@ -22,7 +22,7 @@ class AskArguments(Arguments):
     question: str
     source: str | None = None
     wait_seconds: Annotated[float, Field(ge=0)] = 20
-    conversation: Annotated[str | None, Field(description="Of an earlier answer: it is a follow-up")] = None
+    conversation: Annotated[str | None, Field(description="Of the answer it follows")] = None
     max_rows: Annotated[int | None, Field(ge=1)] = None
     idempotency_key: Annotated[str | None, Field(min_length=1, max_length=200)] = None
 
@@ -56,6 +56,6 @@ def ask_tool(access: Access) -> CheckedTool:
         "ask",
         AskArguments,
         ask,
-        description="Answer a question in plain words: a model here writes and runs the SQL. A job like query's.",
+        description="A question in plain words; a model here writes the SQL. A job like query's.",
         annotations=READS,
     )
