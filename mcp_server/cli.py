@@ -212,6 +212,26 @@ def check(
 
 
 @app.command
+def profile(
+    source: str | None = None,
+    *,
+    where: Where = HERE,
+    anew: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+) -> int:
+    """Read what a source's tables hold, for cards and searches: shares of nulls, values, examples, undeclared keys.
+
+    Parameters:
+        source: which source, where there are several.
+        anew: read tables again that have not changed.
+        json: the profile for a program.
+    """
+    from mcp_server.commands.profile import run_profile  # noqa: PLC0415 - a command loads what it needs
+
+    return run_profile(where, source=source, anew=anew, as_json=json)
+
+
+@app.command
 def doctor(*, where: Where = HERE, json: Json = False) -> int:
     """Look at everything a run needs, and say what is wrong and what to type.
 

@@ -11,6 +11,7 @@ from mcp_server.tools.query import query_tool
 from mcp_server.tools.results import query_result_tool
 from mcp_server.tools.rows import rows_tool
 from mcp_server.tools.sources import source_tools
+from mcp_server.tools.values import values_tool
 from mcp_server.tools.verified import verified_tool
 
 __all__ = ["MAKE_JOBS", "Access", "CheckedTool", "all_tools"]
@@ -30,6 +31,7 @@ def all_tools(access: Access, *, delivery: Delivery) -> list[CheckedTool]:
     proposing = [verified_tool(access)] if access.settings.propose_verified else []
     return [
         *source_tools(access),
+        values_tool(access),
         query_tool(access),
         *asks,
         get_job,

@@ -68,7 +68,7 @@ async def test_a_question_through_the_tool_the_handle_and_plain_http(
 
         command = [sys.executable, "-m", "mcp_server", "ask", "How many?", "--server", server.origin, "--format", "csv"]
         told = subprocess.run(command, cwd=ROOT, env=server.environment(), capture_output=True, check=False, timeout=60)
-        assert (told.returncode, told.stdout.split()) == (0, [b"n", b"120"]), told.stderr
+        assert (told.returncode, told.stdout.split()) == (0, [b'"n"', b"120"]), told.stderr
         assert b"COUNT" in told.stderr
 
 

@@ -94,6 +94,7 @@ async def test_the_tool_list_takes_less_than_five_kilobytes(served: Served) -> N
     assert [t.name for t in tools] == [
         "list_sources",
         "describe_tables",
+        "search_values",
         "query",
         "get_job",
         "get_rows",
