@@ -67,9 +67,6 @@ class McpServerSettings(BaseModel):
     cost: CostSettings = Field(
         default=CostSettings(), description="What a statement may cost where no rule of a policy says otherwise."
     )
-    propose_verified: bool = Field(
-        default=False, description="Whether assistants may propose verified queries for review: the tool save_verified."
-    )
     glossary: dict[str, Path] = Field(
         default_factory=dict, description="By source: the YAML file that says what its words, figures and columns mean."
     )

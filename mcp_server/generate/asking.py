@@ -31,11 +31,12 @@ from mcp_server.cautions import cautions_said
 from mcp_server.conversations import Turn, add_turn, turns
 from mcp_server.details import Details
 from mcp_server.errors import error_content
-from mcp_server.generate.context import context_text, earlier_text, tried_text
+from mcp_server.generate.context import earlier_text, tried_text
 from mcp_server.generate.drafts import Clarification, NoAnswer, SqlDraft
 from mcp_server.generate.progress import Progress, Try
 from mcp_server.generate.writer import Brief, Writer, Written
 from mcp_server.grants import Policies
+from mcp_server.knowledge import context_for
 from mcp_server.sql import StatementRefused
 from mcp_server.submission import checked_statement
 
@@ -133,7 +134,12 @@ class _Ask:
         source = self._lease.order.source
         schema: SourceSchema = await self._executor.source_schema(source)
         grant = self._policies.grant(self._details.principal, schema)
-        context = await asyncio.to_thread(context_text, schema, grant)
+        try:
+            shared = self._policies.shared_tables(schema)
+            profile = await self._executor.source_profile(source, tables=shared)
+        except ExecutorError:  # tables can be told without it
+            profile = None
+        context = await asyncio.to_thread(context_for, self._lease.order.question, schema, grant, profile=profile)
         said = await turns(self._executor, self._owner, self._details.conversation)
         return Brief(schema.dialect, context, self._lease.order.question, earlier=earlier_text(said))
 

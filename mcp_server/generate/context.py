@@ -1,33 +1,16 @@
-"""What a model is told beside the question: the tables as the asker sees them, earlier turns, what was tried. Pure."""
+"""What a model is told beside the question and the tables: earlier turns, what was tried. Pure."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 
-from executor import SourceSchema
 from mcp_server.bounds import cut_text
 from mcp_server.conversations import Turn
 from mcp_server.generate.drafts import Clarification, SqlDraft
 from mcp_server.generate.progress import Progress, Try
-from mcp_server.policy import Grant
-from mcp_server.tables import detailed, listed, visible
 
-_CONTEXT_CHARS = 60_000
 _FEEDBACK_CHARS = 1_500
-
-
-def context_text(schema: SourceSchema, grant: Grant) -> str:
-    """The tables that `grant` shows, in full as far as they fit; the rest by name."""
-    seen = visible(schema, grant)
-    if not seen.tables:
-        return f"Source {seen.source} ({seen.dialect}) has no tables."
-    told = detailed(seen.tables, seen, max_chars=_CONTEXT_CHARS)
-    rest = seen.tables[len(told) :]
-    lines = [f"Source {seen.source}, SQL dialect {seen.dialect}.", *(json.dumps(one) for one in told)]
-    if rest:
-        lines.append("More tables: " + json.dumps(listed(rest, seen)))
-    return "\n".join(lines)
 
 
 def earlier_text(turns: Sequence[Turn]) -> str:

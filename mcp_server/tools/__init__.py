@@ -28,7 +28,6 @@ def all_tools(access: Access, *, delivery: Delivery) -> list[CheckedTool]:
     get_job, answer_job, cancel_job, list_jobs = job_tools(access)
     over_results = [query_result_tool(access), export_tool(access, delivery)]
     asks = [] if access.settings.ask is None else [ask_tool(access)]
-    proposing = [verified_tool(access)] if access.settings.propose_verified else []
     return [
         *source_tools(access),
         values_tool(access),
@@ -40,5 +39,5 @@ def all_tools(access: Access, *, delivery: Delivery) -> list[CheckedTool]:
         answer_job,
         cancel_job,
         list_jobs,
-        *proposing,
+        verified_tool(access),
     ]

@@ -125,7 +125,7 @@ def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool, Ch
             "list_jobs",
             ListJobsArguments,
             list_jobs,
-            description="Your jobs, newest first, at most 100. Finds a lost job_id.",
+            description="Your jobs, newest first. Finds a lost job_id.",
             annotations=READS,
         ),
     )

@@ -27,7 +27,7 @@ class QueryArguments(Arguments):
     sql: Annotated[str, Field(description="One SELECT, in the source's dialect")]
     source: str | None = None
     wait_seconds: Annotated[float, Field(ge=0, description="At most 45")] = 10
-    max_rows: Annotated[int | None, Field(ge=1, description="Rows to keep")] = None
+    max_rows: Annotated[int | None, Field(ge=1)] = None
     dry_run: Annotated[bool, Field(description="Only plan and cost")] = False
     fresh: Annotated[bool, Field(description="Not rows of an equal query")] = False
     confirm: Annotated[str | None, Field(description="Token of needs_confirmation")] = None
@@ -70,8 +70,8 @@ def query_tool(access: Access) -> CheckedTool:
         QueryArguments,
         query,
         description=(
-            "Run one read-only SQL statement. Rows that come within wait_seconds are in the answer, with row_count and "
-            "a summary per column. A longer query goes on as a job: poll get_job, do not send it again. "
+            "Run one read-only SQL statement. Rows that come within wait_seconds are in the answer, with a "
+            "summary per column. A longer query goes on as a job: poll get_job, do not send it again. "
             "Aggregate in SQL."
         ),
         annotations=READS,

@@ -19,10 +19,10 @@ class GetRowsArguments(Arguments):
     """See the tool's description."""
 
     job_id: str
-    cursor: Annotated[str | None, Field(description="next_cursor of a page")] = None
-    limit: Annotated[int, Field(ge=1, description="Rows, at most 1000")] = 100
-    columns: Annotated[Names | None, Field(description="Only these columns")] = None
-    cell_chars: Annotated[int, Field(ge=1, description="Longer cells are cut")] = CELL_CHARS
+    cursor: Annotated[str | None, Field(description="A next_cursor")] = None
+    limit: Annotated[int, Field(ge=1, description="At most 1000")] = 100
+    columns: Names | None = None
+    cell_chars: Annotated[int, Field(ge=1)] = CELL_CHARS
 
 
 def rows_tool(access: Access) -> CheckedTool:

@@ -31,7 +31,7 @@ class ListSourcesArguments(Arguments):
 class DescribeTablesArguments(Arguments):
     """See the tool's description."""
 
-    tables: Annotated[Names | None, Field(max_length=MOST_NAMES, description="Names, with * for any letters")] = None
+    tables: Annotated[Names | None, Field(max_length=MOST_NAMES)] = None
     source: str | None = None
 
 
@@ -74,24 +74,21 @@ def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]
             "list_sources",
             ListSourcesArguments,
             list_sources,
-            description="The databases here: name, kind, SQL dialect, tables. Start here.",
+            description="The databases here, their SQL dialects and tables.",
             annotations=READS,
         ),
         checked_tool(
             "search_schema",
             SearchSchemaArguments,
             search_schema,
-            description="Tables that a question is about, and how they join; all of them if they are few.",
+            description="Tables that a question is about, and how they join.",
             annotations=READS,
         ),
         checked_tool(
             "describe_tables",
             DescribeTablesArguments,
             describe_tables,
-            description=(
-                "Columns, types, keys and comments of the named tables; without tables, a list of all. Look here "
-                "before writing SQL."
-            ),
+            description="Columns, types, keys, comments of tables; without names, all tables. Look before writing SQL.",
             annotations=READS,
         ),
     )

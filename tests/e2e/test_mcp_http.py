@@ -104,6 +104,7 @@ async def test_the_tool_list_takes_less_than_five_kilobytes(served: Served) -> N
         "answer_job",
         "cancel_job",
         "list_jobs",
+        "save_verified",
     ]
     assert all(t.annotations is not None for t in tools)
 

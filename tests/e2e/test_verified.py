@@ -19,7 +19,6 @@ CONFIG = """
 kind = "sqlite"
 path = "shop.sqlite"
 [mcp_server]
-propose_verified = true
 """
 
 
