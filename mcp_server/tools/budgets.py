@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mcp_server.bounds import COLUMN_LIST_CHARS
 from mcp_server.errors import WORDS_CHARS
+from mcp_server.knowledge.examples import EXAMPLES_CHARS
 from mcp_server.knowledge.known import JOINS_CHARS, WHOLE_CHARS
 from mcp_server.knowledge.meanings import GLOSSARY_CHARS
 from mcp_server.pages import PAGE_CHARS
@@ -31,7 +32,11 @@ _BESIDE_ROWS: dict[str, int] = {
 }
 _WHOLE: dict[str, int] = {
     "list_sources": SOURCES_CHARS + _AROUND,
-    "search_schema": WHOLE_CHARS + 2 * JOINS_CHARS + GLOSSARY_CHARS + 16_000,  # the last: names of tables
+    "search_schema": WHOLE_CHARS
+    + 2 * JOINS_CHARS
+    + GLOSSARY_CHARS
+    + EXAMPLES_CHARS
+    + 16_000,  # the last: names of tables
     "describe_tables": 24_000,
     "search_values": HITS * 2_000 + 4 * _AROUND,
     "get_rows": PAGE_CHARS + COLUMN_LIST_CHARS + 4 * _AROUND,

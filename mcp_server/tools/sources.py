@@ -17,6 +17,7 @@ from mcp_server.sources import (
     list_of_sources,
     searched,
     sources_that_fit,
+    verified_for,
 )
 from mcp_server.tables import matching
 from mcp_server.tools.access import Access, ToolContext
@@ -54,7 +55,9 @@ def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]
         known = await access.known(principal, source.name, wait_s=READY_WITHIN_S)
         content, tables = await asyncio.to_thread(searched, known, arguments.keywords)
         asked = arguments.keywords
-        return answer(await glossed(access, principal, content, source=source.name, tables=tables, keywords=asked))
+        content = await glossed(access, principal, content, source=source.name, tables=tables, keywords=asked)
+        verified = await verified_for(access, principal, source.name, asked, tables=tables)
+        return answer({**content, "verified": verified} if verified else content)
 
     async def describe_tables(arguments: DescribeTablesArguments, context: ToolContext) -> CallToolResult:
         principal = access.principal_of(context)

@@ -49,6 +49,8 @@ async def test_a_question_through_the_tool_the_handle_and_plain_http(
         async with Client(server.url, read_timeout_seconds=60) as client:
             tools = (await client.list_tools()).tools
             assert "ask" in [tool.name for tool in tools]
+            told = [t.model_dump(mode="json", by_alias=True, exclude_none=True) for t in tools]
+            assert len(json.dumps(told, separators=(",", ":"))) <= 5_000, "every tool there is"
 
             view = await call(client, "ask", question="How many orders?", source="shop", wait_seconds=0)
             assert view["state"] in ("queued", "running")
