@@ -101,3 +101,21 @@ def test_the_command_answers_on_this_machine_with_the_model_that_the_environment
 
     assert told.returncode == 0, told.stderr
     assert json.loads(told.stdout)["rows"] == [[120]]
+
+
+def test_the_demo_asks_a_question_too_where_a_model_is_configured(
+    tmp_path: Path, double: tuple[ModelDouble, str]
+) -> None:
+    environ = {
+        **HttpServer(tmp_path, []).environment(),
+        "AWAITSQL_MCP_SERVER__ASK__MODEL": "scripted",
+        "AWAITSQL_MCP_SERVER__ASK__BASE_URL": double[1],
+    }
+    file = make_orders(tmp_path / "shop.sqlite")
+    command = [sys.executable, "-m", "mcp_server", "demo", "--db", str(file)]
+    told = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, check=False, timeout=180)
+
+    assert told.returncode == 0, told.stderr
+    *_, answer = told.stdout.decode().split("4. ")
+    assert "SELECT COUNT(*)" in answer
+    assert "120" in answer.partition("SELECT COUNT(*)")[2]
