@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -30,6 +30,34 @@ _JSON = "application/json"
 
 class NewJob(Sent):
     """A statement to run, or a question to answer, and how."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {
+                    "title": "SQL",
+                    "required": ["sql"],
+                    "properties": {
+                        "sql": {"type": "string"},
+                        "question": {"type": "null"},
+                        "conversation": {"type": "null"},
+                    },
+                },
+                {
+                    "title": "A question",
+                    "required": ["question"],
+                    "properties": {
+                        "question": {"type": "string"},
+                        "sql": {"type": "null"},
+                        "dry_run": {"const": False},
+                        "fresh": {"const": False},
+                        "confirm": {"type": "null"},
+                        "dialect": {"type": "null"},
+                    },
+                },
+            ]
+        }
+    )
 
     sql: str | None = Field(
         default=None, description="One SELECT, in the source's dialect.", examples=["SELECT 1 AS one"]

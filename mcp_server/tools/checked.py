@@ -94,9 +94,7 @@ def _trimmed(told: dict[str, Any], *, optional: bool) -> dict[str, Any]:
     kept = dict(told)
     if "anyOf" in kept:
         kinds = [kind for kind in kept.pop("anyOf") if not (optional and kind.get("type") == "null")]
-        types = [kind["type"] for kind in kinds]
-        kept = {key: value for kind in kinds for key, value in kind.items()} | kept
-        kept["type"] = types[0] if len(types) == 1 else types
+        kept = {**kinds[0], **kept} if len(kinds) == 1 else {"anyOf": kinds, **kept}
     if not kept.get("default", ...):  # none, no, nothing
         del kept["default"]
     return {key: value for key, value in kept.items() if key not in _UNTOLD}

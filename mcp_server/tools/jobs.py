@@ -30,9 +30,9 @@ _AFTER_ANSWER_S = 10.0
 class GetJobArguments(Arguments):
     """See the tool's description."""
 
-    job_id: Annotated[OneOrSeveral, Field(description="One, whole, or a list")]
+    job_id: Annotated[OneOrSeveral, Field(description="One or a list")]
     wait_seconds: Annotated[float, Field(ge=0, description="At most 45")] = 0
-    max_chars: Annotated[int | None, Field(ge=0, description="Of the preview; 0: no rows")] = None
+    max_chars: Annotated[int | None, Field(ge=0, description="0: no rows")] = None
 
 
 class AnswerJobArguments(Arguments):

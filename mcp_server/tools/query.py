@@ -29,7 +29,7 @@ class QueryArguments(Arguments):
     wait_seconds: Annotated[float, Field(ge=0, description="At most 45")] = 10
     max_rows: Annotated[int | None, Field(ge=1)] = None
     dry_run: Annotated[bool, Field(description="Only plan and cost")] = False
-    fresh: Annotated[bool, Field(description="Not rows of an equal query")] = False
+    fresh: Annotated[bool, Field(description="No shared rows")] = False
     confirm: Annotated[str | None, Field(description="Token of needs_confirmation")] = None
     dialect: Annotated[str | None, Field(description="Of sql, if not the source's")] = None
     idempotency_key: Annotated[str | None, Field(min_length=1, max_length=200, description="Same key: same job")] = None
