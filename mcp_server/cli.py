@@ -77,16 +77,23 @@ def serve(
 
 
 @app.command
-def worker(*, where: Where = HERE, concurrency: int | None = None, log_level: str = "INFO") -> int:
+def worker(
+    *,
+    where: Where = HERE,
+    queue: Literal["statements", "generate"] = "statements",
+    concurrency: int | None = None,
+    log_level: str = "INFO",
+) -> int:
     """Run jobs for the servers of the same configuration, until Ctrl-C.
 
     Parameters:
-        concurrency: statements at once.
+        queue: statements (needs the sources' passwords), or generate: questions (needs the model's key).
+        concurrency: jobs at once.
         log_level: DEBUG, INFO, WARNING or ERROR; the log goes to standard error.
     """
     from mcp_server.commands.worker import run_worker_command  # noqa: PLC0415 - a command loads what it needs
 
-    return run_worker_command(where, concurrency=concurrency, log_level=log_level)
+    return run_worker_command(where, queue=queue, concurrency=concurrency, log_level=log_level)
 
 
 @app.command
@@ -141,6 +148,50 @@ def query(
     from mcp_server.commands.query import run_query  # noqa: PLC0415 - as above
 
     return run_query(text, where, **asked)
+
+
+@app.command
+def ask(
+    question: str,
+    *,
+    where: Where = HERE,
+    there: There = NOWHERE,
+    source: str | None = None,
+    format: Format = "table",  # noqa: A002 - the word users know
+    output: Path | None = None,
+    wait: float | None = None,
+    max_rows: int | None = None,
+    conversation: str | None = None,
+    json: Json = False,
+) -> int:
+    """Answer a question in plain words: the configured model writes the SQL, and its rows are printed.
+
+    Parameters:
+        question: in plain words.
+        source: which source, where there are several.
+        format: how the rows are written; parquet and arrow need --output.
+        output: a file for the rows instead of standard output.
+        wait: seconds to wait before leaving with the job's handle (exit code 5); without it, until the end.
+        max_rows: the most rows to keep.
+        conversation: the handle of an earlier answer, for a question that follows it.
+        json: print the job as the MCP tools show it, with the first rows.
+    """
+    asked: dict[str, Any] = {
+        "source": source,
+        "format": format,
+        "output": output,
+        "wait_s": wait,
+        "max_rows": max_rows,
+        "conversation": conversation,
+        "as_json": json,
+    }
+    if there.is_meant(where):
+        from mcp_server.commands.ask_there import run_ask_there  # noqa: PLC0415 - a command loads what it needs
+
+        return run_ask_there(question, there, **asked)
+    from mcp_server.commands.ask import run_ask  # noqa: PLC0415 - as above
+
+    return run_ask(question, where, **asked)
 
 
 @app.command

@@ -22,6 +22,12 @@ def check_enforceable(settings: Settings) -> None:
         if isinstance(source, GenericSource):
             path = ("executor", "sources", name)
             told += [f"{settings.places.of(path)}: {why}" for why in _unread(source)]
+            if settings.mcp_server.cost.gate() is not None:
+                place = settings.places.of(("mcp_server", "cost"))
+                told.append(
+                    f"{place}: {source.kind} tells no cost before it runs a statement: this cannot be kept for source "
+                    f"{name}. Give cost to the rules of the sources that it is meant for."
+                )
             for index, rule in enumerate(settings.mcp_server.policies.get(name, ())):
                 place = settings.places.of(("mcp_server", "policies", name, str(index)))
                 told += [f"{place}: {why}" for why in _unkept(source.kind, rule)]

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from executor import Limits, SourceSchema
+from mcp_server.bounds import cut_json, json_length
 from mcp_server.knowledge.verified import VerifiedQuery
 from mcp_server.policy import Grant
 from mcp_server.sql import StatementRefused, check
@@ -17,6 +18,9 @@ from mcp_server.sql import StatementRefused, check
 MOST_SHOWN = 3
 SQL_CHARS = 1_500
 """A longer statement is no example."""
+
+EXAMPLES_CHARS = 12_000
+"""All together, as JSON."""
 
 _MOST_TRIED = 12
 """Found ones that are taken past the guard until `MOST_SHOWN` got through."""
@@ -72,14 +76,14 @@ def examples(
     shown: list[dict[str, Any]] = []
     for query in best(verified, keywords, tables=tables)[:_MOST_TRIED]:
         if not query.changes(schema) and _may_run(query, schema, grant):
-            shown.append(
-                {
-                    "question": query.question,
-                    "sql": query.sql,
-                    "verified_by": query.reviewed_by,
-                    "verified_at": _day(query.reviewed_at),
-                }
-            )
+            example = {
+                "question": cut_json(query.question, 1_000),
+                "sql": query.sql,
+                "verified_by": query.reviewed_by,
+                "verified_at": _day(query.reviewed_at),
+            }
+            if json_length([*shown, example]) <= EXAMPLES_CHARS:
+                shown.append(example)
         if len(shown) == MOST_SHOWN:
             break
     return shown

@@ -36,6 +36,6 @@ def values_tool(access: Access) -> CheckedTool:
         "search_values",
         SearchValuesArguments,
         search_values,
-        description="Stored values like a name or word of the question: where they are, how they are spelled.",
+        description="Stored values like a word of the question: where, and how spelled.",
         annotations=READS,
     )

@@ -26,7 +26,7 @@ def verified_tool(access: Access) -> CheckedTool:
         principal = access.principal_of(context)
         source = access.source(principal, arguments.source)
         kept = await proposed(access, principal, source.name, arguments.question, arguments.sql)
-        told = {"id": kept.id, "state": kept.state, "question": kept.question, "sql": kept.sql}
+        told = {"id": kept.id, "state": kept.state}
         if kept.state == "pending":
             told["next_step"] = "A person decides: awaitsql verified review. Nothing more to do."
         return answer(told)
@@ -36,5 +36,5 @@ def verified_tool(access: Access) -> CheckedTool:
         SaveVerifiedArguments,
         save_verified,
         description="Propose SQL that the user found right, for a person to review.",
-        annotations=ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True),
+        annotations=ToolAnnotations(destructive_hint=False),
     )

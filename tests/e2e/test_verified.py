@@ -19,7 +19,6 @@ CONFIG = """
 kind = "sqlite"
 path = "shop.sqlite"
 [mcp_server]
-propose_verified = true
 """
 
 
@@ -83,3 +82,8 @@ async def test_an_assistant_proposes_and_a_person_reviews(folder):
         "ann",
     )
     assert verified(folder, "list", "--pending")[1] == {"verified": []}
+
+    async with Client(server) as client:
+        found = (await client.call_tool("search_schema", {"keywords": "all totals"})).structured_content or {}
+    [shown] = found["verified"]
+    assert (shown["question"], shown["sql"], shown["verified_by"]) == ("All?", "SELECT total FROM orders", "ann")

@@ -41,6 +41,25 @@ def test_a_rule_that_an_untested_kind_cannot_keep_is_refused_at_start(tmp_path: 
     assert "awaitsql.toml:4" in refused.value.message
 
 
+def test_a_cost_for_all_sources_is_refused_at_start_where_one_of_them_tells_none(tmp_path: Path) -> None:
+    """Left out for that source only, it would be a limit in the file that nothing keeps."""
+    cost = "[mcp_server.cost]\nrefuse = 1e9\n"
+    with pytest.raises(SettingsInvalid) as refused:
+        policies_of(loaded(tmp_path, f"{TRINO}{cost}"), b"key")
+    assert "trino tells no cost" in refused.value.message
+    assert "for source lake" in refused.value.message
+    assert "awaitsql.toml:4" in refused.value.message
+
+
+def test_costs_in_the_rules_of_other_sources_and_one_that_limits_nothing_are_taken(tmp_path: Path) -> None:
+    other = (
+        f'[executor.sources.shop]\nkind = "sqlite"\npath = "{tmp_path / "shop.sqlite"}"\n'
+        "[[mcp_server.policies.shop]]\ncost = { refuse = 1e9 }\n"
+    )
+    for cost in ("", '[mcp_server.cost]\nconfirm_by = "human"\n'):
+        policies_of(loaded(tmp_path, f"{TRINO}{other}{cost}"), b"key")
+
+
 def test_rules_that_an_untested_kind_can_keep_are_taken(tmp_path: Path) -> None:
     rule = (
         'tables = ["orders"]\n[mcp_server.policies.lake.protect.orders]\ndeny = ["ssn"]\n'
