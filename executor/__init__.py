@@ -10,12 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from executor.answers import Answer, Answers, InputNeeded, InputRequest, Voice
+from executor.bodies import Answered, Body, Lease
 from executor.errors import (
     ErrorCode,
     ExecutorError,
     InputFailed,
     JobLost,
     JobNotFound,
+    QuestionFailed,
     ResultFailed,
     SettingsInvalid,
     SourceFailed,
@@ -24,6 +26,7 @@ from executor.errors import (
 )
 from executor.inputs import MOST_INPUTS, inputs_of, origins_of_results, proof_of_results, schema_of_results
 from executor.jobs import (
+    GENERATE,
     HIGHEST_PRIORITY,
     PRIORITIES,
     RESULTS,
@@ -35,6 +38,7 @@ from executor.jobs import (
     JobState,
     Limits,
     Origin,
+    Question,
     ResultBlock,
     ResultColumn,
     ResultPage,
@@ -74,7 +78,8 @@ if TYPE_CHECKING:
     from executor.client import Executor
     from executor.demo import build_shop, demo_questions
     from executor.embedded import EmbeddedBroker
-    from executor.fleet import WorkerFleet
+    from executor.fleet import Program, WorkerFleet
+    from executor.history.place import open_records
     from executor.logs import log_as_json
     from executor.worker import run_worker
 
@@ -83,6 +88,8 @@ _LAZY = {
     "signing_key": "executor.broker",
     "Executor": "executor.client",
     "EmbeddedBroker": "executor.embedded",
+    "open_records": "executor.history.place",
+    "Program": "executor.fleet",
     "WorkerFleet": "executor.fleet",
     "build_shop": "executor.demo",
     "demo_questions": "executor.demo",
@@ -91,14 +98,17 @@ _LAZY = {
 }
 
 __all__ = [
+    "GENERATE",
     "HIGHEST_PRIORITY",
     "MOST_INPUTS",
     "PRIORITIES",
     "RESULTS",
     "Answer",
+    "Answered",
     "Answers",
     "AnySource",
     "BigQuerySource",
+    "Body",
     "Caution",
     "ClickHouseSource",
     "Column",
@@ -123,6 +133,7 @@ __all__ = [
     "JobLost",
     "JobNotFound",
     "JobState",
+    "Lease",
     "LimitSettings",
     "Limits",
     "MSSQLSource",
@@ -130,6 +141,9 @@ __all__ = [
     "Origin",
     "PostgresSource",
     "ProfileSettings",
+    "Program",
+    "Question",
+    "QuestionFailed",
     "ResultBlock",
     "ResultColumn",
     "ResultFailed",
@@ -161,6 +175,7 @@ __all__ = [
     "log_as_json",
     "new_job_id",
     "open_broker",
+    "open_records",
     "origins_of_results",
     "parse_job_id",
     "proof_of_results",

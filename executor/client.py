@@ -26,10 +26,12 @@ from executor.history.past import HistoryState, Past, is_lost, recovered
 from executor.history.records import record_of
 from executor.jobs import (
     PRIORITIES,
+    QUEUE_OF,
     Job,
     JobKind,
     JobState,
     Limits,
+    Question,
     ResultBlock,
     ResultPage,
     Statement,
@@ -59,6 +61,7 @@ from executor.store import (
 )
 
 if TYPE_CHECKING:
+    from executor.bodies import Body
     from executor.history.chain import ChainReport
     from executor.results.value_lists import ListedValue
 
@@ -68,6 +71,9 @@ _BROKER_S = 8.0
 """How long a call waits for a broker that is away, or frozen: restarts take less, and clients wait for an answer."""
 
 _INTERNAL_S = 120.0
+_NO_CAP = 1_000_000
+"""Of jobs that ask nothing of their source themselves."""
+
 _SYSTEM = "awaitsql:system"
 _PROFILER = "awaitsql:profiler"
 _PROFILE_AGAIN_S = 60.0
@@ -260,6 +266,7 @@ class Executor:
         confirm: str | None = None,
         fresh: bool = False,
         asks: bool = False,
+        parent_id: str = "",
     ) -> Job:
         """Stores the job, durably, and puts it in line. Known again by `idempotency_key`, it is not made twice.
 
@@ -272,9 +279,11 @@ class Executor:
             confirm: ``notes["confirmation"]`` of a job of the same statement that failed with ``needs_confirmation``.
             asks: whether somebody is there to say yes (`answer`): the job waits where it would fail with
                 ``needs_confirmation``.
+            parent_id: the job, being run now, that submits this one. It ends with that, and is not listed beside it.
 
         Raises:
             SubmitRefused: ``queue_full``, ``idempotency_conflict``, ``executor_unavailable``.
+            JobLost: ``job_lost`` where the job `parent_id` does not run any more, or is to stop.
             StatementFailed: ``needs_confirmation`` for a confirmation that is not this statement's, or too old.
         """
         return await self._submit(
@@ -285,7 +294,96 @@ class Executor:
             confirm=confirm,
             fresh=fresh,
             asks=asks,
+            parent_id=parent_id,
         )
+
+    async def ask(self, question: Question, *, owner: str, idempotency_key: str | None = None) -> Job:
+        """Stores a question as a job, for whoever serves the queue of questions. As `submit`, and raises as it."""
+        blank = Statement(
+            question.source,
+            "",
+            "",
+            question.limits,
+            policy_hash=question.policy_hash,
+            kind=JobKind.ASK,
+            priority=question.priority,
+        )
+        return await self._submit(
+            blank,
+            owner=owner,
+            idempotency_key=idempotency_key,
+            question=question.text,
+            details=question.details,
+            owner_cap=self.settings.principal_max_asking,
+        )
+
+    async def serve(self, queue: str, body: Body, *, slots: int, worker: str = "") -> None:
+        """Leases the jobs of `queue` to `body`, `slots` at once, until it is cancelled; then they go back in line.
+
+        Each has a lease, beats, a fencing number, attempts and a cancel flag like every job: when it is asked to stop,
+        when its time is over or when its lease went elsewhere, its body is cancelled.
+
+        Args:
+            queue: one of `QUEUES`.
+            body: does the work of one job, and says what it came to; see `Body`.
+            slots: how many jobs at once.
+            worker: the name that leases are held under; drawn where there is none.
+        """
+        # loads Celery, which a process that only submits has no use for
+        from executor.serving import Serving  # noqa: PLC0415
+
+        serving = Serving(self.settings, self._broker_url, self._signer, queue, body, slots=slots, worker=worker)
+        await serving.run()
+
+    async def spend(self, purse: str, amount: int, *, at_most: int | None, for_s: float) -> int | None:
+        """Adds `amount` to what was spent from `purse`, in all processes; the sum, or None where it would be too much.
+
+        Args:
+            purse: any name.
+            amount: may be negative: what was spent for nothing.
+            at_most: the most that the sum may be; None: no bound.
+            for_s: how long the purse is remembered, from its first use on.
+
+        Raises:
+            ExecutorError: ``executor_unavailable``.
+        """
+        try:
+            async with asyncio.timeout(_BROKER_S):
+                return await self._store.spend(purse, amount, at_most, for_s)
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+
+    async def remember(self, name: str, text: str, *, for_s: float) -> None:
+        """Keeps a text, signed, under a name for so many seconds; it replaces one of the same name.
+
+        Raises:
+            ExecutorError: ``executor_unavailable``.
+        """
+        payload, signature = self._signer.sign({"name": name, "text": text})
+        try:
+            async with asyncio.timeout(_BROKER_S):
+                await self._store.remember(name, payload, signature, for_s)
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+
+    async def recall(self, name: str) -> str | None:
+        """What was kept under that name; None where nothing is, or nothing that carries our signature.
+
+        Raises:
+            ExecutorError: ``executor_unavailable``.
+        """
+        try:
+            async with asyncio.timeout(_BROKER_S):
+                found = await self._store.recall(name)
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+        if found is None:
+            return None
+        try:
+            told = self._signer.open(*found)
+        except StatementFailed:
+            return None
+        return told["text"] if told.get("name") == name else None
 
     async def get(self, job_id: str, *, owner: str) -> Job:
         """The job as it is now.
@@ -682,6 +780,9 @@ class Executor:
         confirm: str | None = None,
         fresh: bool = False,
         asks: bool = False,
+        parent_id: str = "",
+        details: str = "",
+        owner_cap: int | None = None,
     ) -> Job:
         job_id = new_job_id()
         limits = statement.limits
@@ -708,6 +809,9 @@ class Executor:
             asks=asks,
             share=share,
             now=time.time(),
+            question=question or "",
+            details=details,
+            parent_id=parent_id,
         )
         payload, signature = self._signer.sign(order)
         fields = {
@@ -717,8 +821,9 @@ class Executor:
             "queue_timeout_s": str(limits.queue_timeout_s),
             "job_timeout_s": str(limits.job_timeout_s),
         }
-        if question:
-            fields["question"] = question
+        queue = QUEUE_OF.get(statement.kind)
+        if queue is not None:
+            fields["queue"] = queue
         if statement.inputs:
             kept = dict.fromkeys(i for told in statement.inputs for i in (told.job_id, told.rows_of))
             fields["inputs"] = " ".join(kept)
@@ -731,6 +836,7 @@ class Executor:
                 statement.policy_hash,
                 confirm,
                 fields.get("inputs"),
+                *([question, details] if statement.kind is JobKind.ASK else ()),
             ]
         )
         try:
@@ -740,13 +846,14 @@ class Executor:
                     owner=owner,
                     source=statement.source,
                     priority=statement.priority,
-                    owner_cap=self._owner_cap(owner),
-                    source_cap=self.settings.max_running(statement.source),
+                    owner_cap=self._owner_cap(owner) if owner_cap is None else owner_cap,
+                    source_cap=_NO_CAP if queue is not None else self.settings.max_running(statement.source),
                     idempotency_key=idempotency_key or "",
                     content=hashlib.blake2b(told.encode(), digest_size=16).hexdigest(),
                     share=share,
                     fresh=fresh,
                     record=record_of(self._signer, order, shown_sql=statement.shown_sql, question=question),
+                    parent_id=parent_id,
                     fields=fields,
                 )
         except BROKER_ERRORS as error:

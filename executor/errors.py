@@ -10,6 +10,8 @@
     │     worker_lost, job_lost, no_workers
     ├── SubmitRefused         the executor would not take the job
     │     queue_full, rate_limited, idempotency_conflict, executor_unavailable
+    ├── QuestionFailed        a question, before there were rows to answer it
+    │     cannot_answer, no_working_sql, budget_exhausted, model_unavailable
     ├── InputFailed           a job's question, or what was said to it
     │     input_timeout, invalid_answer, human_required, not_waiting
     ├── JobNotFound           unknown, purged, or somebody else's: job_not_found
@@ -50,6 +52,10 @@ class ErrorCode(StrEnum):
     RATE_LIMITED = "rate_limited"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     EXECUTOR_UNAVAILABLE = "executor_unavailable"
+    CANNOT_ANSWER = "cannot_answer"
+    NO_WORKING_SQL = "no_working_sql"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+    MODEL_UNAVAILABLE = "model_unavailable"
     INPUT_TIMEOUT = "input_timeout"
     INVALID_ANSWER = "invalid_answer"
     HUMAN_REQUIRED = "human_required"
@@ -119,6 +125,10 @@ class SubmitRefused(ExecutorError):
     """The executor did not take the job; nothing was stored."""
 
 
+class QuestionFailed(ExecutorError):
+    """There is no SQL that answers the question: the data, the model or its budget are not there."""
+
+
 class InputFailed(ExecutorError):
     """Nobody answered the job's question, or not in a way that counts."""
 
@@ -165,6 +175,10 @@ _CLASS_OF: dict[ErrorCode, type[ExecutorError]] = {
     ErrorCode.RATE_LIMITED: SubmitRefused,
     ErrorCode.IDEMPOTENCY_CONFLICT: SubmitRefused,
     ErrorCode.EXECUTOR_UNAVAILABLE: SubmitRefused,
+    ErrorCode.CANNOT_ANSWER: QuestionFailed,
+    ErrorCode.NO_WORKING_SQL: QuestionFailed,
+    ErrorCode.BUDGET_EXHAUSTED: QuestionFailed,
+    ErrorCode.MODEL_UNAVAILABLE: QuestionFailed,
     ErrorCode.INPUT_TIMEOUT: InputFailed,
     ErrorCode.INVALID_ANSWER: InputFailed,
     ErrorCode.HUMAN_REQUIRED: InputFailed,

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import secrets
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from redis.exceptions import RedisError
 
@@ -27,8 +31,29 @@ _STOP_S = 6.0
 _SPAWN_AGAIN_S = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What the children run.
+
+    Attributes:
+        module: started with ``python -m``; reads one JSON line from standard input and lives until that ends.
+        log: the name of their log file, without its ending.
+        more: told to them beside the executor's settings; JSON-ready.
+        hidden: variables of our environment that they are not given.
+    """
+
+    module: str
+    log: str
+    more: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    hidden: frozenset[str] = frozenset()
+
+
+STATEMENTS = Program("executor.worker", "worker")
+"""Workers that run statements."""
+
+
 class WorkerFleet:
-    """`workers` worker processes of one configuration. A context manager; starts them on entering."""
+    """`workers` worker processes of one configuration, of one `program`. A context manager; starts them on entering."""
 
     def __init__(
         self,
@@ -38,7 +63,9 @@ class WorkerFleet:
         workers: int,
         *,
         log_level: str = "INFO",
+        program: Program = STATEMENTS,
     ) -> None:
+        self._program = program
         self._settings = settings
         self._broker_url = broker_url
         self._signing_key = signing_key
@@ -53,7 +80,7 @@ class WorkerFleet:
     @property
     def log_file(self) -> Path:
         """Where the workers write their log."""
-        return self._settings.home / "worker.log"
+        return self._settings.home / f"{self._program.log}.log"
 
     def pids(self) -> list[int]:
         """The process ids of the children alive."""
@@ -101,11 +128,13 @@ class WorkerFleet:
             "signing_key": self._signing_key.hex(),
             "worker": worker,
             "log_level": self._log_level,
+            "more": self._program.more,
         }
         with self.log_file.open("ab") as output:
-            child = subprocess.Popen(
+            child = subprocess.Popen(  # noqa: S603 - a module of ours
                 # -P: whatever lies in the current folder is not ours to import
-                [sys.executable, "-P", "-m", "executor.worker"],
+                [sys.executable, "-P", "-m", self._program.module],
+                env={name: value for name, value in os.environ.items() if name not in self._program.hidden},
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,

@@ -74,6 +74,19 @@ class JobKind(StrEnum):
     """Looks at how the source lets us in."""
     PROFILE = "profile"
     """Reads what the tables named in it hold, to be shared by all callers."""
+    ASK = "ask"
+    """Answers a question with statements that it submits itself. Served by another package, see `QUEUE_OF`."""
+
+
+GENERATE = "generate"
+"""The queue of questions."""
+
+QUEUES: tuple[str, ...] = ("", GENERATE)
+"""Every queue: that of statements, which has no name, and those that are served elsewhere. Each has its own workers,
+slots, line and caps, so that a job that waits for jobs of another queue can never keep them from running."""
+
+QUEUE_OF: dict[JobKind, str] = {JobKind.ASK: GENERATE}
+"""The queue of a kind, where it is not that of statements."""
 
 
 StopSeen = Literal["call", "server", "process"]
@@ -220,6 +233,27 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What a job of `JobKind.ASK` is to answer, for the body that serves its queue.
+
+    Attributes:
+        source: the source's name.
+        text: the question.
+        details: what else the body is told, a text that only it reads; signed with the rest.
+        limits: of the job; what its statements may use is said with each of them.
+        policy_hash: of what the asker is given of the source.
+        priority: as `Statement.priority`.
+    """
+
+    source: str
+    text: str
+    details: str
+    limits: Limits
+    policy_hash: str = ""
+    priority: int = PRIORITIES["normal"]
+
+
+@dataclass(frozen=True, slots=True)
 class ResultColumn:
     """One column of a result: its name as the database gave it and a short type (``int``, ``decimal(38,9)`` …)."""
 
@@ -295,9 +329,11 @@ class Job:
     ``stop_seen`` (see `StopSeen`) once the database was seen to have stopped, counted from the cancel or from the
     end of the time, and ``left`` where the statement went on for other callers; ``broker_memory``, in percent,
     while the broker's memory is nearly full; ``slow_store``, seconds, where most of the time went into storing the
-    rows; ``tables``, ``{"done", "total"}``, of a job that profiles a source. Rows are stored under the id `rows_of` and
-    this job's attempt, and were there at `rows_at`. `input_request` is what a waiting job asks, and `input_deadline_at`
-    until when it waits for the answer. `seen_at` is when the row was read; None where the history tells of the job.
+    rows; ``tables``, ``{"done", "total"}``, of a job that profiles a source; ``question``; ``generated`` (what its body
+    told of itself) and ``answer_of`` (the job that brought its rows) of a question. `parent_id` is the job that
+    submitted this one. Rows are stored under the id `rows_of` and this job's attempt, and were there at `rows_at`.
+    `input_request` is what a waiting job asks, and `input_deadline_at` until when it waits for the answer. `seen_at` is
+    when the row was read; None where the history tells of the job.
     """
 
     id: str
@@ -329,6 +365,7 @@ class Job:
     origins: tuple[Origin, ...] = ()
     notes: dict[str, Any] = field(default_factory=dict)
     rows_of: str = ""
+    parent_id: str = ""
     rows_at: float | None = None
     input_request: InputRequest | None = None
     input_deadline_at: float | None = None

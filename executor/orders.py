@@ -44,6 +44,8 @@ class Order:
     proof: tuple[Touch, ...] = ()
     session: tuple[tuple[str, str], ...] = ()
     inputs: tuple[Input, ...] = ()
+    question: str = ""
+    details: str = ""
     profiled: tuple[tuple[str, str], ...] = ()
     anew_since: float = 0.0
 
@@ -67,6 +69,8 @@ class Order:
             proof=proof_of(payload["proof"]),
             session=tuple((name, value) for name, value in payload["session"]),
             inputs=tuple(Input(**told) for told in payload["inputs"]),
+            question=payload["question"],
+            details=payload["details"],
             profiled=tuple((schema, table) for schema, table in payload["profiled"]),
             anew_since=payload["anew_since"],
         )
@@ -117,7 +121,7 @@ class Order:
             raise StatementFailed(
                 ErrorCode.STATEMENT_EXPIRED, "The statement was checked too long ago to be run now.", hint=_AGAIN
             )
-        if self.kind in ASKED and self.policy_version != policy_version:
+        if self.kind in (*ASKED, JobKind.ASK) and self.policy_version != policy_version:
             raise StatementFailed(
                 ErrorCode.POLICY_CHANGED,
                 "The policy has changed since the statement was checked; it was not run.",
@@ -137,6 +141,9 @@ def payload_of(
     asks: bool,
     share: str,
     now: float,
+    question: str = "",
+    details: str = "",
+    parent_id: str = "",
 ) -> dict[str, Any]:
     """The fields to sign, JSON-ready; `Order.of` reads them back."""
     return {
@@ -156,6 +163,9 @@ def payload_of(
         "cautions": [asdict(caution) for caution in statement.cautions],
         "priority": statement.priority,
         "share": share,
+        "question": question,
+        "details": details,
+        "parent_id": parent_id,
         "session": statement.session,
         "inputs": [asdict(told) for told in statement.inputs],
         "origins": [asdict(origin) for origin in origins_of(statement)],

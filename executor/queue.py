@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any, cast
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+import celery.worker.state
 from celery import Celery, bootsteps
+from celery.app.trace import setup_worker_optimizations
 from celery.signals import task_received
-from kombu.asynchronous.hub import get_event_loop
+from kombu.asynchronous.hub import get_event_loop, set_event_loop
 from kombu.entity import Queue
 
 from executor.tickets import TASK, queue_name
@@ -56,6 +58,17 @@ class _Hands:
             hub.call_soon(_nothing)
 
 
+def let_another_begin() -> None:
+    """After a worker of this process has stopped: Celery would give the next one its closed event loop."""
+    celery.worker.state.should_stop = None
+    set_event_loop(None)
+
+
+def stop_worker() -> None:
+    """Asks the worker of this process to stop, from another thread; see ``celery.contrib.testing.worker``."""
+    celery.worker.state.should_stop = 0
+
+
 def _nothing() -> None:
     """Runs in the event loop to wake it."""
 
@@ -64,8 +77,10 @@ def _nothing_is_kept(_delivery_tag: str) -> None:
     """Stands for an acknowledgement where there is none."""
 
 
-def make_celery(namespace: str, broker_url: str, execute: Callable[[str, str], None], *, threads: int = 1) -> Celery:
-    """The Celery app of one worker process, its one task bound to `execute(job_id, attempt)`.
+def make_celery(
+    namespace: str, broker_url: str, execute: Callable[[str, str], None], *, queue: str = "", threads: int = 1
+) -> Celery:
+    """The Celery app of one worker process of `queue`, its one task bound to `execute(job_id, attempt)`.
 
     No acknowledgements, because the lease recovers lost work; no result backend, no events, no time limits, because
     the job's row has them all; a lost connection cancels nothing. Holds at most `threads` tickets at once.
@@ -78,11 +93,16 @@ def make_celery(namespace: str, broker_url: str, execute: Callable[[str, str], N
         requires = ("celery.worker.consumer.tasks:Tasks",)
 
         def start(self, parent: Any) -> None:
+            task_received.connect(hands.take, weak=False)
             qos = parent.task_consumer.channel.qos
             qos.can_consume = hands.may_take
             # kombu keeps nothing of what is consumed without acknowledgement, yet acknowledges it to Redis
             # (kombu.Message.ack asks for `no_ack_consumers`, which its virtual channels do not have)
             qos.ack = _nothing_is_kept
+
+        def stop(self, parent: Any) -> None:
+            del parent
+            task_received.disconnect(hands.take)
 
     def run_ticket(job_id: str, attempt: str) -> None:
         try:
@@ -90,13 +110,12 @@ def make_celery(namespace: str, broker_url: str, execute: Callable[[str, str], N
         finally:
             hands.drop()
 
-    task_received.connect(hands.take, weak=False)
     app = Celery("awaitsql", broker=kombu_url(broker_url), set_as_current=False)
-    queue = queue_name(namespace)
+    key = queue_name(namespace, queue)
     app.conf.update(
         # the lease recovers lost work: nothing to acknowledge, and nothing left behind
-        task_queues=[Queue(queue, routing_key=queue, no_ack=True)],
-        task_default_queue=queue,
+        task_queues=[Queue(key, routing_key=key, no_ack=True)],
+        task_default_queue=key,
         task_ignore_result=True,
         task_store_errors_even_if_ignored=False,
         task_acks_late=False,
@@ -120,6 +139,8 @@ def make_celery(namespace: str, broker_url: str, execute: Callable[[str, str], N
             "health_check_interval": 10,
         },
     )
-    app.task(name=TASK, ignore_result=True, acks_late=False)(run_ticket)
+    app.task(name=TASK, ignore_result=True, acks_late=False, shared=False)(run_ticket)
     cast("dict[str, set[Any]]", app.steps)["consumer"].add(TakeWhatCanRun)
+    # as Celery's own program does: else its threads look the task up in whatever app was made first in this process
+    setup_worker_optimizations(app)
     return app

@@ -18,6 +18,7 @@ from executor.adapters.base import Adapter, Session
 from executor.answering import opened_answers, signed_request
 from executor.answers import InputNeeded, InputRequest
 from executor.costs import answered_cost, confirmable, confirmation, cost_request, hold, in_words
+from executor.endings import say
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.jobs import CostGate, JobKind, JobState
 from executor.orders import Order
@@ -31,16 +32,13 @@ from executor.settings import ExecutorSettings
 from executor.signing import Signer
 from executor.sources import SourceSchema
 from executor.stops import see_the_end
-from executor.store import BROKER_ERRORS, Claim, WorkerStore, result_fields
+from executor.store import Claim, WorkerStore, result_fields
 from executor.timers import Timers
 
 log = logging.getLogger(__name__)
 
 _SEE_S = 1.5
 """How long it is looked whether a server has stopped a statement before the job ends without that proof."""
-
-_SAY_FOR_S = 60.0
-"""How long a worker tries to tell a broker that is away how a job ended."""
 
 
 class Runner:
@@ -403,22 +401,8 @@ class Runner:
         told = {**job.notes, **fields}
         return self._say(job, lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told))
 
-    def _say(self, job: RunningJob, say: Callable[[], bool]) -> bool:
-        """The attempt's last word, said until the broker has heard it; whether it counts."""
-        until = time.monotonic() + _SAY_FOR_S
-        while True:
-            try:
-                counts = say()
-                break
-            except BROKER_ERRORS as error:
-                # the work is done; only the word is missing, and saying it twice is harmless
-                log.warning("finish_interrupted", extra={"job_id": job.job_id, "error": type(error).__name__})
-                if self._leaving or time.monotonic() > until:
-                    return False
-                time.sleep(0.2)
-        if not counts:
-            log.warning("finish_refused", extra={"job_id": job.job_id, "attempt": job.attempt})
-        return counts
+    def _say(self, job: RunningJob, word: Callable[[], bool]) -> bool:
+        return say(job, word, is_leaving=lambda: self._leaving)
 
     def _end_failed(self, job: RunningJob, error: ExecutorError) -> None:
         log.info("job_failed", extra={"job_id": job.job_id, "code": str(error.code)})

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from executor.adapters.base import Session
     from executor.answers import Answers
     from executor.results import ResultWriter
 
@@ -18,6 +17,19 @@ went to another worker; this worker leaves."""
 
 SLOW_STORE_S = 1.0
 """A part that takes longer to be stored is told of: a local disk takes milliseconds."""
+
+
+class Stoppable(Protocol):
+    """What a job runs, as far as others may ask of it: a session's statement, or a body."""
+
+    @property
+    def query_id(self) -> str | None:
+        """Under which id a server runs it; None where it runs in this process."""
+        ...
+
+    def cancel(self) -> None:
+        """Stops it, from any thread."""
+        ...
 
 
 class StoppedFromOutside(Exception):
@@ -39,7 +51,7 @@ class RunningJob:
         # nothing yet: the first beat comes at once, and with it the query id that a reaper may need
         self.told: tuple[str, int] = ("", -1)
         self.beat_at = time.monotonic()
-        self._session: Session | None = None
+        self._session: Stoppable | None = None
         self._writer: ResultWriter | None = None
         self._lock = threading.Lock()
         self._late_at: float | None = None
@@ -50,7 +62,7 @@ class RunningJob:
         self.is_over = False
         self.is_given_up = False
 
-    def attach(self, session: Session) -> None:
+    def attach(self, session: Stoppable) -> None:
         """Makes the session cancellable. Raises `StoppedFromOutside` when it is too late to begin."""
         with self._lock:
             self._session = session

@@ -11,7 +11,7 @@ import re
 from functools import cache
 from importlib.resources import files
 
-from executor.jobs import MOVES
+from executor.jobs import MOVES, QUEUES
 from executor.settings import ExecutorSettings
 from executor.signing import SIGNED_FOR_S
 from executor.tickets import queue_name, ticket_template
@@ -28,7 +28,7 @@ _SHARED = ("prelude", "line", "shared", "ends", "outlook")
 
 _DEFINITION = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
 _WORD = re.compile(r"[A-Za-z_]\w*")
-_COMMENT = re.compile(r"--[^\n]*")
+_COMMENT = re.compile(r"--( [^\n]*)?$", re.MULTILINE)  # an option in a message is none
 
 
 @cache
@@ -61,6 +61,11 @@ def script(settings: ExecutorSettings, name: str) -> str:
     moves = ", ".join(
         f"{state} = {{ {', '.join(f'{to} = true' for to in sorted(tos))} }}" for state, tos in MOVES.items()
     )
+    queues = ", ".join(
+        f"[{json.dumps(queue)}] = {{ key = {json.dumps(queue_name(settings.namespace, queue))}, "
+        f"ticket = [==[{ticket_template(settings.namespace, queue)}]==] }}"
+        for queue in QUEUES
+    )
     # a full broker takes no new job; it must still hear how the ones it has go on (Redis 7 script flags)
     flags = "#!lua" if name == "submit" else "#!lua flags=allow-oom"
     conf = {
@@ -74,9 +79,8 @@ def script(settings: ExecutorSettings, name: str) -> str:
     }
     head = {
         "NS": json.dumps(settings.namespace),
-        "QUEUE": json.dumps(queue_name(settings.namespace)),
         "MOVES": f"{{ {moves} }}",
-        "TICKET": f"[==[{ticket_template(settings.namespace)}]==]",
+        "QUEUES": f"{{ {queues} }}",
         "CONF": f"{{ {', '.join(f'{field} = {value}' for field, value in conf.items())} }}",
     }
     constants = [(constant, f"local {constant} = {value}") for constant, value in head.items()]

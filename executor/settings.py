@@ -147,6 +147,9 @@ class ExecutorSettings(BaseModel):
     claim_timeout_s: float = Field(default=5.0, gt=0, description="A ticket nobody claims is sent again after this.")
     cancel_grace_s: float = Field(default=5.0, gt=0, description="A thread that will not stop is given up after this.")
     principal_max_running: int = Field(default=3, ge=1)
+    principal_max_asking: int = Field(
+        default=3, ge=1, description="Questions of one caller at once; their statements count apart."
+    )
     queue_depth: int = Field(default=10_000, ge=1)
     result_ttl_s: float = Field(default=86_400.0, gt=0)
     cache_ttl_s: float = Field(

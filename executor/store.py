@@ -25,7 +25,7 @@ from redis.retry import Retry
 
 from executor.answering import opened_request, signed_answer
 from executor.answers import Answer, InputRequest
-from executor.errors import ErrorCode, ExecutorError, SettingsInvalid, StatementFailed, SubmitRefused
+from executor.errors import ErrorCode, ExecutorError, JobLost, SettingsInvalid, StatementFailed, SubmitRefused
 from executor.jobs import (
     Job,
     JobKind,
@@ -147,23 +147,30 @@ def job_of(
     row: Mapping[str, str],
     payload: Mapping[str, Any],
     *,
+    answer: Mapping[str, Any] | None = None,
     place: int = -1,
     starts_in_s: float = -1,
     workers_alive: int | None = None,
     seen_at: float | None = None,
     input_request: InputRequest | None = None,
 ) -> Job:
-    """The job that a row and its signed payload tell of. Whose it is, is what was signed."""
+    """The job that a row and its signed payload tell of. Whose it is, is what was signed.
+
+    What was read, and under which policy, the payload of the job that brought the rows tells: its own, or `answer`.
+    """
+    read = payload if answer is None else answer
     notes: dict[str, Any] = {}
     if row.get("stopped_after_ms"):
         notes["stopped_after_ms"] = int(row["stopped_after_ms"])
         notes["stop_seen"] = row["stop_seen"]
-    if row.get("question"):
-        notes["question"] = row["question"]
+    if payload["question"]:
+        notes["question"] = payload["question"]
     for name in ("evicted", "left"):
         if row.get(name):
             notes[name] = True
-    for name in ("findings", "estimate", "plan"):
+    if row.get("answer_of"):
+        notes["answer_of"] = row["answer_of"]
+    for name in ("findings", "estimate", "plan", "generated"):
         if row.get(name):
             notes[name] = json.loads(row[name])
     if row.get("slow_store"):
@@ -184,7 +191,7 @@ def job_of(
         shown_sql=row.get("shown_sql", ""),
         submitted_at=float(row["submitted_at"]),
         limits=Limits(**payload["limits"]),
-        policy_hash=payload["policy_hash"],
+        policy_hash=read["policy_hash"],
         started_at=_time(row.get("started_at")),
         finished_at=_time(row.get("finished_at")),
         cancel_requested_at=_time(row.get("cancel_requested_at")),
@@ -198,11 +205,12 @@ def job_of(
         place=place if place > 0 else None,
         starts_in_s=starts_in_s if starts_in_s >= 0 else None,
         workers_alive=workers_alive,
-        proof=proof_of(payload["proof"]),
-        cautions=cautions_of(payload["cautions"]),
-        origins=tuple(Origin(**told) for told in payload["origins"]),
+        proof=proof_of(read["proof"]),
+        cautions=cautions_of(read["cautions"]),
+        origins=tuple(Origin(**told) for told in read["origins"]),
         notes=notes,
         rows_of=row.get("rows_of", payload["job_id"]),
+        parent_id=payload["parent_id"],
         rows_at=_time(row.get("rows_at")),
         input_request=input_request,
         input_deadline_at=_time(row.get("input_deadline_at")) if input_request is not None else None,
@@ -210,9 +218,23 @@ def job_of(
     )
 
 
+def _answer(signer: Signer, row: Mapping[str, str], payload: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What was signed of the job that answered this one; None where it has none yet.
+
+    Raises:
+        StatementFailed: that job was not submitted by this one.
+    """
+    if "answer_payload" not in row:
+        return None
+    answer = signer.open(row["answer_payload"], row["answer_signature"])
+    if (answer["parent_id"], answer["owner"]) != (payload["job_id"], payload["owner"]):
+        raise StatementFailed(ErrorCode.STATEMENT_FAILED, "The rows are of another job.")
+    return answer
+
+
 def _is_whose_rows(signer: Signer, row: Mapping[str, str], payload: Mapping[str, Any]) -> bool:
-    """Whether the rows that a row refers to were read by a statement signed to be shared with this one."""
-    if "rows_of" not in row:
+    """Whether the rows that a row refers to were read by the statement of `payload`, or one to be shared with it."""
+    if row.get("rows_of", payload["job_id"]) == payload["job_id"]:
         return True
     read_by = signer.open(row["rows_payload"], row["rows_signature"])
     return read_by["job_id"] == row["rows_of"] and bool(payload["share"]) and read_by["share"] == payload["share"]
@@ -239,6 +261,8 @@ class ClientStore:
         self._cancel = connection.register_script(script(settings, "cancel"))
         self._answer = connection.register_script(script(settings, "answer"))
         self._rate = connection.register_script(script(settings, "rate"))
+        self._spend = connection.register_script(script(settings, "spend"))
+        self._remember = connection.register_script(script(settings, "remember"))
 
     async def submit(
         self,
@@ -254,6 +278,7 @@ class ClientStore:
         share: str,
         fresh: bool,
         record: tuple[str, str],
+        parent_id: str,
         fields: Mapping[str, str],
     ) -> Job:
         """Stores the job and puts it in line; an earlier job for a key seen before.
@@ -263,10 +288,11 @@ class ClientStore:
 
         Raises:
             SubmitRefused: ``queue_full``, ``idempotency_conflict``, ``store_full``.
+            JobLost: ``job_lost`` where `parent_id` does not run, or is to stop.
         """
         flat = [part for pair in fields.items() for part in pair]
         args = [job_id, owner, source, owner_cap, source_cap, idempotency_key, content, priority, share]
-        args += ["fresh" if fresh else "", *record, *flat]
+        args += ["fresh" if fresh else "", *record, parent_id, *flat]
         try:
             told = cast("list[Any]", await self._submit(args=args))
         except OutOfMemoryError as error:
@@ -286,6 +312,8 @@ class ClientStore:
                 "The queue is full; the job was not taken.",
                 hint="Wait for running jobs to finish (list_jobs), then submit again.",
             )
+        if answer == "parent_ended":
+            raise JobLost(ErrorCode.JOB_LOST, f"Job {found}, which the statement is for, does not run any more.")
         if answer == "idempotency_conflict":
             raise SubmitRefused(
                 ErrorCode.IDEMPOTENCY_CONFLICT,
@@ -305,6 +333,21 @@ class ClientStore:
         """See `Executor.take_turn`."""
         return float(cast("str", await self._rate(args=[owner, interval_s, burst])))
 
+    async def spend(self, purse: str, amount: int, at_most: int | None, for_s: float) -> int | None:
+        """See `Executor.spend`."""
+        bound = "" if at_most is None else at_most
+        told = int(cast("int", await self._spend(args=[purse, amount, bound, int(for_s * 1000)])))
+        return None if told < 0 else told
+
+    async def remember(self, name: str, payload: str, signature: str, for_s: float) -> None:
+        """Keeps a signed text under a name."""
+        await self._remember(args=[name, payload, signature, int(for_s * 1000)])
+
+    async def recall(self, name: str) -> tuple[str, str] | None:
+        """The text and signature kept under a name."""
+        told = cast("dict[str, str]", await self._redis.hgetall(f"{self._ns}:kept:{name}"))
+        return (told["payload"], told["signature"]) if told else None
+
     async def get(self, job_id: str) -> Job | None:
         """The job, or None when there is no such row."""
         snapshot = cast("list[Any]", await self._get(args=[job_id]))
@@ -316,7 +359,8 @@ class ClientStore:
         row = dict(zip(flat[::2], flat[1::2], strict=True))
         try:
             payload = self._signer.open(row["payload"], row["signature"])
-            if not _is_whose_rows(self._signer, row, payload):
+            answer = _answer(self._signer, row, payload)
+            if not _is_whose_rows(self._signer, row, payload if answer is None else answer):
                 return None
             asked = None
             if row["state"] == JobState.WAITING:
@@ -328,6 +372,7 @@ class ClientStore:
         job = job_of(
             row,
             payload,
+            answer=answer,
             place=snapshot[1],
             starts_in_s=float(snapshot[2]),
             workers_alive=snapshot[3],
@@ -452,6 +497,13 @@ class WorkerStore:
         ends_at = time.monotonic() + float(answer[2])
         return Claim(answer[0], answer[1], ends_at, answer[3], answer[4], (answer[5], answer[6]), answer[7])
 
+    def kept(self, job_id: str) -> tuple[str, str] | None:
+        """What an earlier attempt at the job has kept of its work, and its signature."""
+        payload, signature = cast(
+            "list[str | None]", self._redis.hmget(f"{self._ns}:job:{job_id}", "kept_payload", "kept_signature")
+        )
+        return None if payload is None or signature is None else (payload, signature)
+
     def note(self, job_id: str, attempt: str, worker: str, fields: Mapping[str, str]) -> bool:
         """Adds fields to the row of a job that `worker` runs; False when the lease was lost."""
         flat = [part for pair in fields.items() for part in pair]
@@ -510,9 +562,9 @@ class WorkerStore:
         flat = [part for pair in fields.items() for part in pair]
         return bool(self._run("wait", job_id, attempt, worker, *request, timeout_s, *flat))
 
-    def enrol(self, worker: str, slots: int, ttl_s: float) -> int:
-        """Tells that the worker is alive; the number of workers alive."""
-        return int(self._run("enrol", worker, slots, ttl_s))
+    def enrol(self, worker: str, slots: int, ttl_s: float, *, queue: str = "") -> int:
+        """Tells that the worker of a queue is alive; the number of its workers alive."""
+        return int(self._run("enrol", worker, slots, ttl_s, queue))
 
     def depart(self, worker: str, *, lost: bool) -> int:
         """Tells that the worker is gone; the number of its jobs that go elsewhere."""

@@ -12,17 +12,17 @@ import json
 TASK = "awaitsql.execute"
 
 
-def queue_name(namespace: str) -> str:
-    """The Redis list that is the configuration's Celery queue."""
-    return f"{namespace}:tickets"
+def queue_name(namespace: str, queue: str = "") -> str:
+    """The Redis list that is one of the configuration's Celery queues: that of statements, or the one of that name."""
+    return f"{namespace}:{queue}:tickets" if queue else f"{namespace}:tickets"
 
 
-def ticket_template(namespace: str) -> str:
+def ticket_template(namespace: str, queue: str = "") -> str:
     """The kombu message of a ticket, with ``@JOB@``, ``@ATTEMPT@`` and ``@TAG@`` where a script writes its own.
 
     The body is not base64 (kombu's ``body_encoding`` option), so that a script can write into it.
     """
-    queue = queue_name(namespace)
+    routing_key = queue_name(namespace, queue)
     body = json.dumps([["@JOB@", "@ATTEMPT@"], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}])
     headers = {
         "lang": "py",
@@ -49,7 +49,7 @@ def ticket_template(namespace: str) -> str:
         "correlation_id": "@TAG@",
         "reply_to": "",
         "delivery_mode": 2,
-        "delivery_info": {"exchange": "", "routing_key": queue},
+        "delivery_info": {"exchange": "", "routing_key": routing_key},
         "priority": 0,
         "body_encoding": None,
         "delivery_tag": "@TAG@",

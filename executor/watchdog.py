@@ -7,14 +7,17 @@ and when too many are lost the process is told to go, for its supervisor to star
 from __future__ import annotations
 
 import logging
+import os
+import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 import redis
 from redis.exceptions import RedisError
 
-from executor.runner import Runner
 from executor.running import RunningJob
 from executor.settings import ExecutorSettings
 from executor.signals import listen_for_cancels
@@ -27,27 +30,64 @@ _CANCEL_AGAIN_S = 1.0
 _WORKER_TTL_FACTOR = 3.0
 
 
+class Watched(Protocol):
+    """What runs jobs in this process."""
+
+    def running(self) -> list[RunningJob]:
+        """The jobs that are running here now."""
+        ...
+
+    def cancel(self, job_id: str) -> None:
+        """Stops the job if it runs here."""
+        ...
+
+    def tell(self, job: RunningJob) -> None:
+        """Beats for the job."""
+        ...
+
+    def give_up(self, job: RunningJob) -> None:
+        """Ends a job that does not come back after it was told to stop."""
+        ...
+
+
+def new_worker_id() -> str:
+    """Host, process id and a few random letters: told apart even when a process id comes again."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+
+
+def _nothing() -> None:
+    """For a worker that runs no statements, and so stops none that others left."""
+
+
 class Watchdog:
     """Keeps leases and the worker's own entry alive, and carries cancels to the running statements.
 
-    `on_exhausted` is called once when half of the slots are held by threads that do not come back.
+    `on_exhausted` is called once when half of the `slots` are held by threads that do not come back; `on_left_running`
+    when a dead worker's statement is to be stopped on its server.
     """
 
     def __init__(
         self,
         settings: ExecutorSettings,
         store: WorkerStore,
-        runner: Runner,
+        runner: Watched,
         connection: redis.Redis,
         worker: str,
+        *,
+        slots: int,
         on_exhausted: Callable[[], None],
+        on_left_running: Callable[[], None] = _nothing,
+        queue: str = "",
     ) -> None:
         self._settings = settings
         self._store = store
         self._runner = runner
         self._connection = connection
         self._worker = worker
+        self._slots = slots
+        self._queue = queue
         self._on_exhausted = on_exhausted
+        self._on_left_running = on_left_running
         self._zombies: list[RunningJob] = []
         self._stops_wanted = threading.Event()
         self._stop = threading.Event()
@@ -94,8 +134,8 @@ class Watchdog:
 
     def _enrol(self) -> None:
         self._zombies = [job for job in self._zombies if not job.is_over]
-        slots = max(self._settings.concurrency - len(self._zombies), 0)
-        self._store.enrol(self._worker, slots, self._settings.beat_s * _WORKER_TTL_FACTOR)
+        slots = max(self._slots - len(self._zombies), 0)
+        self._store.enrol(self._worker, slots, self._settings.beat_s * _WORKER_TTL_FACTOR, queue=self._queue)
         self._stops_wanted.set()
 
     def _stops(self) -> None:
@@ -104,7 +144,7 @@ class Watchdog:
             if self._stops_wanted.wait(_TICK_S):
                 self._stops_wanted.clear()
                 try:
-                    self._runner.stop_left_running()
+                    self._on_left_running()
                 except Exception:
                     log.exception("orphan_statement_not_stopped")
 
@@ -126,7 +166,7 @@ class Watchdog:
             self._zombies.append(job)
             log.error("thread_stuck", extra={"job_id": job.job_id, "zombies": len(self._zombies)})
             self._runner.give_up(job)
-            if len(self._zombies) * 2 >= self._settings.concurrency:
+            if len(self._zombies) * 2 >= self._slots:
                 self._on_exhausted()
         elif waited > _CANCEL_AGAIN_S:
             # a cancel that came before the statement reached the server found nothing to stop

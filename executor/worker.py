@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-import secrets
 import signal
-import socket
 import sys
 import threading
 import time
@@ -28,17 +26,12 @@ from executor.settings import ExecutorSettings
 from executor.signing import Signer
 from executor.store import WorkerStore, connect_sync
 from executor.sweeper import Sweeper
-from executor.watchdog import Watchdog
+from executor.watchdog import Watchdog, new_worker_id
 
 log = logging.getLogger(__name__)
 
 _LEAVE_S = 3.0
 """How long a leaving worker waits for cancelled statements to come back."""
-
-
-def new_worker_id() -> str:
-    """Host, process id and a few random letters: told apart even when a process id comes again."""
-    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
 
 
 def run_worker(
@@ -108,7 +101,16 @@ def run_worker(
     if stop_with_stdin:
         threading.Thread(target=on_stdin_end, name="awaitsql-parent", daemon=True).start()
     with (
-        Watchdog(settings, store, runner, connection, worker, on_exhausted=leave),
+        Watchdog(
+            settings,
+            store,
+            runner,
+            connection,
+            worker,
+            slots=settings.concurrency,
+            on_exhausted=leave,
+            on_left_running=runner.stop_left_running,
+        ),
         Reaper(store, settings.lease_s),
         Drainer(settings, store, connection, signer),
         Sweeper(settings, store, results),

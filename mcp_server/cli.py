@@ -28,6 +28,8 @@ jobs_app = App(name="jobs", help="Jobs of this configuration: list, show, rows, 
 app.command(jobs_app)
 token_app = App(name="token", help="Tokens by which callers over HTTP sign in: create, list, revoke.")
 app.command(token_app)
+verified_app = App(name="verified", help="Questions whose SQL a person has confirmed: add, list, review, remove.")
+app.command(verified_app)
 glossary_app = App(name="glossary", help="What the words of a source mean: draft.")
 app.command(glossary_app)
 eval_app = App(name="eval", help="Measure on files of questions how good the answers are: linking, sql.")
@@ -75,16 +77,23 @@ def serve(
 
 
 @app.command
-def worker(*, where: Where = HERE, concurrency: int | None = None, log_level: str = "INFO") -> int:
+def worker(
+    *,
+    where: Where = HERE,
+    queue: Literal["statements", "generate"] = "statements",
+    concurrency: int | None = None,
+    log_level: str = "INFO",
+) -> int:
     """Run jobs for the servers of the same configuration, until Ctrl-C.
 
     Parameters:
-        concurrency: statements at once.
+        queue: statements (needs the sources' passwords), or generate: questions (needs the model's key).
+        concurrency: jobs at once.
         log_level: DEBUG, INFO, WARNING or ERROR; the log goes to standard error.
     """
     from mcp_server.commands.worker import run_worker_command  # noqa: PLC0415 - a command loads what it needs
 
-    return run_worker_command(where, concurrency=concurrency, log_level=log_level)
+    return run_worker_command(where, queue=queue, concurrency=concurrency, log_level=log_level)
 
 
 @app.command
@@ -142,6 +151,50 @@ def query(
 
 
 @app.command
+def ask(
+    question: str,
+    *,
+    where: Where = HERE,
+    there: There = NOWHERE,
+    source: str | None = None,
+    format: Format = "table",  # noqa: A002 - the word users know
+    output: Path | None = None,
+    wait: float | None = None,
+    max_rows: int | None = None,
+    conversation: str | None = None,
+    json: Json = False,
+) -> int:
+    """Answer a question in plain words: the configured model writes the SQL, and its rows are printed.
+
+    Parameters:
+        question: in plain words.
+        source: which source, where there are several.
+        format: how the rows are written; parquet and arrow need --output.
+        output: a file for the rows instead of standard output.
+        wait: seconds to wait before leaving with the job's handle (exit code 5); without it, until the end.
+        max_rows: the most rows to keep.
+        conversation: the handle of an earlier answer, for a question that follows it.
+        json: print the job as the MCP tools show it, with the first rows.
+    """
+    asked: dict[str, Any] = {
+        "source": source,
+        "format": format,
+        "output": output,
+        "wait_s": wait,
+        "max_rows": max_rows,
+        "conversation": conversation,
+        "as_json": json,
+    }
+    if there.is_meant(where):
+        from mcp_server.commands.ask_there import run_ask_there  # noqa: PLC0415 - a command loads what it needs
+
+        return run_ask_there(question, there, **asked)
+    from mcp_server.commands.ask import run_ask  # noqa: PLC0415 - as above
+
+    return run_ask(question, where, **asked)
+
+
+@app.command
 def check(
     sql: Sql, *, where: Where = HERE, source: str | None = None, dialect: str | None = None, json: Json = False
 ) -> int:
@@ -156,6 +209,26 @@ def check(
     from mcp_server.commands.check import run_check  # noqa: PLC0415 - a command loads what it needs
 
     return run_check(sys.stdin.read() if sql == "-" else sql, where, source=source, dialect=dialect, as_json=json)
+
+
+@app.command
+def profile(
+    source: str | None = None,
+    *,
+    where: Where = HERE,
+    anew: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+) -> int:
+    """Read what a source's tables hold, for cards and searches: shares of nulls, values, examples, undeclared keys.
+
+    Parameters:
+        source: which source, where there are several.
+        anew: read tables again that have not changed.
+        json: the profile for a program.
+    """
+    from mcp_server.commands.profile import run_profile  # noqa: PLC0415 - a command loads what it needs
+
+    return run_profile(where, source=source, anew=anew, as_json=json)
 
 
 @app.command
@@ -366,6 +439,86 @@ def token_revoke(token_id: str, *, where: Where = HERE, json: Json = False) -> i
     from mcp_server.commands.tokens import run_revoke  # noqa: PLC0415 - a command loads what it needs
 
     return run_revoke(token_id, where, as_json=json)
+
+
+@verified_app.command(name="add")
+def verified_add(
+    question: str,
+    sql: Sql,
+    *,
+    where: Where = HERE,
+    source: str | None = None,
+    by: str | None = None,
+    json: Json = False,
+) -> int:
+    """Keep a question with SQL that is right for it; shown from now on to whoever asks alike and could run it.
+
+    Parameters:
+        question: in plain language.
+        sql: one statement; - reads it from standard input.
+        source: which source, where there are several.
+        by: who says so; without it, whoever is logged in.
+        json: for a program.
+    """
+    from mcp_server.commands.verified import run_add  # noqa: PLC0415 - a command loads what it needs
+
+    text = sys.stdin.read() if sql == "-" else sql
+    return run_add(question, text, where, source=source, by=by, as_json=json)
+
+
+@verified_app.command(name="list")
+def verified_list(
+    *,
+    where: Where = HERE,
+    source: str | None = None,
+    pending: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+) -> int:
+    """The queries of a source, and which are out of date because a column they use has changed.
+
+    Parameters:
+        source: which source, where there are several.
+        pending: only those that wait for review.
+        json: for a program.
+    """
+    from mcp_server.commands.verified import run_verified  # noqa: PLC0415 - a command loads what it needs
+
+    return run_verified(where, source=source, pending=pending, as_json=json)
+
+
+@verified_app.command(name="remove")
+def verified_remove(query_id: str, *, where: Where = HERE, json: Json = False) -> int:
+    """Forget one.
+
+    Parameters:
+        query_id: as the list shows it.
+        json: for a program.
+    """
+    from mcp_server.commands.verified import run_remove  # noqa: PLC0415 - a command loads what it needs
+
+    return run_remove(query_id, where, as_json=json)
+
+
+@verified_app.command(name="review")
+def verified_review(
+    query_id: str | None = None,
+    *,
+    where: Where = HERE,
+    accept: Annotated[bool | None, Parameter(negative="--reject")] = None,
+    by: str | None = None,
+    json: Json = False,
+) -> int:
+    """Say whether proposed SQL is right for its question; without an id, go through all that wait.
+
+    Parameters:
+        query_id: as the list shows it.
+        accept: what to say of it: --accept or --reject; without either, it is asked.
+        by: who says so; without it, whoever is logged in.
+        json: for a program.
+    """
+    from mcp_server.commands.verified import run_review  # noqa: PLC0415 - a command loads what it needs
+
+    return run_review(query_id, where, accept=accept, by=by, as_json=json)
 
 
 @glossary_app.command(name="draft")

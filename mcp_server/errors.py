@@ -27,6 +27,8 @@ class CallCode(StrEnum):
 
     INVALID_ARGUMENTS = "invalid_arguments"
     UNKNOWN_SOURCE = "unknown_source"
+    UNKNOWN_CONVERSATION = "unknown_conversation"
+    NO_MODEL = "no_model"
 
 
 class CallRefused(Exception):
@@ -81,6 +83,12 @@ NEXT_STEP: dict[str, str] = {
     ErrorCode.RATE_LIMITED: "Wait a little and call query again.",
     ErrorCode.IDEMPOTENCY_CONFLICT: "Use another idempotency_key for another query.",
     ErrorCode.EXECUTOR_UNAVAILABLE: "Try once more in a few seconds; then tell the user to run: awaitsql doctor",
+    CallCode.UNKNOWN_CONVERSATION: "Call ask again without conversation.",
+    CallCode.NO_MODEL: "Write the SQL yourself and call query.",
+    ErrorCode.CANNOT_ANSWER: "Tell the user; ask for something that the tables hold.",
+    ErrorCode.NO_WORKING_SQL: "Ask more precisely, or write the SQL yourself and call query.",
+    ErrorCode.BUDGET_EXHAUSTED: "Write the SQL yourself and call query.",
+    ErrorCode.MODEL_UNAVAILABLE: "Write the SQL yourself and call query, or ask again later.",
     ErrorCode.INPUT_TIMEOUT: "Ask the user whether they are there to answer; then call query again.",
     ErrorCode.INVALID_ANSWER: "Correct the answer and call answer_job again.",
     ErrorCode.HUMAN_REQUIRED: "Ask the user to answer it themselves, as the hint says.",

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from executor import WorkerFleet, open_broker, signing_key
+from executor import Program, WorkerFleet, open_broker, signing_key
 from mcp_server.enforceable import check_enforceable
 from mcp_server.farewells import Farewells
 from mcp_server.grants import Policies
@@ -47,13 +47,43 @@ def policies_of(settings: Settings, key: bytes) -> Policies:
     return Policies(settings.mcp_server, settings.places, salt=salt, sessions=settings.executor.sessions())
 
 
+def _statements(settings: Settings) -> Program:
+    """Workers that run statements: they have no use for the model's key."""
+    ask = settings.mcp_server.ask
+    key = None if ask is None or ask.key is None else ask.key.env
+    return Program("executor.worker", "worker", hidden=frozenset({key or ""}) - _passwords(settings))
+
+
+def _questions(settings: Settings) -> Program:
+    """Workers that work on questions: they have no use for the sources' passwords."""
+    more = {"mcp_server": settings.mcp_server.model_dump(mode="json"), **settings.places.told()}
+    ask = settings.mcp_server.ask
+    key = None if ask is None or ask.key is None else ask.key.env
+    return Program("mcp_server.generate.worker", "questions", more, hidden=_passwords(settings) - {key or ""})
+
+
+def _passwords(settings: Settings) -> frozenset[str]:
+    """The variables that hold the sources' secrets."""
+
+    def named(told: Any) -> Iterator[str]:
+        if isinstance(told, dict):
+            if set(told) == {"env", "file"} and told["env"] is not None:
+                yield str(told["env"])
+            for value in told.values():
+                yield from named(value)
+
+    sources = {name: source.model_dump(mode="json") for name, source in settings.executor.sources.items()}
+    return frozenset(named(sources))
+
+
 @asynccontextmanager
 async def running_machine(
-    settings: Settings, *, workers: int, log_level: str = "INFO", submits: bool = False
+    settings: Settings, *, workers: int, log_level: str = "INFO", submits: bool = False, questions: bool = False
 ) -> AsyncGenerator[Machine]:
     """The executor's front door, with `workers` worker processes behind it that end with this process.
 
-    With `submits` statements may be submitted, and the policies of these `settings` are the ones that hold from now on.
+    With `questions`, and a model configured, one more process works on questions. With `submits` statements may be
+    submitted, and the policies of these `settings` are the ones that hold from now on.
 
     Raises:
         SettingsInvalid: the configuration cannot be run as it is.
@@ -65,7 +95,15 @@ async def running_machine(
     policies = policies_of(settings, key)
     with (
         open_broker(settings.executor) as broker_url,
-        WorkerFleet(settings.executor, broker_url, key, workers, log_level=log_level),
+        WorkerFleet(settings.executor, broker_url, key, workers, log_level=log_level, program=_statements(settings)),
+        WorkerFleet(
+            settings.executor,
+            broker_url,
+            key,
+            int(questions and workers > 0 and settings.mcp_server.ask is not None),
+            log_level=log_level,
+            program=_questions(settings),
+        ),
     ):
         async with (
             Executor(settings.executor, broker_url, key, policy_version=policies.version, submits=submits) as executor,

@@ -23,6 +23,7 @@ class Places:
 
     def __init__(self, name: str = "", text: str = "", overridden: Iterable[KeyPath] = ()) -> None:
         self._name = name
+        self._text = text
         self._overridden = frozenset(overridden)
         self._lines: dict[KeyPath, int] = {}
         table: KeyPath = ()
@@ -36,6 +37,10 @@ class Places:
                 self._lines.setdefault(table, number)
             elif entry := _ENTRY.match(line):
                 self._lines.setdefault((*table, *_keys(entry.group(1))), number)
+
+    def told(self) -> dict[str, Any]:
+        """What another process makes the same from: name, text and overridden paths, JSON-ready."""
+        return {"file": self._name, "text": self._text, "overridden": [list(path) for path in self._overridden]}
 
     def of(self, path: KeyPath) -> str:
         """``awaitsql.toml:12: [executor] lease_s`` or the variable's name; the nearest line that can be told."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from executor import SourceInfo, SourceProfile, SourceSchema
+from executor import ExecutorError, SourceInfo, SourceProfile, SourceSchema
 from mcp_server.errors import CallCode, CallRefused
 from mcp_server.farewells import Farewells
 from mcp_server.grants import Policies
+from mcp_server.knowledge import Known, known
 from mcp_server.knowledge.meanings import Glossaries
+from mcp_server.knowledge.verified import VerifiedQueries
 from mcp_server.principal import Principal
 from mcp_server.settings import McpServerSettings
 from mcp_server.tables import visible
@@ -28,6 +31,7 @@ class Reach:
         settings: the ``[mcp_server]`` table.
         policies: what a principal may read of a source.
         farewells: takes the jobs of callers that gave up.
+        verified: questions with confirmed SQL; None where none are kept.
         glossaries: what the owners of the sources say their words mean.
     """
 
@@ -35,6 +39,7 @@ class Reach:
     settings: McpServerSettings
     policies: Policies
     farewells: Farewells
+    verified: VerifiedQueries | None = None
     glossaries: Glossaries = field(default_factory=Glossaries)
 
     def sources(self, principal: Principal) -> list[SourceInfo]:
@@ -77,3 +82,17 @@ class Reach:
         """
         schema = await self.executor.source_schema(source, wait_s=wait_s or 1.0)
         return await self.executor.source_profile(source, tables=self.policies.shared_tables(schema), wait_s=wait_s)
+
+    async def known(self, principal: Principal, source: str, *, wait_s: float) -> Known:
+        """What the caller may know of `source`: its tables, their cards, the search; the schema as `visible_schema`.
+
+        Raises:
+            ExecutorError: as `visible_schema`.
+        """
+        schema = await self.executor.source_schema(source, wait_s=wait_s)
+        grant = self.policies.grant(principal, schema)
+        try:
+            profile = await self.shared_profile(source)
+        except ExecutorError:  # tables can be told without it
+            profile = None
+        return await asyncio.to_thread(known, schema, grant, profile)

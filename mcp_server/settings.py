@@ -17,6 +17,7 @@ import platformdirs
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from executor import ExecutorSettings, SettingsInvalid
+from mcp_server.ask_settings import AskSettings
 from mcp_server.auth_settings import AuthSettings
 from mcp_server.databases import sources_from
 from mcp_server.overrides import closest, inside, read_overrides, rebased
@@ -57,6 +58,9 @@ class McpServerSettings(BaseModel):
         default=8_000, ge=0, le=100_000, description="The most characters of rows that an answer shows."
     )
 
+    ask: AskSettings | None = Field(
+        default=None, description="The model that answers questions; without it there is no ask."
+    )
     auth: AuthSettings | None = Field(
         default=None, description="How callers over HTTP sign in; without it they are the local principal."
     )

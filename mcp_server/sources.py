@@ -8,11 +8,18 @@ from typing import Any
 
 from executor import ExecutorError, SourceInfo, SourceSchema, Table
 from mcp_server.bounds import cut_json, json_length, that_fit
-from mcp_server.errors import error_content
+from mcp_server.errors import CallCode, CallRefused, error_content
+from mcp_server.knowledge import Known
+from mcp_server.knowledge.examples import examples
 from mcp_server.knowledge.meanings import about
+from mcp_server.knowledge.verified import VerifiedQuery, columns_used
 from mcp_server.principal import Principal
 from mcp_server.reach import Reach
-from mcp_server.tables import detailed, listed, matching, near
+from mcp_server.submission import checked_statement
+from mcp_server.tables import detailed, listed, matching, near, shown_name
+
+DESCRIBED_CHARS = 16_000
+"""The most characters of described tables, each in fields and as a card."""
 
 READY_WITHIN_S = 10.0
 """Seconds to wait for a source that is still being looked at."""
@@ -71,8 +78,9 @@ async def _source(reach: Reach, principal: Principal, info: SourceInfo) -> dict[
     return {**told, "tables": len(schema.tables), "ready": True}
 
 
-def described(schema: SourceSchema, patterns: list[str]) -> tuple[dict[str, Any], bool]:
+def described(known: Known, patterns: list[str]) -> tuple[dict[str, Any], bool]:
     """What to say of `patterns`, and whether it is an error: when nothing was found at all."""
+    schema = known.schema
     if not patterns:
         lines = listed(schema.tables, schema)
         content: dict[str, Any] = {"source": schema.source, "dialect": schema.dialect, "tables": lines}
@@ -90,7 +98,7 @@ def described(schema: SourceSchema, patterns: list[str]) -> tuple[dict[str, Any]
     if not found:
         return {"source": schema.source, "error": missing[0]}, True
     tables = list(found.values())
-    lines = detailed(tables, schema)
+    lines = _with_cards(known, tables)
     content = {"source": schema.source, "dialect": schema.dialect, "tables": lines}
     rest = tables[len(lines) :]
     if rest:
@@ -101,6 +109,72 @@ def described(schema: SourceSchema, patterns: list[str]) -> tuple[dict[str, Any]
         if len(unknown) > len(missing):
             content["more_unknown"] = len(unknown) - len(missing)
     return content, False
+
+
+async def verified_for(
+    reach: Reach, principal: Principal, source: str, keywords: Sequence[str], *, tables: Iterable[Table] = ()
+) -> list[dict[str, Any]]:
+    """Verified queries for a question, or for keywords and the tables they found: those that the caller could run."""
+    store = reach.verified
+    if store is None:
+        return []
+    queries = await asyncio.to_thread(store.of, source, state="verified")
+    if not queries:
+        return []
+    schema = await reach.executor.source_schema(source)
+    grant = reach.policies.grant(principal, schema)
+    named = [f"{table.schema}.{table.name}" for table in tables]
+    return await asyncio.to_thread(examples, queries, keywords, schema=schema, grant=grant, tables=named)
+
+
+async def proposed(reach: Reach, principal: Principal, source: str, question: str, sql: str) -> VerifiedQuery:
+    """A query of the caller's, kept for a person to review; until then nobody is shown it.
+
+    Raises:
+        StatementRefused: the guard does not let it pass for the caller.
+        ExecutorError: as `VerifiedQueries.add`.
+    """
+    store = reach.verified
+    if store is None:
+        raise CallRefused(CallCode.INVALID_ARGUMENTS, "This server keeps no verified queries.")
+    limits = reach.executor.settings.limits.limits()
+    statement = await checked_statement(reach.executor, reach.policies, principal, sql, source=source, limits=limits)
+    read = columns_used(sql, statement, await reach.executor.source_schema(source))
+    return await asyncio.to_thread(store.add, source, question, sql, read=read, by=principal.owner, is_verified=False)
+
+
+def searched(known: Known, keywords: list[str]) -> tuple[dict[str, Any], tuple[Table, ...]]:
+    """The tables that `keywords` are about: their cards, how they join, where keys lead from them; and the tables."""
+    schema = known.schema
+    found = known.find(keywords)
+    content: dict[str, Any] = {"source": schema.source, "dialect": schema.dialect, "whole_schema": found.whole}
+    content["tables"] = [
+        {"name": shown_name(table, schema), "card": card} for table, card in zip(found.tables, found.cards, strict=True)
+    ]
+    if found.joins:
+        content["joins"] = list(found.joins)
+    if found.near:
+        content["joins_to_other_tables"] = list(found.near)
+    if found.whole:
+        content["next_step"] = "These are all tables of the source, the likeliest first; no need to search again."
+    elif found.tables:
+        content["next_step"] = "query(sql) with these tables; or search again with other words."
+    else:
+        content["next_step"] = "No table has to do with these words. Try others, or describe_tables() for a list."
+    return content, found.tables
+
+
+def _with_cards(known: Known, tables: list[Table]) -> list[dict[str, Any]]:
+    """The first tables in full with their cards, as many as fit, at least one."""
+    told: list[dict[str, Any]] = []
+    used = 0
+    for line, table in zip(detailed(tables, known.schema), tables, strict=False):
+        line["card"] = known.cards.card(table)
+        used += json_length(line)
+        if told and used > DESCRIBED_CHARS:
+            break
+        told.append(line)
+    return told
 
 
 async def glossed(

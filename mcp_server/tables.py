@@ -8,7 +8,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from executor import Column, ForeignKey, SourceSchema, Table
+from executor import Column, ForeignKey, SourceProfile, SourceSchema, Table
 from mcp_server.bounds import cut_json, cut_text, json_length, that_fit
 from mcp_server.policy import Grant
 from mcp_server.sql import GrantedTable, granted_tables
@@ -51,6 +51,25 @@ def _as_granted(granted: GrantedTable, found: Mapping[tuple[str, str], GrantedTa
         primary_key=table.primary_key if mine.issuperset(table.primary_key) else (),
         foreign_keys=keys,
         row_estimate=None if granted.filters else table.row_estimate,
+    )
+
+
+def visible_profile(profile: SourceProfile, schema: SourceSchema, grant: Grant) -> SourceProfile:
+    """`profile` without every table of which `grant` hides anything: figures and examples there come of hidden values.
+
+    So do the inferred keys to and from them.
+    """
+    if grant.gives_all:
+        return profile
+    whole = {granted.key for granted in granted_tables(schema, grant) if not granted.hides}
+    return replace(
+        profile,
+        tables=tuple(table for table in profile.tables if (table.schema, table.name) in whole),
+        inferred=tuple(
+            one
+            for one in profile.inferred
+            if (one.schema, one.table) in whole and (one.key.ref_schema, one.key.ref_table) in whole
+        ),
     )
 
 

@@ -120,6 +120,9 @@ class JobView(_Shape):
     source: str
     sql: str | None = Field(default=None, description="As it ran, long ones cut; whole in the resource job://{id}.")
     question: str | None = None
+    assumptions: list[str] | None = Field(default=None, description="Of the model that wrote the SQL.")
+    model: str | None = Field(default=None, description="That wrote the SQL, with its tokens.")
+    conversation: str | None = Field(default=None, description="Pass it to ask for a follow-up.")
     policy: list[PolicyView] | None = Field(default=None, description="Tables that you see only in part.")
     plan: list[str] | None = Field(default=None, description="Of a dry run, in the database's own words.")
     columns: list[ColumnView] | None = None
@@ -166,6 +169,7 @@ class JobLine(_Shape):
     state: JobState
     source: str
     sql: str
+    question: str | None = None
     submitted_at: str
     row_count: int | None = None
     error: str | None = Field(default=None, description="The error's code.")
@@ -210,7 +214,7 @@ def job_view(
         share: how many views stand side by side; all but the rows is cut to a share of what one would have.
     """
     policy, unsaid = _policy(job, max(_POLICY_CHARS // share, 100))
-    said = [*warnings, *_warnings(job)]
+    said = [*warnings, *_written(job).get("warnings", ()), *_warnings(job)]
     if unsaid:
         said.append(f"{unsaid} more tables are seen by you only in part.")
     view = JobView(
@@ -225,8 +229,14 @@ def job_view(
         ),
         asks=_asks(job),
         source=job.source,
-        sql=cut_json(job.shown_sql, max(sql_chars // share, 120)) if job.shown_sql else None,
+        sql=_cut(job.shown_sql or _written(job).get("sql"), max(sql_chars // share, 120)) or None,
         question=_cut(job.notes.get("question"), max(_QUESTION_CHARS // share, 120)),
+        assumptions=that_fit(
+            [cut_json(words, 400) for words in _written(job).get("assumptions", ())], max(_WARNINGS_CHARS // share, 410)
+        )
+        or None,
+        model=_model(job),
+        conversation=_conversation(job),
         policy=policy or None,
         plan=_plan(job, max(_PLAN_CHARS // share, 200)),
         workers_alive=0 if job.workers_alive == 0 and not job.is_finished else None,
@@ -243,6 +253,22 @@ def job_view(
 
 def _cut(text: str | None, limit: int) -> str | None:
     return None if text is None else cut_json(text, limit)
+
+
+def _written(job: Job) -> dict[str, Any]:
+    """What the worker of a question told of what the model wrote."""
+    return job.notes.get("generated") or {}
+
+
+def _model(job: Job) -> str | None:
+    told = _written(job)
+    if not told:
+        return None
+    return f"{told['model']}, {told['tokens_in'] + told['tokens_out']:,} tokens, prompt {told['prompt_version']}"
+
+
+def _conversation(job: Job) -> str | None:
+    return _written(job).get("conversation") or None
 
 
 def _asks(job: Job) -> AskView | None:
@@ -329,6 +355,7 @@ def job_line(job: Job, *, sql_chars: int = LINE_SQL_CHARS) -> JobLine:
         state=job.state,
         source=job.source,
         sql=cut_json(" ".join(job.shown_sql[: 10 * sql_chars].split()), sql_chars),
+        question=_cut(job.notes.get("question"), sql_chars),
         submitted_at=iso(job.submitted_at) or "",
         row_count=job.summary.row_count if job.summary is not None else None,
         error=None if job.error is None else str(job.error.code),
@@ -386,7 +413,8 @@ def _stage(job: Job) -> str | None:
 def _warnings(job: Job) -> list[str]:
     said = [str(job.notes["expensive"])] if job.notes.get("expensive") else []
     if not job.is_finished and job.workers_alive == 0:
-        said.append("No worker is running, so nothing will start. Someone must run: awaitsql worker")
+        queue = " --queue generate" if job.kind is JobKind.ASK else ""
+        said.append(f"No worker is running, so nothing will start. Someone must run: awaitsql worker{queue}")
     if job.stage == "storing":
         said.append(
             "The place where results are kept is slow just now, not the database. Whoever runs the workers should look "

@@ -37,6 +37,17 @@ def open_history(settings: ExecutorSettings) -> Engine:
     return engine
 
 
+def open_records(settings: ExecutorSettings, file: str) -> Engine:
+    """An engine for records beside the history: in the same database, or without its url in `file` of the state folder.
+
+    That folder is every configuration's: records stay where a source is added. Makes no tables.
+
+    Raises:
+        SourceFailed: the password cannot be read.
+    """
+    return _engine(settings) if settings.history.url else _sqlite(settings.state_dir / file)
+
+
 def _engine(settings: ExecutorSettings) -> Engine:
     if settings.history.url:
         url = make_url(settings.history.url)

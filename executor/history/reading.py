@@ -28,8 +28,8 @@ def find_job(engine: Engine, signer: Signer, chain: str, job_id: str) -> Job | N
 
 
 def jobs_of(engine: Engine, signer: Signer, chain: str, owner: str, limit: int) -> list[Job]:
-    """The owner's `limit` newest jobs, newest first. Raises as `find_job`."""
-    is_theirs = (jobs.c.chain == chain) & (jobs.c.owner == owner) & (jobs.c.mac != "")
+    """The owner's `limit` newest jobs, newest first; not those that jobs submitted. Raises as `find_job`."""
+    is_theirs = (jobs.c.chain == chain) & (jobs.c.owner == owner) & (jobs.c.mac != "") & (jobs.c.parent_id == "")
     newest = select(jobs).where(is_theirs).order_by(jobs.c.submitted_at.desc()).limit(limit)
     with engine.connect().execution_options(reads=True) as connection:
         rows = connection.execute(newest).all()
@@ -70,5 +70,7 @@ def _job(signer: Signer, row: Row[Any]) -> Job | None:
         proof=proof_of(told["proof"]),
         origins=tuple(Origin(**origin) for origin in told["origins"]),
         rows_of=row.job_id,
-        notes={"question": row.question} if row.question else {},
+        parent_id=told.get("parent_id", ""),
+        notes=({"question": row.question} if row.question else {})
+        | ({"generated": json.loads(row.generated)} if row.generated else {}),
     )

@@ -16,7 +16,10 @@ from typing import Any
 from executor.errors import ErrorCode, JobLost
 from executor.signing import Signer
 
-_FROM_PAYLOAD = ("job_id", "owner", "kind", "source", "policy_hash", "policy_version", "limits", "proof", "origins")
+_FROM_PAYLOAD = (
+    *("job_id", "owner", "kind", "source", "policy_hash", "policy_version", "limits", "proof", "origins"),
+    "parent_id",
+)
 
 
 def record_of(signer: Signer, payload: Mapping[str, Any], *, shown_sql: str, question: str | None) -> tuple[str, str]:
@@ -52,6 +55,7 @@ class Event:
         error: as `ExecutorError.as_dict` gives it (JSON), of a failed job.
         record: with a submit, as `record_of` made it.
         mac: the record's signature.
+        generated: what the body of a question has told of its work by then (JSON).
     """
 
     id: str
@@ -66,6 +70,7 @@ class Event:
     error: str = ""
     record: str = ""
     mac: str = ""
+    generated: str = ""
 
     def content(self) -> dict[str, Any]:
         """What the audit keeps of it, without what says nothing."""
@@ -74,6 +79,8 @@ class Event:
             told |= {"before": self.before, "attempt": self.attempt, "rows": self.rows, "bytes": self.bytes}
         if self.error:
             told["error"] = self.error
+        if self.generated:
+            told["generated"] = self.generated
         if self.record:
             told |= {"record": self.record, "mac": self.mac}
         return told
@@ -96,6 +103,7 @@ def event_of(entry: Sequence[Any]) -> Event:
         error=told.get("error", ""),
         record=told.get("record", ""),
         mac=told.get("mac", ""),
+        generated=told.get("generated", ""),
     )
 
 

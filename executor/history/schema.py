@@ -35,6 +35,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
             chain TEXT NOT NULL, epoch TEXT NOT NULL, position TEXT NOT NULL, drained BIGINT NOT NULL,
             PRIMARY KEY (chain, epoch))""",
     ),
+    (
+        "ALTER TABLE awaitsql_jobs ADD COLUMN parent_id TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE awaitsql_jobs ADD COLUMN generated TEXT NOT NULL DEFAULT ''",
+    ),
 )
 """What each version adds to the one before, in SQL that SQLite and PostgreSQL both understand."""
 

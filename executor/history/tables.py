@@ -20,6 +20,8 @@ jobs = Table(
     Column("kind", Text, nullable=False),
     Column("sql", Text, nullable=False),
     Column("question", Text),
+    Column("parent_id", Text, nullable=False),
+    Column("generated", Text, nullable=False),
     Column("policy_version", Text, nullable=False),
     Column("told", Text, nullable=False),
     Column("mac", Text, nullable=False),
@@ -34,7 +36,8 @@ jobs = Table(
     Column("finished_at", Double),
 )
 """One row a job, as it is by now. `told` holds the rest of the signed record, `mac` its signature; empty where the
-record did not carry ours, and then the job is shown to nobody."""
+record did not carry ours, and then the job is shown to nobody. `parent_id` is the job that submitted it, or empty;
+`generated` what the body of a question has told of its work: model, version of the prompt, tokens."""
 
 audit = Table(
     "awaitsql_audit",

@@ -22,7 +22,7 @@ from executor.signing import Signer
 
 _ENDS = frozenset(str(state) for state in JobState if state.is_terminal)
 _COLUMNS = ("owner", "source", "kind", "sql", "question", "policy_version")
-_CHANGES = ("state", "reason", "error", "attempt", "rows", "bytes", "started_at", "finished_at")
+_CHANGES = ("state", "reason", "error", "attempt", "rows", "bytes", "generated", "started_at", "finished_at")
 
 
 class Fenced(Exception):
@@ -237,7 +237,7 @@ class HistoryWriter:
                 continue
             changed[event.job_id] = row
             row |= {"state": event.after, "reason": event.reason, "attempt": event.attempt, "error": event.error}
-            row |= {"rows": event.rows, "bytes": event.bytes}
+            row |= {"rows": event.rows, "bytes": event.bytes, "generated": event.generated or row["generated"]}
             if event.after == JobState.RUNNING and row["started_at"] is None:
                 row["started_at"] = event.at
             row["finished_at"] = event.at if event.after in _ENDS else None
@@ -265,6 +265,8 @@ class HistoryWriter:
             **{name: told[name] for name in _COLUMNS},
             "told": json.dumps(rest, separators=(",", ":")),
             "mac": mac,
+            "parent_id": rest.get("parent_id", ""),
+            "generated": "",
             "state": event.after,
             "reason": event.reason,
             "error": "",

@@ -18,5 +18,5 @@ redis.call('HSET', key, 'answers', cjson.encode(kept), 'deadline_at', stamp(tonu
 redis.call('HDEL', key, 'input_request', 'input_signature', 'input_since', 'input_deadline_at')
 redis.call('ZREM', NS .. ':waiting', id)
 requeue(id, at, ARGV[5])
-dispatch(at)
+dispatch(my_line(id), at)
 return 1

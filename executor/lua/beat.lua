@@ -6,7 +6,7 @@ if not holds(id, ARGV[3], ARGV[2]) then
 end
 local key = job_key(id)
 local before = redis.call('HMGET', key, 'stage', 'rows', 'cancel_requested_at')
-redis.call('ZADD', NS .. ':running', stamp(now() + tonumber(ARGV[4])), id)
+redis.call('ZADD', my_line(id) .. ':running', stamp(now() + tonumber(ARGV[4])), id)
 redis.call('HSET', key, 'query_id', ARGV[8])
 for _, one in ipairs(everyone(id)) do
   redis.call('HSET', job_key(one), 'stage', ARGV[5], 'rows', ARGV[6], 'bytes', ARGV[7])

@@ -13,23 +13,23 @@ local function order()
     told[6] or '' }
 end
 
-local job = redis.call('HMGET', key, 'state', 'attempt', 'claim_nonce', 'job_timeout_s')
+local job = redis.call('HMGET', key, 'state', 'attempt', 'claim_nonce', 'job_timeout_s', 'queue')
 if job[1] == 'running' and job[2] == attempt and job[3] == ARGV[5] then
   return order()
 end
 if job[1] ~= 'queued' or job[2] ~= attempt then
   return {}
 end
-if redis.call('ZREM', NS .. ':dispatched', id) == 0 then
+if redis.call('ZREM', line_of(job[5]) .. ':dispatched', id) == 0 then
   local who = redis.call('HMGET', key, 'owner', 'source')
   unpark(id, who[1])
   occupy(id, who[1], who[2])
 end
-redis.call('ZADD', NS .. ':running', stamp(at + tonumber(ARGV[4])), id)
+redis.call('ZADD', line_of(job[5]) .. ':running', stamp(at + tonumber(ARGV[4])), id)
 redis.call('HSET', key, 'lease_owner', worker, 'claim_nonce', ARGV[5], 'claimed_at', stamp(at))
 redis.call('HSETNX', key, 'deadline_at', stamp(at + tonumber(job[4])))
 for _, one in ipairs(everyone(id)) do
-  move(one, 'running', at, 'claimed', 'stage', 'executing')
+  move(one, 'running', at, 'claimed', 'stage', job[5] and '' or 'executing')
   leave_line(one)
   redis.call('HSETNX', job_key(one), 'started_at', stamp(at))
   if one ~= id then

@@ -1,20 +1,23 @@
 -- A worker is known to be gone. Its jobs go back in line: by `lost` counted as a loss, else (it left in order) not.
 -- ARGV: worker, 'lost' or 'left'
 local at = now()
-redis.call('ZREM', NS .. ':workers', ARGV[1])
-redis.call('HDEL', NS .. ':slots', ARGV[1])
 local moved = 0
-for _, id in ipairs(redis.call('ZRANGE', NS .. ':running', 0, -1)) do
-  if redis.call('HGET', job_key(id), 'lease_owner') == ARGV[1] then
-    if ARGV[2] == 'left' and not redis.call('HGET', job_key(id), 'cancel_requested_at') then
-      requeue(id, at, 'worker left')
-    else
-      redis.call('ZADD', NS .. ':running', 0, id)
-      if ARGV[2] == 'lost' then
-        redis.call('HSET', job_key(id), 'process_ended', '1')
+for name in pairs(QUEUES) do
+  local line = line_of(name)
+  redis.call('ZREM', line .. ':workers', ARGV[1])
+  redis.call('HDEL', line .. ':slots', ARGV[1])
+  for _, id in ipairs(redis.call('ZRANGE', line .. ':running', 0, -1)) do
+    if redis.call('HGET', job_key(id), 'lease_owner') == ARGV[1] then
+      if ARGV[2] == 'left' and not redis.call('HGET', job_key(id), 'cancel_requested_at') then
+        requeue(id, at, 'worker left')
+      else
+        redis.call('ZADD', line .. ':running', 0, id)
+        if ARGV[2] == 'lost' then
+          redis.call('HSET', job_key(id), 'process_ended', '1')
+        end
       end
+      moved = moved + 1
     end
-    moved = moved + 1
   end
 end
 if ARGV[2] == 'lost' then
@@ -24,5 +27,7 @@ if ARGV[2] == 'lost' then
   end
   redis.call('DEL', NS .. ':unseen:' .. ARGV[1])
 end
-dispatch(at)
+for name in pairs(QUEUES) do
+  dispatch(line_of(name), at)
+end
 return moved

@@ -10,6 +10,11 @@ local function tell_stop(id, at, how)
     redis.call('HSET', key, 'stop_seen', how, 'stopped_after_ms', after)
     redis.call('PUBLISH', NS .. ':changed', id)
   end
+  -- whoever cancelled the job that had submitted it asks for the proof there
+  local parent = redis.call('HGET', key, 'parent')
+  if parent and redis.call('HEXISTS', job_key(parent), 'cancel_requested_at') == 1 then
+    tell_stop(parent, at, how)
+  end
 end
 
 -- Some live worker is to stop what still runs on a server under that id, and to look whether it has ended.
@@ -70,6 +75,43 @@ local function requeue(id, at, reason)
   end
   release(id)
   park(id, redis.call('HGET', job_key(id), 'owner'), true)
+end
+
+-- A caller wants the job no more. Where others want the rows, too, only this caller leaves, and the statement goes on
+-- for them.
+local function end_by_wish(id, at)
+  local key = job_key(id)
+  local job = redis.call('HMGET', key, 'state', 'owner')
+  if not job[1] or not MOVES[job[1]].cancelled then
+    return
+  end
+  redis.call('HSETNX', key, 'cancel_requested_at', stamp(at))
+  if leave(id) then
+    redis.call('HSET', key, 'left', '1')
+    settle(id, 'cancelled', at, 'left')
+  elseif hand_over(id, at) then
+    unpark(id, job[2])
+    redis.call('HSET', key, 'left', '1')
+    settle(id, 'cancelled', at, 'left')
+    dispatch(my_line(id), at)
+  elseif job[1] == 'running' then
+    redis.call('PUBLISH', NS .. ':cancel', redis.call('HGET', key, 'rows_of') or id)
+  else
+    unpark(id, job[2])
+    settle_all(id, 'cancelled', at, 'asked')
+    if job[1] == 'waiting' then
+      -- the attempt that asked had let go of the database before it did
+      tell_stop(id, at, 'call')
+    end
+    dispatch(my_line(id), at)
+  end
+end
+
+-- What a job has submitted ends with it, and does not wait until the job's own worker has heard.
+local function end_children(id, at)
+  for _, child in ipairs(redis.call('LRANGE', children_key(id), 0, -1)) do
+    end_by_wish(child, at)
+  end
 end
 
 local function holds(id, worker, attempt)

@@ -1,11 +1,12 @@
--- A worker says that it is alive and how many statements it can run; work in line goes out.
--- ARGV: worker, slots, ttl_s
+-- A worker says that it is alive and how many jobs it can run; work in its line goes out.
+-- ARGV: worker, slots, ttl_s, its queue or ''
 local at = now()
-for _, dead in ipairs(redis.call('ZRANGEBYSCORE', NS .. ':workers', '-inf', '(' .. stamp(at))) do
-  redis.call('ZREM', NS .. ':workers', dead)
-  redis.call('HDEL', NS .. ':slots', dead)
+local line = line_of(ARGV[4])
+for _, dead in ipairs(redis.call('ZRANGEBYSCORE', line .. ':workers', '-inf', '(' .. stamp(at))) do
+  redis.call('ZREM', line .. ':workers', dead)
+  redis.call('HDEL', line .. ':slots', dead)
 end
-redis.call('ZADD', NS .. ':workers', stamp(at + tonumber(ARGV[3])), ARGV[1])
-redis.call('HSET', NS .. ':slots', ARGV[1], ARGV[2])
-dispatch(at)
-return redis.call('ZCARD', NS .. ':workers')
+redis.call('ZADD', line .. ':workers', stamp(at + tonumber(ARGV[3])), ARGV[1])
+redis.call('HSET', line .. ':slots', ARGV[1], ARGV[2])
+dispatch(line, at)
+return redis.call('ZCARD', line .. ':workers')

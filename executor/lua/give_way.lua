@@ -7,10 +7,10 @@ if not holds(id, ARGV[3], ARGV[2]) then
 end
 local at = now()
 local job = redis.call('HMGET', job_key(id), 'source', 'source_cap', 'cancel_requested_at')
-if job[3] or redis.call('EXISTS', NS .. ':turns') == 0
-  or (free_slots(at) > 0 and is_under('source', job[1], job[2])) then
+if job[3] or redis.call('EXISTS', my_line(id) .. ':turns') == 0
+  or (free_slots(my_line(id), at) > 0 and is_under(my_line(id), 'source', job[1], job[2])) then
   return 'go_on'
 end
 requeue(id, at, 'gave way')
-dispatch(at)
+dispatch(my_line(id), at)
 return 'gone'

@@ -6,34 +6,34 @@
 -- and that one is never passed by for ever. A class that comes or was held up begins at the clock, the turn that was
 -- taken last, so that nobody saves turns up.
 
-local function line_key(class, owner)
-  return NS .. ':parked:' .. class .. ':' .. owner
+local function parked_key(line, class, owner)
+  return line .. ':parked:' .. class .. ':' .. owner
 end
 
-local function ring_key(class)
-  return NS .. ':ring:' .. class
+local function ring_key(line, class)
+  return line .. ':ring:' .. class
 end
 
 local function class_of(id)
   return redis.call('HGET', job_key(id), 'priority')
 end
 
-local function clock()
-  return tonumber(redis.call('GET', NS .. ':clock') or '0')
+local function clock(line)
+  return tonumber(redis.call('GET', line .. ':clock') or '0')
 end
 
 -- Puts a queued job in its owner's line, and the owner in the ring of the class.
 local function park(id, owner, front)
-  local class = class_of(id)
-  redis.call(front and 'LPUSH' or 'RPUSH', line_key(class, owner), id)
-  if not redis.call('LPOS', ring_key(class), owner) then
-    redis.call('RPUSH', ring_key(class), owner)
+  local class, line = class_of(id), my_line(id)
+  redis.call(front and 'LPUSH' or 'RPUSH', parked_key(line, class, owner), id)
+  if not redis.call('LPOS', ring_key(line, class), owner) then
+    redis.call('RPUSH', ring_key(line, class), owner)
   end
-  redis.call('ZADD', NS .. ':turns', 'NX', stamp(clock() + 1 / tonumber(class)), class)
+  redis.call('ZADD', line .. ':turns', 'NX', stamp(clock(line) + 1 / tonumber(class)), class)
 end
 
 local function unpark(id, owner)
-  redis.call('LREM', line_key(class_of(id), owner), 1, id)
+  redis.call('LREM', parked_key(my_line(id), class_of(id), owner), 1, id)
 end
 
 local function goes_before(a, b)
@@ -44,8 +44,8 @@ local function goes_before(a, b)
 end
 
 -- The classes that wait, the next one first: pairs of name and turn.
-local function classes()
-  local told = redis.call('ZRANGE', NS .. ':turns', 0, -1, 'WITHSCORES')
+local function classes(line)
+  local told = redis.call('ZRANGE', line .. ':turns', 0, -1, 'WITHSCORES')
   local found = {}
   for i = 1, #told, 2 do
     found[#found + 1] = { name = told[i], turn = tonumber(told[i + 1]) }
@@ -55,27 +55,27 @@ local function classes()
 end
 
 -- Sends the ticket of a class's next job that the caps let go. Every owner is asked once, in turn.
-local function take(class, at)
-  for _ = 1, redis.call('LLEN', ring_key(class)) do
-    local owner = redis.call('LPOP', ring_key(class))
-    local line = line_key(class, owner)
+local function take(line, class, at)
+  for _ = 1, redis.call('LLEN', ring_key(line, class)) do
+    local owner = redis.call('LPOP', ring_key(line, class))
+    local parked = parked_key(line, class, owner)
     local sent = false
-    for _, id in ipairs(redis.call('LRANGE', line, 0, CONF.scan - 1)) do
+    for _, id in ipairs(redis.call('LRANGE', parked, 0, CONF.scan - 1)) do
       local job = redis.call('HMGET', job_key(id), 'source', 'owner_cap', 'source_cap', 'state')
       if job[4] ~= 'queued' then
-        redis.call('LREM', line, 1, id)
-      elseif not is_under('owner', owner, job[2]) then
+        redis.call('LREM', parked, 1, id)
+      elseif not is_under(line, 'owner', owner, job[2]) then
         break
-      elseif is_under('source', job[1], job[3]) then
-        redis.call('LREM', line, 1, id)
+      elseif is_under(line, 'source', job[1], job[3]) then
+        redis.call('LREM', parked, 1, id)
         occupy(id, owner, job[1])
         send(id, at)
         sent = true
         break
       end
     end
-    if redis.call('LLEN', line) > 0 then
-      redis.call('RPUSH', ring_key(class), owner)
+    if redis.call('LLEN', parked) > 0 then
+      redis.call('RPUSH', ring_key(line, class), owner)
     end
     if sent then
       return true
@@ -84,14 +84,15 @@ local function take(class, at)
   return false
 end
 
-local function free_slots(at)
-  return slots(at) - redis.call('ZCARD', NS .. ':dispatched') - redis.call('ZCARD', NS .. ':running')
+local function free_slots(line, at)
+  return slots(line, at) - redis.call('ZCARD', line .. ':dispatched') - redis.call('ZCARD', line .. ':running')
 end
 
 -- Sends a new job's ticket at once where nobody waits and the caps let it go: what `park` and `dispatch` would come to.
 local function goes_straight(id, at, owner, source, owner_cap, source_cap)
-  if redis.call('EXISTS', NS .. ':turns') == 1 or free_slots(at) <= 0 or not is_under('owner', owner, owner_cap)
-    or not is_under('source', source, source_cap) then
+  local line = my_line(id)
+  if redis.call('EXISTS', line .. ':turns') == 1 or free_slots(line, at) <= 0
+    or not is_under(line, 'owner', owner, owner_cap) or not is_under(line, 'source', source, source_cap) then
     return false
   end
   occupy(id, owner, source)
@@ -99,32 +100,32 @@ local function goes_straight(id, at, owner, source, owner_cap, source_cap)
   return true
 end
 
--- Sends tickets for parked jobs while slots are free.
-local function dispatch(at)
-  if redis.call('EXISTS', NS .. ':turns') == 0 then
+-- Sends tickets for a line's parked jobs while its slots are free.
+local function dispatch(line, at)
+  if redis.call('EXISTS', line .. ':turns') == 0 then
     return
   end
-  local free = free_slots(at)
+  local free = free_slots(line, at)
   local sent = true
   while free > 0 and sent do
     sent = false
-    for _, class in ipairs(classes()) do
-      sent = take(class.name, at)
+    for _, class in ipairs(classes(line)) do
+      sent = take(line, class.name, at)
       if sent then
-        local turn = math.max(class.turn, clock())
-        redis.call('SET', NS .. ':clock', stamp(turn))
-        redis.call('ZADD', NS .. ':turns', stamp(turn + 1 / tonumber(class.name)), class.name)
+        local turn = math.max(class.turn, clock(line))
+        redis.call('SET', line .. ':clock', stamp(turn))
+        redis.call('ZADD', line .. ':turns', stamp(turn + 1 / tonumber(class.name)), class.name)
         free = free - 1
       end
-      if redis.call('LLEN', ring_key(class.name)) == 0 then
-        redis.call('ZREM', NS .. ':turns', class.name)
+      if redis.call('LLEN', ring_key(line, class.name)) == 0 then
+        redis.call('ZREM', line .. ':turns', class.name)
       end
       if sent then
         break
       end
     end
   end
-  if redis.call('ZCARD', NS .. ':turns') == 0 then
-    redis.call('DEL', NS .. ':clock')
+  if redis.call('ZCARD', line .. ':turns') == 0 then
+    redis.call('DEL', line .. ':clock')
   end
 end

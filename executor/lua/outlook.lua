@@ -9,13 +9,14 @@ local function keep_pace(id, at)
   local job = redis.call('HMGET', job_key(id), 'source', 'claimed_at', 'summary')
   if job[2] and job[3] then
     local took = at - tonumber(job[2])
-    local before = tonumber(redis.call('HGET', NS .. ':pace', job[1]) or took)
-    redis.call('HSET', NS .. ':pace', job[1], stamp(before + (took - before) / 5))
+    local key = my_line(id) .. ':pace'
+    local before = tonumber(redis.call('HGET', key, job[1]) or took)
+    redis.call('HSET', key, job[1], stamp(before + (took - before) / 5))
   end
 end
 
-local function counts(name)
-  local told = redis.call('HGETALL', NS .. ':busy:' .. name)
+local function counts(line, name)
+  local told = redis.call('HGETALL', line .. ':busy:' .. name)
   local found = {}
   for i = 1, #told, 2 do
     found[told[i]] = tonumber(told[i + 1])
@@ -24,34 +25,35 @@ local function counts(name)
 end
 
 -- The line as it stands: classes with their turns, rings and jobs; of each owner the first few jobs.
-local function waiting()
-  local found = classes()
+local function waiting(line)
+  local found = classes(line)
   local owners = 0
   for _, class in ipairs(found) do
-    class.ring = redis.call('LRANGE', ring_key(class.name), 0, FAR - 1)
+    class.ring = redis.call('LRANGE', ring_key(line, class.name), 0, FAR - 1)
     owners = owners + #class.ring
   end
   local each = math.max(1, math.floor(FAR / math.max(owners, 1)))
   for _, class in ipairs(found) do
     class.jobs = {}
     for _, owner in ipairs(class.ring) do
-      local line = { is_cut = redis.call('LLEN', line_key(class.name, owner)) > each }
-      for _, id in ipairs(redis.call('LRANGE', line_key(class.name, owner), 0, each - 1)) do
+      local parked = parked_key(line, class.name, owner)
+      local first = { is_cut = redis.call('LLEN', parked) > each }
+      for _, id in ipairs(redis.call('LRANGE', parked, 0, each - 1)) do
         local job = redis.call('HMGET', job_key(id), 'source', 'owner_cap', 'source_cap', 'state')
         if job[4] == 'queued' then
-          line[#line + 1] = { id = id, source = job[1], owner_cap = tonumber(job[2]), source_cap = tonumber(job[3]) }
+          first[#first + 1] = { id = id, source = job[1], owner_cap = tonumber(job[2]), source_cap = tonumber(job[3]) }
         end
       end
-      class.jobs[owner] = line
+      class.jobs[owner] = first
     end
   end
   return found
 end
 
 -- The next job that caps let go, taken out of the line; or nothing, and whether that is because we do not see far enough.
-local function next_of(line, time, busy)
-  table.sort(line, goes_before)
-  for _, class in ipairs(line) do
+local function next_of(queue, time, busy)
+  table.sort(queue, goes_before)
+  for _, class in ipairs(queue) do
     for _ = 1, #class.ring do
       local owner = table.remove(class.ring, 1)
       local jobs = class.jobs[owner]
@@ -80,16 +82,16 @@ local function next_of(line, time, busy)
 end
 
 -- By job: its place from 1 on, and the seconds until it starts, or -1 where they cannot be told.
-local function play(at)
+local function play(line, at)
   local pace = {}
-  local told = redis.call('HGETALL', NS .. ':pace')
+  local told = redis.call('HGETALL', line .. ':pace')
   for i = 1, #told, 2 do
     pace[told[i]] = tonumber(told[i + 1])
   end
-  local busy = { owner = counts('owner'), source = counts('source') }
+  local busy = { owner = counts(line, 'owner'), source = counts(line, 'source') }
   local found, running, place = {}, {}, 0
   for _, set in ipairs({ ':running', ':dispatched' }) do
-    for _, id in ipairs(redis.call('ZRANGE', NS .. set, 0, -1)) do
+    for _, id in ipairs(redis.call('ZRANGE', line .. set, 0, -1)) do
       local job = redis.call('HMGET', job_key(id), 'owner', 'source', 'claimed_at')
       if set == ':dispatched' then
         place = place + 1
@@ -101,15 +103,15 @@ local function play(at)
       running[#running + 1] = { ends = left or math.huge, owner = job[1], source = job[2] }
     end
   end
-  local total = slots(at)
+  local total = slots(line, at)
   local free = math.max(total, 1) - #running
-  local time = { now = 0, clock = clock() }
+  local time = { now = 0, clock = clock(line) }
   local is_known = total > 0
-  local line = waiting()
+  local queue = waiting(line)
   while place < FAR do
     local job, is_far, owner
     if free > 0 then
-      job, is_far, owner = next_of(line, time, busy)
+      job, is_far, owner = next_of(queue, time, busy)
     end
     if job then
       place = place + 1
@@ -146,18 +148,18 @@ end
 
 -- A queued job's place and seconds; { -1, -1 } where it is not in line, or too far back.
 local function outlook(id)
-  local at = now()
-  local rank = redis.call('ZRANK', NS .. ':dispatched', id)
+  local at, line = now(), my_line(id)
+  local rank = redis.call('ZRANK', line .. ':dispatched', id)
   if rank then
     return { rank + 1, 0 }
   end
-  local key = NS .. ':outlook'
+  local key = line .. ':outlook'
   if redis.call('ZCARD', NS .. ':queued') <= FEW then
-    return play(at)[id] or { -1, -1 }
+    return play(line, at)[id] or { -1, -1 }
   end
   if redis.call('EXISTS', key) == 0 then
     local kept = { 'made', stamp(at) }
-    for job, told in pairs(play(at)) do
+    for job, told in pairs(play(line, at)) do
       kept[#kept + 1] = job
       kept[#kept + 1] = told[1] .. ' ' .. stamp(told[2])
     end
@@ -180,6 +182,6 @@ local function snapshot(id)
   if job[1] == 'queued' then
     told = outlook(job[2] or id)
   end
-  return { row, told[1], stamp(told[2]), redis.call('ZCOUNT', NS .. ':workers', at, '+inf'),
+  return { row, told[1], stamp(told[2]), redis.call('ZCOUNT', my_line(id) .. ':workers', at, '+inf'),
     redis.call('GET', NS .. ':memory') or '', at }
 end

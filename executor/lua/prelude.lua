@@ -1,5 +1,5 @@
--- Shared by every script. NS, MOVES, TICKET, QUEUE and CONF stand above, written there by store.py from the Python
--- side's own nouns. Times are the broker's, in Unix seconds, so that no worker's clock matters.
+-- Shared by every script. NS, MOVES, QUEUES and CONF stand above, written there by store.py from the Python side's own
+-- nouns. Times are the broker's, in Unix seconds, so that no worker's clock matters.
 
 local function now()
   local t = redis.call('TIME')
@@ -14,6 +14,16 @@ local function job_key(id)
   return NS .. ':job:' .. id
 end
 
+-- Each queue has a line, workers, slots and counters of its own: the beginning of their keys. That of statements has no
+-- name; a job of another one has its name in its row.
+local function line_of(name)
+  return name and name ~= '' and NS .. ':' .. name or NS
+end
+
+local function my_line(id)
+  return line_of(redis.call('HGET', job_key(id), 'queue'))
+end
+
 -- One event for the history, which drains the stream; what it has not drained is dropped beyond a bound, and recorded
 -- there as a gap.
 local function tell(id, from, to, at, reason, more)
@@ -25,33 +35,41 @@ end
 -- reason are more fields to write, each with its value.
 local function move(id, to, at, reason, ...)
   local key = job_key(id)
-  local job = redis.call('HMGET', key, 'state', 'attempt', 'rows', 'bytes', 'error')
+  local job = redis.call('HMGET', key, 'state', 'attempt', 'rows', 'bytes', 'error', 'generated')
   local from = job[1]
   if not from or not MOVES[from] or not MOVES[from][to] then
     return false
   end
   redis.call('HSET', key, 'state', to, ...)
-  tell(id, from, to, at, reason, { 'attempt', job[2], 'rows', job[3], 'bytes', job[4], 'error', job[5] or '' })
+  tell(id, from, to, at, reason, { 'attempt', job[2], 'rows', job[3], 'bytes', job[4], 'error', job[5] or '',
+    'generated', job[6] or '' })
   redis.call('PUBLISH', NS .. ':changed', id .. ' ' .. to)
   return from
 end
 
 -- Gives back the slot of a dispatched or running job.
 local function release(id)
-  local took = redis.call('ZREM', NS .. ':dispatched', id) + redis.call('ZREM', NS .. ':running', id)
+  local line = my_line(id)
+  local took = redis.call('ZREM', line .. ':dispatched', id) + redis.call('ZREM', line .. ':running', id)
   if took > 0 then
     local who = redis.call('HMGET', job_key(id), 'owner', 'source')
     for i, set in ipairs({ 'owner', 'source' }) do
-      if who[i] and redis.call('HINCRBY', NS .. ':busy:' .. set, who[i], -1) <= 0 then
-        redis.call('HDEL', NS .. ':busy:' .. set, who[i])
+      if who[i] and redis.call('HINCRBY', line .. ':busy:' .. set, who[i], -1) <= 0 then
+        redis.call('HDEL', line .. ':busy:' .. set, who[i])
       end
     end
   end
 end
 
 local function occupy(id, owner, source)
-  redis.call('HINCRBY', NS .. ':busy:owner', owner, 1)
-  redis.call('HINCRBY', NS .. ':busy:source', source, 1)
+  local line = my_line(id)
+  redis.call('HINCRBY', line .. ':busy:owner', owner, 1)
+  redis.call('HINCRBY', line .. ':busy:source', source, 1)
+end
+
+-- What a job has submitted for itself.
+local function children_key(id)
+  return NS .. ':children:' .. id
 end
 
 -- In the queue, with the time at which waiting there ends.
@@ -68,25 +86,26 @@ local function leave_line(id)
 end
 
 local function send(id, at)
-  local attempt = redis.call('HGET', job_key(id), 'attempt')
-  local tag = id .. '.' .. attempt .. '.' .. stamp(at)
-  local message = TICKET:gsub('@JOB@', id):gsub('@ATTEMPT@', attempt):gsub('@TAG@', tag)
-  redis.call('LPUSH', QUEUE, message)
-  redis.call('ZADD', NS .. ':dispatched', stamp(at), id)
+  local told = redis.call('HMGET', job_key(id), 'attempt', 'queue')
+  local queue = QUEUES[told[2] or '']
+  local tag = id .. '.' .. told[1] .. '.' .. stamp(at)
+  local message = queue.ticket:gsub('@JOB@', id):gsub('@ATTEMPT@', told[1]):gsub('@TAG@', tag)
+  redis.call('LPUSH', queue.key, message)
+  redis.call('ZADD', line_of(told[2]) .. ':dispatched', stamp(at), id)
 end
 
--- Statements that the workers alive can run at once.
-local function slots(at)
-  local alive = redis.call('ZRANGEBYSCORE', NS .. ':workers', stamp(at), '+inf')
+-- Jobs that a line's workers alive can run at once.
+local function slots(line, at)
+  local alive = redis.call('ZRANGEBYSCORE', line .. ':workers', stamp(at), '+inf')
   local total = 0
   for _, worker in ipairs(alive) do
-    total = total + tonumber(redis.call('HGET', NS .. ':slots', worker) or '0')
+    total = total + tonumber(redis.call('HGET', line .. ':slots', worker) or '0')
   end
   return total, #alive
 end
 
-local function is_under(set, name, cap)
-  return tonumber(redis.call('HGET', NS .. ':busy:' .. set, name) or '0') < tonumber(cap)
+local function is_under(line, set, name, cap)
+  return tonumber(redis.call('HGET', line .. ':busy:' .. set, name) or '0') < tonumber(cap)
 end
 
 -- Jobs that read the results of others, and which: NS:readers, id -> ids with spaces between them.

@@ -44,6 +44,15 @@ local function refer(id, other)
     'rows_signature', told[3] or told[5])
 end
 
+-- The rows of a job are those of one that it has submitted: with them its text, and what was signed of it as the proof.
+local function answer_by(id, child)
+  refer(id, child)
+  copy(child, id, OUTCOME)
+  copy(child, id, { 'shown_sql' })
+  local told = redis.call('HMGET', job_key(child), 'payload', 'signature')
+  redis.call('HSET', job_key(id), 'answer_payload', told[1], 'answer_signature', told[2])
+end
+
 -- Rows of another job are needed as long as this one's row is kept.
 local function hold_rows(id, at)
   local of = redis.call('HGET', job_key(id), 'rows_of')
@@ -74,7 +83,8 @@ local function hand_over(id, at)
   if old[1] == 'running' then
     copy(id, heir, { 'lease_owner', 'claim_nonce', 'claimed_at', 'query_id' })
     redis.call('HSET', job_key(id), 'left_to', heir)
-    redis.call('ZADD', NS .. ':running', redis.call('ZSCORE', NS .. ':running', id) or stamp(at), heir)
+    local set = my_line(id) .. ':running'
+    redis.call('ZADD', set, redis.call('ZSCORE', set, id) or stamp(at), heir)
     occupy(heir, who[1], who[2])
   else
     park(heir, who[1], true)

@@ -1,7 +1,7 @@
 -- A new job, durable and in line: its row; or the reason why not. Sent again with the same id it changes nothing. With a
 -- share key it may have the rows of an equal statement, or join one that waits or runs.
 -- ARGV: id, owner, source, owner_cap, source_cap, idempotency key or '', content hash, priority, share key or '',
---   'fresh' or '', record for the history, its signature, field, value, ...
+--   'fresh' or '', record for the history, its signature, the job that submits it or '', field, value, ...
 local id, owner, source = ARGV[1], ARGV[2], ARGV[3]
 local at = now()
 if redis.call('EXISTS', job_key(id)) == 1 then
@@ -18,6 +18,13 @@ if ARGV[6] ~= '' then
     return { 'idempotency_conflict', before[1] }
   end
 end
+local parent = ARGV[13]
+if parent ~= '' then
+  local job = redis.call('HMGET', job_key(parent), 'state', 'cancel_requested_at')
+  if job[1] ~= 'running' or job[2] then
+    return { 'parent_ended', parent }
+  end
+end
 local share = ARGV[9]
 local lead, how
 if share ~= '' and ARGV[10] ~= 'fresh' then
@@ -30,7 +37,7 @@ local fields = { 'id', id, 'owner', owner, 'source', source, 'owner_cap', ARGV[4
   'priority', ARGV[8],
   'state', 'queued', 'stage', '', 'attempt', '1', 'losses', '0', 'rows', '0', 'bytes', '0',
   'submitted_at', stamp(at) }
-for i = 13, #ARGV do
+for i = 14, #ARGV do
   fields[#fields + 1] = ARGV[i]
 end
 redis.call('HSET', job_key(id), unpack(fields))
@@ -39,7 +46,13 @@ if ARGV[6] ~= '' then
   redis.call('PEXPIRE', memo, math.floor(CONF.ttl * 1000))
 end
 hold_inputs(id)
-redis.call('ZADD', NS .. ':owner:' .. owner, stamp(at), id)
+if parent ~= '' then
+  redis.call('HSET', job_key(id), 'parent', parent)
+  redis.call('RPUSH', children_key(parent), id)
+  redis.call('PEXPIRE', children_key(parent), math.floor((CONF.longest + CONF.ttl) * 1000))
+else
+  redis.call('ZADD', NS .. ':owner:' .. owner, stamp(at), id)
+end
 -- ids whose rows are gone by now, however long they waited and ran
 redis.call('ZREMRANGEBYSCORE', NS .. ':owner:' .. owner, '-inf', stamp(at - CONF.ttl * 2 - CONF.longest))
 redis.call('PEXPIRE', NS .. ':owner:' .. owner, math.floor(CONF.ttl * 2000))
@@ -78,7 +91,7 @@ else
   line_up(id, at)
   if not goes_straight(id, at, owner, source, ARGV[4], ARGV[5]) then
     park(id, owner, false)
-    dispatch(at)
+    dispatch(my_line(id), at)
   end
 end
 return { 'ok', id, snapshot(id) }

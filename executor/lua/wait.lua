@@ -14,7 +14,7 @@ end
 if before[3] then
   settle_all(id, 'cancelled', at, 'asked')
   tell_stop(id, at, 'call')
-  dispatch(at)
+  dispatch(my_line(id), at)
   return 1
 end
 -- each caller is asked by a run of its own: nobody else joins, and those that did leave
@@ -39,5 +39,5 @@ else
     'input_since', stamp(at), 'input_deadline_at', until_then, unpack(ARGV, 7))
   release(id)
 end
-dispatch(at)
+dispatch(my_line(id), at)
 return 1

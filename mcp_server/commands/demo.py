@@ -59,7 +59,10 @@ class Script:
 
 
 def run_demo(databases: Sequence[str]) -> int:
-    """Runs the three queries and prints what came; then what to paste into the usual assistants."""
+    """Runs the three queries and prints what came; then what to paste into the usual assistants.
+
+    Where a model is configured it is asked a question, too.
+    """
     console = Console(highlight=False)
     if not databases:
         console.print("Preparing the demo shop (built once, a few seconds) …")
@@ -110,6 +113,8 @@ async def _run(console: Console, client: Any, source: str, *, is_demo: bool) -> 
     await _quick(console, client, source, *script.quick)
     await _slow(console, client, source, *script.slow)
     await _refused(console, client, source, *script.refused)
+    if any(tool.name == "ask" for tool in (await client.list_tools()).tools):
+        await _asked(console, client, source, script.quick[0])
 
 
 async def _script(client: Any, source: str, *, is_demo: bool) -> Script:
@@ -197,6 +202,29 @@ async def _refused(console: Console, client: Any, source: str, question: str, sq
     told = (await client.call_tool("query", {"sql": sql, "source": source})).structured_content["error"]
     console.print(Text(f"→ {told['code']}: {told['message']}", style="red"))
     console.print(Text(f"  {told.get('hint') or told['next_step']}\n"))
+
+
+async def _asked(console: Console, client: Any, source: str, question: str) -> None:
+    console.rule("[bold]4. In words only: the configured model writes the SQL", align="left")
+    console.print(f"“{question}”", markup=False)
+    began = time.monotonic()
+    view = (
+        await client.call_tool("ask", {"question": question, "source": source, "wait_seconds": 10})
+    ).structured_content
+    while view["state"] in ("queued", "running"):
+        view = (await client.call_tool("get_job", {"job_id": view["job_id"], "wait_seconds": 10})).structured_content
+    if view["state"] == "waiting":
+        # nobody sits behind the demo to answer
+        console.print(Text(f"→ the model asks back: {view['asks']['message']}", style="yellow"))
+        await client.call_tool("cancel_job", {"job_id": view["job_id"]})
+    elif view.get("error"):
+        console.print(Text(f"→ {view['error']['code']}: {view['error']['message']}", style="red"))
+        console.print(Text(f"  {view['error'].get('hint', '')}"))
+    else:
+        console.print(Text(view["sql"], style="cyan"))
+        _preview(view, 10)
+        console.print(f"→ {view['state']} after {time.monotonic() - began:.1f} s, job {view['job_id']}")
+    console.print()
 
 
 def _check_no_error(view: dict[str, Any]) -> None:

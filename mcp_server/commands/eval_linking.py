@@ -17,7 +17,7 @@ from rich.console import Console
 
 from executor import Column, ForeignKey, SettingsInvalid, SourceSchema, Table
 from mcp_server.commands.exits import Exit
-from mcp_server.knowledge.search import SchemaIndex
+from mcp_server.knowledge.index import SchemaIndex
 
 
 class TableRow(BaseModel):

@@ -35,6 +35,9 @@ def words(job: Job) -> str:
     stopped = stop_in_words(job)
     if stopped is not None:
         return f"{job.state}; {stopped}"
+    tables = job.notes.get("tables")
+    if tables and not job.is_finished:
+        return f"{job.stage or job.state}, {tables['done']:,} of {tables['total']:,} tables"
     return f"{job.stage or job.state}, {job.rows:,} rows" if job.rows else job.stage or str(job.state)
 
 

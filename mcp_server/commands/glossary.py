@@ -14,6 +14,9 @@ from mcp_server.commands.options import Where, chosen_source
 from mcp_server.knowledge.drafting import drafted
 from mcp_server.machine import running_machine
 
+_PROFILE_S = 60.0
+"""How long the source's values are waited for; a draft without them is one, too."""
+
 
 def run_draft(source: str | None, where: Where, *, output: Path | None) -> int:
     """Writes the draft to standard output, or to a file that is not there yet.
@@ -26,7 +29,10 @@ def run_draft(source: str | None, where: Where, *, output: Path | None) -> int:
 
     async def main() -> str:
         async with running_machine(settings, workers=1) as machine:
-            return drafted(await machine.executor.source_schema(name, wait_s=60))
+            schema = await machine.executor.source_schema(name, wait_s=60)
+            # values only of what everybody sees whole: the glossary is told to all
+            shared = machine.policies.shared_tables(schema)
+            return drafted(schema, await machine.executor.source_profile(name, tables=shared, wait_s=_PROFILE_S))
 
     text = run_until_interrupted(main)
     if output is None:

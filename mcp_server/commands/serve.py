@@ -12,6 +12,7 @@ from typing import Literal
 from executor import SettingsInvalid, log_as_json
 from mcp_server.commands.exits import Exit
 from mcp_server.commands.options import Where
+from mcp_server.generate.keys import check_model
 from mcp_server.http.loopback import refuse_open_host
 from mcp_server.machine import running_machine
 from mcp_server.settings import Settings
@@ -37,6 +38,8 @@ def run_serve(
         )
     if workers < 0:
         raise SettingsInvalid(message="--workers is a number of processes.", hint="0 leaves the work to others.")
+    if settings.mcp_server.ask is not None and workers > 0:
+        check_model(settings.mcp_server.ask)
     asyncio.run(_serve(settings, transport, host, port, workers, log_level))
     return Exit.DONE
 
@@ -57,7 +60,7 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running_machine(settings, workers=workers, log_level=level, submits=True) as machine:
+    async with running_machine(settings, workers=workers, log_level=level, submits=True, questions=True) as machine:
         # the protocol's library takes a second to load; the workers start meanwhile
         from mcp_server.app import serve_http, serve_stdio  # noqa: PLC0415
 

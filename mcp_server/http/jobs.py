@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from executor import Job
 from mcp_server.auth.scopes import QUERY, READ
+from mcp_server.errors import CallCode, CallRefused
 from mcp_server.held import answered_job, held_job, stopped_job
 from mcp_server.http.answers import AGAIN, TAKEN, VIEW, WAIT, known_job, new_job
 from mcp_server.http.asking import Asked, Count, Sent, asked, sent
@@ -17,7 +19,9 @@ from mcp_server.http.presence import unless_gone
 from mcp_server.http.reach import WebReach
 from mcp_server.http.shapes import JobList
 from mcp_server.http.views import json_answer, poll_after, web_view
+from mcp_server.principal import Principal
 from mcp_server.queries import Query, submitted_query
+from mcp_server.questions import Asking, submitted_question
 from mcp_server.waiting import clamped_wait
 from mcp_server.wire import job_line
 
@@ -25,9 +29,43 @@ _JSON = "application/json"
 
 
 class NewJob(Sent):
-    """A statement to run, and how."""
+    """A statement to run, or a question to answer, and how."""
 
-    sql: str = Field(description="One SELECT, in the source's dialect.", examples=["SELECT 1 AS one"])
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {
+                    "title": "SQL",
+                    "required": ["sql"],
+                    "properties": {
+                        "sql": {"type": "string"},
+                        "question": {"type": "null"},
+                        "conversation": {"type": "null"},
+                    },
+                },
+                {
+                    "title": "A question",
+                    "required": ["question"],
+                    "properties": {
+                        "question": {"type": "string"},
+                        "sql": {"type": "null"},
+                        "dry_run": {"const": False},
+                        "fresh": {"const": False},
+                        "confirm": {"type": "null"},
+                        "dialect": {"type": "null"},
+                    },
+                },
+            ]
+        }
+    )
+
+    sql: str | None = Field(
+        default=None, description="One SELECT, in the source's dialect.", examples=["SELECT 1 AS one"]
+    )
+    question: str | None = Field(
+        default=None, description="In its place, a question in plain words, where a model is configured."
+    )
+    conversation: str | None = Field(default=None, description="Of an earlier answer: the question follows it.")
     source: str | None = Field(
         default=None, description="A name from /v1/sources; may be left out if it is the only one."
     )
@@ -70,8 +108,7 @@ def job_operations(reach: WebReach) -> list[Operation]:
         principal = reach.caller_of(request)
         told = await sent(request, NewJob)
         wait_s, clamped = clamped_wait(told.wait_seconds)
-        query = Query(**told.model_dump(exclude={"wait_seconds"}))
-        job, warnings = await submitted_query(reach, principal, query)
+        job, warnings = await _submitted(reach, principal, told)
         has_key = told.idempotency_key is not None
         return await new_job(reach, request, job, wait_s=wait_s, warnings=[*warnings, *clamped], has_key=has_key)
 
@@ -108,7 +145,7 @@ def job_operations(reach: WebReach) -> list[Operation]:
             name="submit_job",
             method="POST",
             path="/jobs",
-            summary="Run one read-only statement as a job.",
+            summary="Run one read-only statement, or answer a question, as a job.",
             scope=QUERY,
             endpoint=submit,
             body=NewJob,
@@ -166,3 +203,18 @@ def job_operations(reach: WebReach) -> list[Operation]:
             },
         ),
     ]
+
+
+async def _submitted(reach: WebReach, principal: Principal, told: NewJob) -> tuple[Job, list[str]]:
+    if (told.sql is None) == (told.question is None):
+        raise CallRefused(CallCode.INVALID_ARGUMENTS, "Send either sql or question.")
+    if told.question is None:
+        if told.conversation is not None:
+            raise CallRefused(CallCode.INVALID_ARGUMENTS, "conversation goes with question, not with sql.")
+        return await submitted_query(
+            reach, principal, Query(**told.model_dump(exclude={"wait_seconds", "question", "conversation"}))
+        )
+    if told.dry_run or told.fresh or told.confirm is not None or told.dialect is not None:
+        raise CallRefused(CallCode.INVALID_ARGUMENTS, "dry_run, fresh, confirm and dialect go with sql only.")
+    given = told.model_dump(exclude={"wait_seconds", "sql", "dry_run", "fresh", "confirm", "dialect"})
+    return await submitted_question(reach, principal, Asking(**given)), []

@@ -68,6 +68,10 @@ STATUS: Mapping[str, int] = {
     ErrorCode.RESULT_TOO_LARGE: 422,
     ErrorCode.TOO_EXPENSIVE: 422,
     ErrorCode.INVALID_ANSWER: 422,
+    ErrorCode.CANNOT_ANSWER: 422,
+    ErrorCode.NO_WORKING_SQL: 422,
+    CallCode.NO_MODEL: 422,
+    CallCode.UNKNOWN_CONVERSATION: 404,
     # what has to be asked for anew, or otherwise
     ErrorCode.NEEDS_CONFIRMATION: 409,
     ErrorCode.POLICY_CHANGED: 409,
@@ -85,6 +89,8 @@ STATUS: Mapping[str, int] = {
     ErrorCode.RESULT_EXPIRED: 410,
     # what may go away by itself
     ErrorCode.RATE_LIMITED: 429,
+    ErrorCode.BUDGET_EXHAUSTED: 429,
+    ErrorCode.MODEL_UNAVAILABLE: 503,
     ErrorCode.WORKER_LOST: 503,
     ErrorCode.NO_WORKERS: 503,
     ErrorCode.QUEUE_FULL: 503,

@@ -45,8 +45,8 @@ def source_operations(reach: WebReach) -> list[Operation]:
         principal = reach.caller_of(request)
         patterns = asked(request, TablesAsked).tables
         source = reach.source(principal, request.path_params["source"])
-        schema = await reach.visible_schema(principal, source.name, wait_s=READY_WITHIN_S)
-        content, is_error = await asyncio.to_thread(described, schema, patterns)
+        known = await reach.known(principal, source.name, wait_s=READY_WITHIN_S)
+        content, is_error = await asyncio.to_thread(described, known, patterns)
         if is_error:
             error = content["error"]
             raise StatementRefused(RefusalCode(error["code"]), error["message"], hint=error["hint"])

@@ -13,6 +13,7 @@ from mcp_server.sql.granted import GrantedTable, granted_tables
 from mcp_server.sql.guard import RULES, check
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.sorting import Sorting, sorting_of
+from mcp_server.sql.values_like import value_query
 
 # its warnings quote the caller's SQL, which is not to be in any log
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
@@ -28,4 +29,5 @@ __all__ = [
     "dialect_names",
     "granted_tables",
     "sorting_of",
+    "value_query",
 ]

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from mcp_server.bounds import COLUMN_LIST_CHARS
 from mcp_server.errors import WORDS_CHARS
+from mcp_server.knowledge.examples import EXAMPLES_CHARS
+from mcp_server.knowledge.known import JOINS_CHARS, WHOLE_CHARS
+from mcp_server.knowledge.meanings import GLOSSARY_CHARS
 from mcp_server.pages import PAGE_CHARS
+from mcp_server.searched_values import HITS
 from mcp_server.sources import SOURCES_CHARS
 from mcp_server.wire import FRAME_CHARS, LEAST_FRAME_CHARS, LINES_CHARS
 
@@ -20,6 +24,7 @@ _AROUND = 500
 
 _BESIDE_ROWS: dict[str, int] = {
     "query": FRAME_CHARS,
+    "ask": FRAME_CHARS,
     "query_result": FRAME_CHARS,
     "get_job": FRAME_CHARS,
     "cancel_job": FRAME_CHARS,
@@ -27,9 +32,16 @@ _BESIDE_ROWS: dict[str, int] = {
 }
 _WHOLE: dict[str, int] = {
     "list_sources": SOURCES_CHARS + _AROUND,
+    "search_schema": WHOLE_CHARS
+    + 2 * JOINS_CHARS
+    + GLOSSARY_CHARS
+    + EXAMPLES_CHARS
+    + 16_000,  # the last: names of tables
     "describe_tables": 24_000,
+    "search_values": HITS * 2_000 + 4 * _AROUND,
     "get_rows": PAGE_CHARS + COLUMN_LIST_CHARS + 4 * _AROUND,
     "export": 4 * _AROUND,
+    "save_verified": 4 * _AROUND,
     "list_jobs": LINES_CHARS + _AROUND,
 }
 

@@ -16,10 +16,10 @@ from pydantic import Field
 from mcp_server.errors import ANSWERED, error_answer
 from mcp_server.tools.arguments import Arguments, read_tool_arguments
 
-READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+READS = ToolAnnotations(read_only_hint=True)
 """It changes nothing in a database; ``query`` makes a job, which can only read."""
 
-STEERS = ToolAnnotations(destructive_hint=False, open_world_hint=False)
+STEERS = ToolAnnotations(destructive_hint=False)
 """It ends a job or lets it go on, and changes nothing in a database."""
 
 
@@ -69,11 +69,15 @@ def checked_tool(
     )
 
 
+_UNTOLD = frozenset({"title", "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum"})
+"""What a refusal says soon enough."""
+
+
 def trimmed_schema(model: type[Arguments]) -> dict[str, Any]:
     """The JSON schema of a tool's arguments without what costs a context and tells a model nothing.
 
-    Titles go, and so does null as a type (an argument left out says the same); types, bounds, defaults and
-    descriptions stay.
+    Titles go, and so do bounds, null as a type (an argument left out says the same), and that other arguments are
+    refused, which the refusal says; types, defaults and descriptions stay.
     """
     schema = model.model_json_schema()
     properties: dict[str, Any] = {
@@ -83,19 +87,14 @@ def trimmed_schema(model: type[Arguments]) -> dict[str, Any]:
     trimmed: dict[str, Any] = {"type": "object", "properties": properties}
     if schema.get("required"):
         trimmed["required"] = schema["required"]
-    trimmed["additionalProperties"] = False
     return trimmed
 
 
 def _trimmed(told: dict[str, Any], *, optional: bool) -> dict[str, Any]:
-    kept = {key: value for key, value in told.items() if key != "title"}
-    if optional and "anyOf" in kept:
-        kinds = [kind for kind in kept["anyOf"] if kind.get("type") != "null"]
-        if len(kinds) == 1:
-            del kept["anyOf"]
-            kept = {**kinds[0], **kept}
-        else:
-            kept["anyOf"] = kinds
-    if kept.get("default", ...) is None:
+    kept = dict(told)
+    if "anyOf" in kept:
+        kinds = [kind for kind in kept.pop("anyOf") if not (optional and kind.get("type") == "null")]
+        kept = {**kinds[0], **kept} if len(kinds) == 1 else {"anyOf": kinds, **kept}
+    if not kept.get("default", ...):  # none, no, nothing
         del kept["default"]
-    return kept
+    return {key: value for key, value in kept.items() if key not in _UNTOLD}

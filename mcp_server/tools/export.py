@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 from mcp_types import CallToolResult
-from pydantic import Field
 
 from executor import Job
 from mcp_server.errors import answer
@@ -46,7 +45,7 @@ class ExportArguments(Arguments):
     """See the tool's description."""
 
     job_id: str
-    format: Annotated[ExportFormat, Field(description="json: JSON lines")] = "csv"
+    format: ExportFormat = "csv"
 
 
 def local_delivery(executor: Executor, folder: Path) -> Delivery:
@@ -81,6 +80,6 @@ def export_tool(access: Access, delivery: Delivery) -> CheckedTool:
         "export",
         ExportArguments,
         export,
-        description="A job's whole result as a file; answers its path or a link to it.",
+        description="A job's whole result as a file: its path or a link. json: JSON lines.",
         annotations=READS,
     )

@@ -30,9 +30,9 @@ _AFTER_ANSWER_S = 10.0
 class GetJobArguments(Arguments):
     """See the tool's description."""
 
-    job_id: Annotated[OneOrSeveral, Field(description="One handle, whole, or a list of them")]
+    job_id: Annotated[OneOrSeveral, Field(description="One or a list")]
     wait_seconds: Annotated[float, Field(ge=0, description="At most 45")] = 0
-    max_chars: Annotated[int | None, Field(ge=0, description="Size of the preview; 0: no rows")] = None
+    max_chars: Annotated[int | None, Field(ge=0, description="0: no rows")] = None
 
 
 class AnswerJobArguments(Arguments):
@@ -104,7 +104,7 @@ def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool, Ch
             "get_job",
             GetJobArguments,
             get_job,
-            description="State and progress of a job, and its first rows once it succeeded.",
+            description="State, progress and first rows of a job.",
             annotations=READS,
         ),
         checked_tool(
@@ -125,7 +125,7 @@ def job_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool, Ch
             "list_jobs",
             ListJobsArguments,
             list_jobs,
-            description="Your latest jobs, newest first. Finds a lost job_id.",
+            description="Your jobs, newest first. Finds a lost job_id.",
             annotations=READS,
         ),
     )

@@ -25,16 +25,14 @@ class QueryArguments(Arguments):
     """See the tool's description."""
 
     sql: Annotated[str, Field(description="One SELECT, in the source's dialect")]
-    source: Annotated[str | None, Field(description="A name from list_sources")] = None
+    source: str | None = None
     wait_seconds: Annotated[float, Field(ge=0, description="At most 45")] = 10
-    max_rows: Annotated[int | None, Field(ge=1, description="Rows to keep of the result")] = None
-    dry_run: Annotated[bool, Field(description="Only show plan and cost")] = False
-    fresh: Annotated[bool, Field(description="Not rows of an equal query")] = False
-    confirm: Annotated[str | None, Field(description="The token of a needs_confirmation")] = None
-    dialect: Annotated[str | None, Field(description="Of sql, if not the source's: translates it")] = None
-    idempotency_key: Annotated[
-        str | None, Field(min_length=1, max_length=200, description="Same key, same job: for safe retries")
-    ] = None
+    max_rows: Annotated[int | None, Field(ge=1)] = None
+    dry_run: Annotated[bool, Field(description="Only plan and cost")] = False
+    fresh: Annotated[bool, Field(description="No shared rows")] = False
+    confirm: Annotated[str | None, Field(description="Token of needs_confirmation")] = None
+    dialect: Annotated[str | None, Field(description="Of sql, if not the source's")] = None
+    idempotency_key: Annotated[str | None, Field(min_length=1, max_length=200, description="Same key: same job")] = None
 
 
 def query_tool(access: Access) -> CheckedTool:
@@ -72,9 +70,9 @@ def query_tool(access: Access) -> CheckedTool:
         QueryArguments,
         query,
         description=(
-            "Run one read-only SQL statement. Rows that come within wait_seconds are in the answer: a preview, "
-            "row_count, a summary per column. A longer query goes on as a job: poll get_job with its job_id, do not "
-            "send it again. Aggregate in SQL rather than fetching many rows."
+            "Run one read-only SQL statement. Rows that come within wait_seconds are in the answer, with a "
+            "summary per column. A longer query goes on as a job: poll get_job, do not send it again. "
+            "Aggregate in SQL."
         ),
         annotations=READS,
     )

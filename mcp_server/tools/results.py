@@ -39,6 +39,6 @@ def query_result_tool(access: Access) -> CheckedTool:
         "query_result",
         QueryResultArguments,
         query_result,
-        description="SQL over results you have: r1 is the first of job_ids, r2 the next. The database is not asked.",
+        description="SQL over results you have: r1 is the first of job_ids, r2 the next.",
         annotations=READS,
     )

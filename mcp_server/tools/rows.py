@@ -19,10 +19,10 @@ class GetRowsArguments(Arguments):
     """See the tool's description."""
 
     job_id: str
-    cursor: Annotated[str | None, Field(description="next_cursor of the page before")] = None
-    limit: Annotated[int, Field(ge=1, description="Rows, at most 1000")] = 100
-    columns: Annotated[Names | None, Field(description="Only these columns")] = None
-    cell_chars: Annotated[int, Field(ge=1, description="Longer cells are cut")] = CELL_CHARS
+    cursor: Annotated[str | None, Field(description="A next_cursor")] = None
+    limit: Annotated[int, Field(ge=1, description="At most 1000")] = 100
+    columns: Names | None = None
+    cell_chars: Annotated[int, Field(ge=1)] = CELL_CHARS
 
 
 def rows_tool(access: Access) -> CheckedTool:
@@ -44,9 +44,6 @@ def rows_tool(access: Access) -> CheckedTool:
         "get_rows",
         GetRowsArguments,
         get_rows,
-        description=(
-            "A page of a job's rows, from the first or from cursor; also while the job still runs. Use it to show "
-            "rows, not to add them up."
-        ),
+        description="A page of a job's rows, also while it still runs. To show rows, not to add them up.",
         annotations=READS,
     )

@@ -1,4 +1,4 @@
-"""The tools about sources: ``list_sources`` and ``describe_tables``. They read schemas, never rows."""
+"""The tools about sources: ``list_sources``, ``search_schema``, ``describe_tables``. They read schemas, never rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from mcp_server.errors import answer
-from mcp_server.sources import MOST_NAMES, READY_WITHIN_S, described, glossed, list_of_sources, sources_that_fit
+from mcp_server.sources import (
+    MOST_NAMES,
+    READY_WITHIN_S,
+    described,
+    glossed,
+    list_of_sources,
+    searched,
+    sources_that_fit,
+    verified_for,
+)
 from mcp_server.tables import matching
 from mcp_server.tools.access import Access, ToolContext
 from mcp_server.tools.arguments import Arguments, Names
@@ -23,26 +32,42 @@ class ListSourcesArguments(Arguments):
 class DescribeTablesArguments(Arguments):
     """See the tool's description."""
 
-    tables: Annotated[
-        Names | None, Field(max_length=MOST_NAMES, description="Names; * matches any letters; none: list all")
-    ] = None
-    source: Annotated[str | None, Field(description="May be left out when there is only one")] = None
+    tables: Annotated[Names | None, Field(max_length=MOST_NAMES)] = None
+    source: str | None = None
 
 
-def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool]:
-    """``list_sources`` and ``describe_tables`` over `access`."""
+class SearchSchemaArguments(Arguments):
+    """See the tool's description."""
+
+    keywords: Annotated[Names, Field(min_length=1, max_length=MOST_NAMES, description="Or the question")]
+    source: str | None = None
+
+
+def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]:
+    """``list_sources``, ``search_schema`` and ``describe_tables`` over `access`."""
 
     async def list_sources(_arguments: ListSourcesArguments, context: ToolContext) -> CallToolResult:
         return answer(sources_that_fit(await list_of_sources(access, access.principal_of(context))))
 
+    async def search_schema(arguments: SearchSchemaArguments, context: ToolContext) -> CallToolResult:
+        principal = access.principal_of(context)
+        source = access.source(principal, arguments.source)
+        known = await access.known(principal, source.name, wait_s=READY_WITHIN_S)
+        content, tables = await asyncio.to_thread(searched, known, arguments.keywords)
+        asked = arguments.keywords
+        content = await glossed(access, principal, content, source=source.name, tables=tables, keywords=asked)
+        verified = await verified_for(access, principal, source.name, asked, tables=tables)
+        return answer({**content, "verified": verified} if verified else content)
+
     async def describe_tables(arguments: DescribeTablesArguments, context: ToolContext) -> CallToolResult:
         principal = access.principal_of(context)
         source = access.source(principal, arguments.source)
-        schema = await access.visible_schema(principal, source.name, wait_s=READY_WITHIN_S)
+        known = await access.known(principal, source.name, wait_s=READY_WITHIN_S)
         patterns = arguments.tables or []
         # thousands of tables are compared with every name
-        content, is_error = await asyncio.to_thread(described, schema, patterns)
+        content, is_error = await asyncio.to_thread(described, known, patterns)
         if not is_error:
+            schema = known.schema
             tables = [t for pattern in patterns for t in matching(pattern, schema)] if patterns else schema.tables
             content = await glossed(access, principal, content, source=source.name, tables=tables)
         return answer(content, is_error=is_error)
@@ -52,17 +77,21 @@ def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool]:
             "list_sources",
             ListSourcesArguments,
             list_sources,
-            description="The databases here: name, kind, SQL dialect, tables. Start here.",
+            description="The databases here, their SQL dialects and tables.",
+            annotations=READS,
+        ),
+        checked_tool(
+            "search_schema",
+            SearchSchemaArguments,
+            search_schema,
+            description="Tables that a question is about, and how they join.",
             annotations=READS,
         ),
         checked_tool(
             "describe_tables",
             DescribeTablesArguments,
             describe_tables,
-            description=(
-                "Columns, types, keys, comments and row estimates of the named tables; without tables, a compact "
-                "list of all. Look here before writing SQL."
-            ),
+            description="Columns, types, keys, comments of tables; without names, all tables. Look before writing SQL.",
             annotations=READS,
         ),
     )

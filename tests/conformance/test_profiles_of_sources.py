@@ -119,7 +119,10 @@ def test_of_a_larger_table_values_and_ends_are_asked_of_the_database(bench: Benc
     told = {column.name: column for column in customers.columns}
 
     if customers.row_count is None:
-        pytest.skip("this kind does not say how many rows the table has")
+        # of a table that may be of any size nothing is asked that reads it whole
+        assert told["id"].approximate
+        assert (customers.rows_read, len(bench.values(customers))) <= (2, 2)
+        return
     assert sorted(v.value for v in bench.values(customers)) == ["Ada", "Béla"]
     assert (told["id"].least, told["id"].greatest) == ("1", "3")
 

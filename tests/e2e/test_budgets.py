@@ -190,4 +190,6 @@ async def test_errors_of_any_length_stay_within_their_budget(url: str) -> None:
 async def test_every_tool_has_a_budget(url: str) -> None:
     async with Client(url) as client:
         for tool in (await client.list_tools()).tools:
-            assert most_chars(tool.name, preview_chars=PREVIEW) < 30_000
+            # a whole schema, where it fits, may take 20,000 tokens
+            most = 130_000 if tool.name == "search_schema" else 30_000
+            assert most_chars(tool.name, preview_chars=PREVIEW) < most

@@ -32,7 +32,10 @@ tables: {payroll: Nobody's business.}
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     with closing(sqlite3.connect(tmp_path / "shop.sqlite")) as made:
-        made.executescript("CREATE TABLE orders (id INTEGER, total REAL); CREATE TABLE payroll (salary REAL);")
+        made.executescript(
+            "CREATE TABLE orders (id INTEGER, total REAL); CREATE TABLE payroll (salary REAL, grade TEXT);"
+            "INSERT INTO payroll VALUES (1, 'senior'), (2, 'junior');"
+        )
     (tmp_path / "words").mkdir()
     (tmp_path / "words" / "shop.yaml").write_text(WORDS)
     (tmp_path / "a.toml").write_text(CONFIG)
@@ -78,7 +81,10 @@ def test_doctor_holds_a_glossary_to_the_tables(folder):
 def test_a_draft_is_written_once_and_fits(folder):
     drafted = awaitsql(folder, "glossary", "draft", "shop", "--db", "shop.sqlite", "--output", "words/new.yaml")
     assert drafted.returncode == 0, drafted.stderr
-    assert "payroll:" in (folder / "words" / "new.yaml").read_text()
+    text = (folder / "words" / "new.yaml").read_text()
+    assert "payroll:" in text
+    assert "One of: " in text
+    assert "senior" in text
     again = awaitsql(folder, "glossary", "draft", "--db", "shop.sqlite", "--output", "words/new.yaml")
     assert again.returncode == 2
     assert "words/new.yaml" in again.stderr

@@ -93,7 +93,9 @@ async def test_the_tool_list_takes_less_than_five_kilobytes(served: Served) -> N
     assert len(json.dumps(told, separators=(",", ":"))) <= 5_000
     assert [t.name for t in tools] == [
         "list_sources",
+        "search_schema",
         "describe_tables",
+        "search_values",
         "query",
         "get_job",
         "get_rows",
@@ -102,6 +104,7 @@ async def test_the_tool_list_takes_less_than_five_kilobytes(served: Served) -> N
         "answer_job",
         "cancel_job",
         "list_jobs",
+        "save_verified",
     ]
     assert all(t.annotations is not None for t in tools)
 
@@ -326,6 +329,18 @@ async def test_sources_and_tables_are_described(served: Served) -> None:
     assert orders["primary_key"] == ["id"]
     assert orders["foreign_keys"][0]["references"] == "customers"
     assert [column["name"] for column in orders["columns"]] == ["id", "customer_id", "total", "note"]
+    assert "customer_id integer → customers.id" in orders["card"]
+
+
+async def test_keywords_find_tables_with_their_cards_and_joins(served: Served) -> None:
+    async with Client(served.url) as client:
+        found = await call(client, "search_schema", keywords=["what did each client buy"])
+        assert found["whole_schema"]
+        assert found["tables"][0]["name"] in {"customers", "orders"}
+        assert {"customers", "orders"} <= {table["name"] for table in found["tables"]}
+        assert found["joins"] == ["orders.customer_id = customers.id"]
+        assert await call(client, "search_schema", keywords="client", source="shop")
+        assert (await refused(client, "search_schema", keywords=[]))["code"] == "invalid_arguments"
 
 
 async def test_resources_show_a_job_its_rows_a_schema_and_what_the_view_means(served: Served) -> None:

@@ -92,6 +92,12 @@ async def test_an_assistant_sees_what_its_caller_may_see_and_is_told_what_it_doe
         assert [c["name"] for c in table["columns"]] == ["id", "tenant_id", "email"]
         assert table["columns"][2]["comment"] == "masked by the policy."
         assert "row_estimate" not in table
+        assert "margin" not in table["card"]
+        found = await call(client, "search_schema", keywords=["margin", "mail"])
+        assert "margin" not in json.dumps(found)
+        assert [t["name"] for t in found["tables"]] == ["orders", "numbers"]
+        hidden = await call(client, "search_schema", keywords=["boss"], source="payroll")
+        assert hidden["error"]["code"] == "unknown_source"
 
         view = await call(client, "query", sql="select count(*) as n, count(distinct email) as e from orders")
         assert view["rows"] == [[50, 50]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcp_server.prompts import load_prompts, parse_prompt, prompt_folder
+from mcp_server.prompt_files import load_prompts, parse_prompt, prompt_folder
 
 TEXT = """+++
 name = "ask"

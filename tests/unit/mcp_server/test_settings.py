@@ -28,6 +28,7 @@ from executor import (
     SettingsInvalid,
     SQLiteSource,
 )
+from mcp_server.ask_settings import AskSettings
 from mcp_server.policy_settings import CostSettings, LocalPrincipalSettings, ProtectSettings, RuleSettings
 from mcp_server.settings import McpServerSettings, Settings, load_settings
 
@@ -417,7 +418,8 @@ _EXAMPLES: dict[type[BaseModel], tuple[str, ...]] = {
     ExecutorSettings: ("limits", "history", "profile", "sources", "realm"),
     HistorySettings: ("url",),
     DuckDBSource: ("files",),
-    McpServerSettings: ("cost", "local_principal"),
+    McpServerSettings: ("ask", "cost", "local_principal"),
+    AskSettings: ("input_price", "output_price"),
     LocalPrincipalSettings: ("roles",),
     RuleSettings: ("name", "roles", "views"),
     ProtectSettings: ("deny",),
@@ -437,6 +439,7 @@ _EXAMPLES: dict[type[BaseModel], tuple[str, ...]] = {
         (PostgresSource, ("executor", "sources", "warehouse")),
         (MySQLSource, ("executor", "sources", "orders")),
         (McpServerSettings, ("mcp_server",)),
+        (AskSettings, ("mcp_server", "ask")),
         (CostSettings, ("mcp_server", "cost")),
         (LocalPrincipalSettings, ("mcp_server", "local_principal")),
         (RuleSettings, ("mcp_server", "policies", "warehouse", "0")),

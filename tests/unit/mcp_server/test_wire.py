@@ -282,8 +282,8 @@ def test_every_state_has_a_view(state: JobState) -> None:
 
 def test_the_view_has_the_fields_its_document_names() -> None:
     fields = (
-        "job_id state stage progress asks source sql question policy plan columns rows row_count truncated summary "
-        "result_uri download_urls workers_alive warnings next_step shared expires_at error"
+        "job_id state stage progress asks source sql question assumptions model conversation policy plan columns rows "
+        "row_count truncated summary result_uri download_urls workers_alive warnings next_step shared expires_at error"
     )
     assert list(JobView.model_fields) == fields.split()
 

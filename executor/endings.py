@@ -1,0 +1,38 @@
+"""The last word of an attempt at a job, said until the broker has heard it. Knows no statement."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from executor.running import RunningJob
+from executor.store import BROKER_ERRORS
+
+log = logging.getLogger(__name__)
+
+_SAY_FOR_S = 60.0
+"""How long a worker tries to tell a broker that is away how a job ended."""
+
+
+def say(job: RunningJob, word: Callable[[], bool], *, is_leaving: Callable[[], bool]) -> bool:
+    """Says how an attempt ended; False where the lease was lost or the broker stayed away.
+
+    Args:
+        job: the job that is held.
+        word: tells the broker; whether that counts. Said twice, it changes nothing.
+        is_leaving: whether the process goes, and nothing is waited for any more.
+    """
+    until = time.monotonic() + _SAY_FOR_S
+    while True:
+        try:
+            counts = word()
+            break
+        except BROKER_ERRORS as error:
+            log.warning("finish_interrupted", extra={"job_id": job.job_id, "error": type(error).__name__})
+            if is_leaving() or time.monotonic() > until:
+                return False
+            time.sleep(0.2)
+    if not counts:
+        log.warning("finish_refused", extra={"job_id": job.job_id, "attempt": job.attempt})
+    return counts

@@ -1,0 +1,298 @@
+"""Leases jobs of a queue to a body of another package: Celery brings tickets, the body runs in this process's loop.
+
+As `runner` for statements, but that the work is somebody else's coroutine; the lease, its beats and its end are the
+same. Started by `Executor.serve`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from executor.answering import opened_answers, signed_request
+from executor.answers import InputNeeded, InputRequest
+from executor.bodies import Answered, Body, Lease
+from executor.endings import say
+from executor.errors import ErrorCode, ExecutorError, JobLost, StatementFailed
+from executor.jobs import JobState
+from executor.orders import Order
+from executor.queue import let_another_begin, make_celery, stop_worker
+from executor.running import RunningJob
+from executor.settings import ExecutorSettings
+from executor.signing import Signer
+from executor.store import Claim, WorkerStore, connect_sync
+from executor.watchdog import Watchdog, new_worker_id
+
+log = logging.getLogger(__name__)
+
+_LEAVE_S = 3.0
+"""How long a body that was cancelled is waited for when the process goes."""
+
+
+class _Running:
+    """A body's task, as `RunningJob` stops what runs."""
+
+    query_id: str | None = None
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Answered]) -> None:
+        self._loop = loop
+        self._task = task
+
+    def cancel(self) -> None:
+        """Cancels the body; asked again, again."""
+        self._loop.call_soon_threadsafe(self._task.cancel)
+
+
+class Serving:
+    """One process's service of one queue. See `Executor.serve` for the arguments."""
+
+    def __init__(
+        self,
+        settings: ExecutorSettings,
+        broker_url: str,
+        signer: Signer,
+        queue: str,
+        body: Body,
+        *,
+        slots: int,
+        worker: str = "",
+    ) -> None:
+        self._settings = settings
+        self._broker_url = broker_url
+        self._signer = signer
+        self._queue = queue
+        self._body = body
+        self._slots = slots
+        self._worker = worker or new_worker_id()
+        self._connection = connect_sync(broker_url)
+        self._store = WorkerStore(settings, self._connection)
+        self._running: dict[tuple[str, str], RunningJob] = {}
+        self._leaving = False
+        self._policy = (float("-inf"), "")
+
+    async def run(self) -> None:
+        """Serves until cancelled, or until half of the slots are held by bodies that do not stop."""
+        self._loop = asyncio.get_running_loop()
+        exhausted = asyncio.Event()
+
+        def exhaust() -> None:
+            self._loop.call_soon_threadsafe(exhausted.set)
+
+        app = make_celery(
+            self._settings.namespace, self._broker_url, self._ticket, queue=self._queue, threads=self._slots
+        )
+        # the controller without the program around it: no banner, no signal handlers of its own
+        controller = cast(
+            "Any",
+            app.WorkController(
+                pool="threads",
+                concurrency=self._slots,
+                hostname=f"awaitsql-{self._queue}@{self._worker.replace(':', '-')}",
+                without_gossip=True,
+                without_mingle=True,
+                without_heartbeat=True,
+                quiet=True,
+            ),
+        )
+        taking = threading.Thread(target=controller.start, name=f"awaitsql-{self._queue}", daemon=True)
+        with Watchdog(
+            self._settings,
+            self._store,
+            self,
+            self._connection,
+            self._worker,
+            queue=self._queue,
+            slots=self._slots,
+            on_exhausted=exhaust,
+        ):
+            taking.start()
+            log.info("worker_started", extra={"worker": self._worker, "queue": self._queue, "slots": self._slots})
+            try:
+                await exhausted.wait()
+            finally:
+                await self._leave(taking)
+
+    async def _leave(self, taking: threading.Thread) -> None:
+        self._leaving = True
+        for job in self.running():
+            job.stop("left")
+        stop_worker()
+        until = time.monotonic() + _LEAVE_S
+        while (self._running or taking.is_alive()) and time.monotonic() < until:
+            await asyncio.to_thread(taking.join, 0.02)
+        let_another_begin()
+        try:
+            await asyncio.to_thread(self._store.depart, self._worker, lost=False)
+        except Exception:
+            log.exception("worker_left_without_word")
+        log.info("worker_stopped", extra={"worker": self._worker, "queue": self._queue})
+
+    # -- what the watchdog asks ------------------------------------------------------------------------------------
+
+    def running(self) -> list[RunningJob]:
+        """The jobs that are being worked on here now."""
+        return list(self._running.values())
+
+    def cancel(self, job_id: str) -> None:
+        """Stops the job if it is worked on here."""
+        for job in self.running():
+            if job.job_id == job_id:
+                job.stop("cancelled")
+
+    def tell(self, job: RunningJob) -> None:
+        """Beats for the job: extends its lease, tells its stage, and hears whether it is to stop.
+
+        Raises:
+            RedisError: the broker did not answer.
+        """
+        answer = self._store.beat(job.job_id, job.attempt, self._worker, stage=job.stage, rows=0, size=0, query_id=None)
+        if answer == "lost":
+            job.stop("lost")
+        elif answer == "cancel":
+            job.stop("cancelled")
+
+    def give_up(self, job: RunningJob) -> None:
+        """Ends a job whose body does not come back. The body's own last word will not count."""
+        self._running.pop((job.job_id, job.attempt), None)
+        job.is_given_up = True
+        self._end_stopped(job)
+
+    # -- one job ---------------------------------------------------------------------------------------------------
+
+    def _ticket(self, job_id: str, attempt: str) -> None:
+        """Claims, has worked on, and finishes one job, in a thread of Celery's. A stale ticket is let go."""
+        if self._leaving:
+            return
+        claim = self._store.claim(job_id, attempt, self._worker)
+        if claim is None:
+            return
+        for earlier in self.running():
+            if earlier.job_id == job_id:
+                earlier.stop("lost")
+        job = RunningJob(job_id, attempt, claim.source)
+        job.stage = ""
+        self._running[job_id, attempt] = job
+        try:
+            self._attempt(job, claim)
+        finally:
+            self._running.pop((job_id, attempt), None)
+            job.is_over = True
+
+    def _attempt(self, job: RunningJob, claim: Claim) -> None:
+        try:
+            order = self._order(job, claim)
+            lease = self._lease(job, order, claim)
+            answered = asyncio.run_coroutine_threadsafe(self._work(job, lease), self._loop).result()
+        except InputNeeded as needed:
+            self._ask(job, needed.request)
+        except Exception as error:  # noqa: BLE001 - a job must end whatever is raised in it
+            self._end(job, error)
+        else:
+            self._finish(job, JobState.SUCCEEDED, "done", {"answer_of": answered.job_id})
+
+    async def _work(self, job: RunningJob, lease: Lease) -> Answered:
+        limit = asyncio.timeout(lease.seconds_left)
+        try:
+            async with limit:
+                task = asyncio.ensure_future(self._body(lease))
+                job.attach(_Running(self._loop, task))
+                try:
+                    return await task
+                finally:
+                    job.detach()
+        except TimeoutError as late:
+            if not limit.expired():
+                raise
+            raise StatementFailed(
+                ErrorCode.STATEMENT_TIMEOUT,
+                f"The question was not answered in the {lease.order.limits.job_timeout_s:g} s that it had.",
+                hint="Ask for less, or ask again: the model or the database may be slow just now.",
+            ) from late
+
+    def _order(self, job: RunningJob, claim: Claim) -> Order:
+        if claim.policy[0]:
+            told = self._signer.open(*claim.policy)
+            self._policy = max(self._policy, (float(told["issued_at"]), str(told["policy_version"])))
+        order = Order.of(self._signer.open(claim.payload, claim.signature))
+        order.check(
+            job_id=job.job_id,
+            owner=claim.owner,
+            source=claim.source,
+            source_fingerprint=self._settings.fingerprint_of(order.source),
+            policy_version=self._policy[1],
+            now=time.time(),
+        )
+        return order
+
+    def _lease(self, job: RunningJob, order: Order, claim: Claim) -> Lease:
+        async def keep(text: str) -> None:
+            payload, signature = self._signer.sign({"job_id": job.job_id, "kept": text})
+            await self._note(job, {"kept_payload": payload, "kept_signature": signature})
+
+        async def tell(told: Mapping[str, Any]) -> None:
+            job.notes["generated"] = json.dumps(told, separators=(",", ":"))
+            await self._note(job, job.notes)
+
+        def enter(stage: str) -> None:
+            job.stage = stage
+
+        answers = opened_answers(self._signer, claim.answers, job_id=job.job_id)
+        kept = self._kept(job)
+        return Lease(order, int(job.attempt), claim.ends_at, kept, answers, keep=keep, tell=tell, enter=enter)
+
+    def _kept(self, job: RunningJob) -> str:
+        """What an earlier attempt kept; nothing where it does not carry our signature, or is another job's."""
+        found = self._store.kept(job.job_id)
+        if found is None:
+            return ""
+        try:
+            told = self._signer.open(*found)
+        except StatementFailed:
+            return ""
+        return told["kept"] if told.get("job_id") == job.job_id else ""
+
+    async def _note(self, job: RunningJob, fields: Mapping[str, str]) -> None:
+        if not await asyncio.to_thread(self._store.note, job.job_id, job.attempt, self._worker, fields):
+            raise JobLost(ErrorCode.JOB_LOST, "The lease of this job went to another worker.")
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def _end(self, job: RunningJob, error: Exception) -> None:
+        if job.is_given_up:
+            return
+        if job.stopped is not None:
+            self._end_stopped(job)
+            return
+        if not isinstance(error, ExecutorError):
+            log.exception("job_crashed", exc_info=error, extra={"job_id": job.job_id})
+            error = StatementFailed(
+                ErrorCode.STATEMENT_FAILED,
+                f"Answering the question failed in an unexpected way ({type(error).__name__}).",
+                hint="The log of the workers of this queue has the details.",
+            )
+        log.info("job_failed", extra={"job_id": job.job_id, "code": str(error.code)})
+        self._finish(job, JobState.FAILED, str(error.code), {"error": json.dumps(error.as_dict())})
+
+    def _end_stopped(self, job: RunningJob) -> None:
+        if job.stopped == "cancelled":
+            self._finish(job, JobState.CANCELLED, "asked", {})
+        # late is told by `_work`; one that is lost or left is another worker's
+
+    def _finish(self, job: RunningJob, state: JobState, reason: str, fields: Mapping[str, str]) -> None:
+        told = {**job.notes, **fields}
+        self._say(job, lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told))
+
+    def _ask(self, job: RunningJob, request: InputRequest) -> None:
+        """Lets the job wait for an answer; a later attempt goes on with it."""
+        log.info("job_asks", extra={"job_id": job.job_id, "purpose": request.purpose})
+        signed = signed_request(self._signer, request, job_id=job.job_id, attempt=int(job.attempt))
+        wait_s = self._settings.input_timeout_s
+        self._say(job, lambda: self._store.wait(job.job_id, job.attempt, self._worker, signed, wait_s, job.notes))
+
+    def _say(self, job: RunningJob, word: Callable[[], bool]) -> None:
+        say(job, word, is_leaving=lambda: self._leaving)

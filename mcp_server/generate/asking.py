@@ -1,0 +1,334 @@
+"""One ask from its lease to its answer: write, check, run, doubt, repair, until rows can stand as the answer.
+
+Every step is kept before the next begins, and every job it submits is named by round and place, so that another worker
+goes on where this one was lost and runs nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from executor import (
+    Answered,
+    ErrorCode,
+    ExecutorError,
+    InputNeeded,
+    InputRequest,
+    Job,
+    Lease,
+    QuestionFailed,
+    ResultSummary,
+    SourceSchema,
+    StatementFailed,
+)
+from mcp_server.ask_settings import AskSettings
+from mcp_server.cautions import cautions_said
+from mcp_server.conversations import Turn, add_turn, turns
+from mcp_server.details import Details
+from mcp_server.errors import error_content
+from mcp_server.generate.context import earlier_text, tried_text
+from mcp_server.generate.drafts import Clarification, NoAnswer, SqlDraft
+from mcp_server.generate.progress import Progress, Try
+from mcp_server.generate.writer import Brief, Writer, Written
+from mcp_server.grants import Policies
+from mcp_server.knowledge import context_for
+from mcp_server.sql import StatementRefused
+from mcp_server.submission import checked_statement
+
+if TYPE_CHECKING:
+    from executor import Executor
+
+_REPAIRABLE = frozenset(
+    {ErrorCode.STATEMENT_FAILED, ErrorCode.STATEMENT_TIMEOUT, ErrorCode.TOO_EXPENSIVE, ErrorCode.RESULT_TOO_LARGE}
+)
+"""Failures of a statement that other SQL may not have."""
+
+_NO_DOUBT = frozenset({"truncated", "limit_tie"})
+"""Cautions that are for the one who asked: they do not make the SQL wrong."""
+
+_HASHED_ROWS = 1_000
+_QUESTIONS_BACK = 2
+
+
+class Asker:
+    """The body of the queue of questions.
+
+    Args:
+        executor: where its statements go.
+        policies: what each asker may read.
+        settings: the ``[mcp_server.ask]`` table.
+        writer: asks the model.
+    """
+
+    def __init__(self, executor: Executor, policies: Policies, settings: AskSettings, writer: Writer) -> None:
+        self._executor = executor
+        self._policies = policies
+        self._settings = settings
+        self._writer = writer
+
+    async def __call__(self, lease: Lease) -> Answered:
+        """Works on one question. Raises what `executor.Body` says."""
+        return await _Ask(self._executor, self._policies, self._settings, self._writer, lease).run()
+
+
+class _Ask:
+    """One question while it is worked on."""
+
+    def __init__(
+        self, executor: Executor, policies: Policies, settings: AskSettings, writer: Writer, lease: Lease
+    ) -> None:
+        self._executor = executor
+        self._policies = policies
+        self._settings = settings
+        self._writer = writer
+        self._lease = lease
+        self._details = Details.of(lease.order.details)
+        self._owner = lease.order.owner
+        self._progress = Progress.of(lease.kept)
+
+    async def run(self) -> Answered:
+        """The answer.
+
+        Raises:
+            ExecutorError: why there is none.
+            InputNeeded: the model asks back.
+        """
+        brief = await self._brief()
+        number = 0
+        while True:
+            if number == len(self._progress.rounds):
+                if number >= self._most_rounds():
+                    break
+                await self._write(brief, number)
+            tries = self._progress.rounds[number]
+            first = tries[0]
+            if isinstance(first.draft, NoAnswer):
+                if self._best() is None:
+                    await self._tell()
+                    raise QuestionFailed(
+                        ErrorCode.CANNOT_ANSWER,
+                        f"The model says that this source cannot answer the question: {first.draft.why}",
+                        hint="Ask for something that its tables hold; describe_tables shows them.",
+                    )
+                break
+            if isinstance(first.draft, Clarification):
+                await self._clarify(first, number)
+            elif await self._try_all(tries, number):
+                break
+            number += 1
+        best = self._best()
+        await self._tell(best)
+        if best is None:
+            raise self._failed()
+        await self._remember(best)
+        return Answered(best.child)
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    async def _brief(self) -> Brief:
+        source = self._lease.order.source
+        schema: SourceSchema = await self._executor.source_schema(source)
+        grant = self._policies.grant(self._details.principal, schema)
+        try:
+            shared = self._policies.shared_tables(schema)
+            profile = await self._executor.source_profile(source, tables=shared)
+        except ExecutorError:  # tables can be told without it
+            profile = None
+        context = await asyncio.to_thread(context_for, self._lease.order.question, schema, grant, profile=profile)
+        said = await turns(self._executor, self._owner, self._details.conversation)
+        return Brief(schema.dialect, context, self._lease.order.question, earlier=earlier_text(said))
+
+    async def _write(self, brief: Brief, number: int) -> None:
+        self._lease.enter("repairing" if number else "writing_sql")
+        told = replace(brief, tried=tried_text(self._progress))
+        spent = self._progress.tokens
+        count = self._settings.candidates if number == 0 else 1
+        came = await asyncio.gather(
+            *(self._writer.write(told, owner=self._owner, spent=spent) for _ in range(count)), return_exceptions=True
+        )
+        written = [one for one in came if isinstance(one, Written)]
+        if not written:
+            error = next(one for one in came if isinstance(one, BaseException))
+            if self._best() is None or not isinstance(error, ExecutorError):
+                await self._tell()
+                raise error
+            # what is there is worth more than nothing, though it was doubted
+            self._progress.rounds.append([Try(draft=NoAnswer(why=error.message))])
+            return
+        self._progress.tokens_in += sum(one.tokens_in for one in written)
+        self._progress.tokens_out += sum(one.tokens_out for one in written)
+        self._progress.calls += sum(one.calls for one in written)
+        drafts = sorted((one.draft for one in written), key=lambda draft: not isinstance(draft, SqlDraft))
+        self._progress.rounds.append([Try(draft=draft) for draft in drafts])
+        await self._keep()
+
+    def _most_rounds(self) -> int:
+        asked = sum(isinstance(tries[0].draft, Clarification) for tries in self._progress.rounds)
+        return self._settings.max_rounds + min(asked, _QUESTIONS_BACK)
+
+    async def _clarify(self, one: Try, number: int) -> None:
+        draft = one.draft
+        assert isinstance(draft, Clarification)  # noqa: S101 # the caller looked; this tells the type checker
+        if one.feedback:
+            return
+        name = f"clarify-{number + 1}"
+        if name not in self._lease.answers:
+            if sum(isinstance(tries[0].draft, Clarification) for tries in self._progress.rounds) > _QUESTIONS_BACK:
+                one.feedback = "Nobody can be asked again: take the likeliest reading, and say so."
+                await self._keep()
+                return
+            await self._tell()
+            raise InputNeeded(_request(name, draft))
+        _, answer = self._lease.answers[name]
+        if answer.action == "accept":
+            one.feedback = str(answer.content.get("answer", ""))
+        else:
+            one.feedback = "They would not say: take the likeliest reading, and say so."
+        await self._keep()
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    async def _try_all(self, tries: list[Try], number: int) -> bool:
+        """Runs the round's SQL; whether the answer is found."""
+        if not any(one.child or one.feedback for one in tries):
+            came = await asyncio.gather(
+                *(
+                    self._try(one, f"{number}.{place}")
+                    for place, one in enumerate(tries)
+                    if isinstance(one.draft, SqlDraft)
+                ),
+                return_exceptions=True,
+            )
+            errors = [one for one in came if isinstance(one, BaseException)]
+            if errors and not any(one.child for one in tries):
+                await self._tell()
+                raise errors[0]
+            await self._keep()
+        done = [one for one in tries if one.child]
+        if not done:
+            return False
+        counts = Counter(one.rows_hash for one in done)
+        chosen = max(done, key=lambda one: counts[one.rows_hash])
+        if chosen is not done[0]:
+            tries.sort(key=lambda one: one is not chosen)
+        said_before = [one.sql for earlier in self._progress.rounds[:number] for one in earlier if one.child]
+        return not chosen.doubts or chosen.sql in said_before
+
+    async def _try(self, one: Try, place: str) -> None:
+        draft = one.draft
+        assert isinstance(draft, SqlDraft)  # noqa: S101 # the caller looked; this tells the type checker
+        limits = self._executor.settings.limits.limits()
+        if self._details.max_rows is not None:
+            limits = replace(limits, max_rows=min(self._details.max_rows, limits.max_rows))
+        self._lease.enter("explaining")
+        try:
+            statement = await checked_statement(
+                self._executor,
+                self._policies,
+                self._details.principal,
+                draft.sql,
+                source=self._lease.order.source,
+                limits=limits,
+            )
+        except StatementRefused as refused:
+            one.code, one.feedback = str(refused.code), f"Refused: {_in_words(refused)}"
+            return
+        job = await self._executor.submit(
+            statement,
+            owner=self._owner,
+            parent_id=self._lease.job_id,
+            idempotency_key=f"{self._lease.job_id} {place}",
+        )
+        self._lease.enter("executing")
+        job = await self._executor.wait(job.id, owner=self._owner, timeout_s=self._lease.seconds_left)
+        if job.error is not None:
+            if job.error.code not in _REPAIRABLE:
+                raise job.error
+            one.code, one.feedback = str(job.error.code), f"The database failed: {_in_words(job.error)}"
+            return
+        if job.summary is None:
+            raise StatementFailed(
+                ErrorCode.STATEMENT_FAILED,
+                f"The statement was {job.state} before it was done.",
+                hint="Ask again if it is still wanted.",
+            )
+        one.child, one.doubts = job.id, _doubts(job, job.summary)
+        if self._settings.candidates > 1:
+            one.rows_hash = await self._hash(job)
+
+    async def _hash(self, job: Job) -> str:
+        page = await self._executor.page(job.id, owner=self._owner, limit=_HASHED_ROWS)
+        told: list[Any] = [job.rows, sorted(json.dumps(row, default=str) for row in page.rows)]
+        return hashlib.blake2b(json.dumps(told).encode(), digest_size=16).hexdigest()
+
+    # -- telling ---------------------------------------------------------------------------------------------------
+
+    def _best(self) -> Try | None:
+        """The newest round's rows; rows without doubts before others."""
+        done = [one for tries in reversed(self._progress.rounds) for one in tries[:1] if one.child]
+        done += [one for tries in reversed(self._progress.rounds) for one in tries[1:] if one.child]
+        return min(done, key=lambda one: bool(one.doubts), default=None)
+
+    async def _keep(self) -> None:
+        await self._lease.keep(self._progress.model_dump_json())
+
+    async def _tell(self, best: Try | None = None) -> None:
+        progress = self._progress
+        told: dict[str, Any] = {
+            "model": self._writer.model_name,
+            "prompt_version": self._writer.prompt_version,
+            "tokens_in": progress.tokens_in,
+            "tokens_out": progress.tokens_out,
+            "calls": progress.calls,
+            "rounds": len(progress.rounds),
+            "conversation": self._details.conversation,
+        }
+        if self._settings.input_price or self._settings.output_price:
+            told["cost"] = self._settings.money(tokens_in=progress.tokens_in, tokens_out=progress.tokens_out)
+        last = best or next((one for tries in reversed(progress.rounds) for one in tries if one.sql), None)
+        if last is not None and isinstance(last.draft, SqlDraft):
+            told |= {"sql": last.draft.sql, "assumptions": last.draft.assumptions, "warnings": []}
+            if last.draft.ambiguity:
+                told["warnings"].append(f"It can be read differently: {last.draft.ambiguity}")
+        if self._settings.candidates > 1 and best is not None:
+            told["agreeing"] = sum(one.rows_hash == best.rows_hash for tries in progress.rounds for one in tries)
+        await self._lease.tell(told)
+
+    def _failed(self) -> ExecutorError:
+        last = next(one for tries in reversed(self._progress.rounds) for one in tries if one.feedback)
+        return QuestionFailed(
+            ErrorCode.NO_WORKING_SQL,
+            f"The model wrote no SQL that runs in {len(self._progress.rounds)} rounds. The last one: {last.feedback}",
+            hint="Ask more precisely, with the names of tables and columns; or write the SQL yourself for query.",
+        )
+
+    async def _remember(self, best: Try) -> None:
+        if not self._details.conversation:
+            return
+        job = await self._executor.get(best.child, owner=self._owner)
+        columns = [f"{column.name} {column.type}" for column in job.summary.columns] if job.summary else []
+        turn = Turn(question=self._lease.order.question, sql=best.sql, columns=columns, row_count=job.rows)
+        await add_turn(self._executor, self._owner, self._details.conversation, turn)
+
+
+def _request(name: str, draft: Clarification) -> InputRequest:
+    schema = {
+        "type": "object",
+        "properties": {"answer": {"type": "string", "title": "Answer", "enum": list(dict.fromkeys(draft.choices))}},
+        "required": ["answer"],
+    }
+    return InputRequest(name, "clarify", draft.question, schema)
+
+
+def _doubts(job: Job, summary: ResultSummary) -> list[str]:
+    """Cautions that other SQL may not have."""
+    return [said for said in cautions_said(job, summary) if said.partition(":")[0] not in _NO_DOUBT]
+
+
+def _in_words(error: StatementRefused | ExecutorError) -> str:
+    return json.dumps({key: value for key, value in error_content(error).items() if key != "next_step"})

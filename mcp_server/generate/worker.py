@@ -1,0 +1,98 @@
+"""The process that serves the queue of questions: the body, with the model's key, beside the executor's front door.
+
+As a program (``python -m mcp_server.generate.worker``) it is a child of a server or of the command line: it reads its
+settings as one JSON line from standard input and lives until that pipe closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from typing import Any
+
+from executor import GENERATE, Executor, ExecutorSettings, SettingsInvalid, log_as_json
+from mcp_server.generate.asking import Asker
+from mcp_server.generate.models import model_of
+from mcp_server.generate.writer import Writer
+from mcp_server.machine import policies_of
+from mcp_server.problems import Places
+from mcp_server.settings import McpServerSettings, Settings
+
+
+async def serve_questions(
+    settings: Settings, broker_url: str, key: bytes, *, slots: int | None = None, worker: str = ""
+) -> None:
+    """Works on questions until it is cancelled; what it was at goes back in line.
+
+    Raises:
+        SettingsInvalid: no model is configured, or its key is not there.
+    """
+    ask = settings.mcp_server.ask
+    if ask is None:
+        raise SettingsInvalid(
+            message="No model is configured, so there are no questions to work on.",
+            hint="Set [mcp_server.ask] model, or AWAITSQL_MCP_SERVER__ASK__MODEL.",
+        )
+    model = model_of(ask)
+    policies = policies_of(settings, key)
+    async with Executor(settings.executor, broker_url, key, policy_version=policies.version, submits=False) as executor:
+        asker = Asker(executor, policies, ask, Writer(model, ask, executor))
+        await executor.serve(GENERATE, asker, slots=slots or ask.concurrency, worker=worker)
+
+
+def run_questions_worker(
+    settings: Settings,
+    broker_url: str,
+    key: bytes,
+    *,
+    slots: int | None = None,
+    worker: str = "",
+    stop_with_stdin: bool = False,
+) -> None:
+    """Works on questions until a signal (or, with `stop_with_stdin`, the end of standard input) says stop.
+
+    Raises: as `serve_questions`.
+    """
+
+    async def main() -> None:
+        task = asyncio.ensure_future(serve_questions(settings, broker_url, key, slots=slots, worker=worker))
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
+        if stop_with_stdin:
+
+            def on_stdin_end() -> None:
+                while sys.stdin.buffer.read(4096):
+                    pass
+                loop.call_soon_threadsafe(task.cancel)
+
+            threading.Thread(target=on_stdin_end, name="awaitsql-parent", daemon=True).start()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+
+def main() -> None:
+    """The child process: settings from standard input, then questions until the pipe closes."""
+    told: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
+    log_as_json(told["log_level"])
+    more = told["more"]
+    settings = Settings(
+        ExecutorSettings.model_validate(told["settings"]),
+        McpServerSettings.model_validate(more["mcp_server"]),
+        Places(more["file"], more["text"], [tuple(path) for path in more["overridden"]]),
+    )
+    key = bytes.fromhex(told["signing_key"])
+    run_questions_worker(settings, told["broker_url"], key, worker=told["worker"], stop_with_stdin=True)
+    # threads of Celery's may still sleep on the broker; nothing here needs them any more
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

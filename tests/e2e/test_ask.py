@@ -1,0 +1,121 @@
+"""Questions through every door of a real server; the model is the scripted double, over HTTP."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from mcp import Client
+from model_double import ModelDouble, in_turn, model_server, sql
+from served import ROOT, HttpServer, make_orders
+
+COUNT = "SELECT COUNT(*) AS n FROM orders"
+
+
+@contextmanager
+def asked_of(tmp_path: Path, base_url: str) -> Iterator[HttpServer]:
+    config = tmp_path / "awaitsql.toml"
+    config.write_text(
+        f'[executor.sources.shop]\nkind = "sqlite"\npath = "{make_orders(tmp_path / "shop.sqlite")}"\n'
+        f'[mcp_server.ask]\nmodel = "scripted"\nbase_url = "{base_url}"\n'
+    )
+    with HttpServer(tmp_path, ["--config", str(config)]) as server:
+        yield server
+
+
+@pytest.fixture
+def double() -> Iterator[tuple[ModelDouble, str]]:
+    with model_server(in_turn(sql("SELECT COUNT(*) AS n FROM order_items"), sql(COUNT, assumptions=["all"]))) as made:
+        yield made
+
+
+async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    result = await client.call_tool(tool, arguments)
+    assert result.structured_content is not None
+    return result.structured_content
+
+
+async def test_a_question_through_the_tool_the_handle_and_plain_http(
+    tmp_path: Path, double: tuple[ModelDouble, str]
+) -> None:
+    with asked_of(tmp_path, double[1]) as server:
+        async with Client(server.url, read_timeout_seconds=60) as client:
+            tools = (await client.list_tools()).tools
+            assert "ask" in [tool.name for tool in tools]
+            told = [t.model_dump(mode="json", by_alias=True, exclude_none=True) for t in tools]
+            assert len(json.dumps(told, separators=(",", ":"))) <= 5_000, "every tool there is"
+
+            view = await call(client, "ask", question="How many orders?", source="shop", wait_seconds=0)
+            assert view["state"] in ("queued", "running")
+            view = await call(client, "get_job", job_id=view["job_id"], wait_seconds=40)
+            assert (view["rows"], view["question"], view["assumptions"]) == ([[120]], "How many orders?", ["all"])
+            [line] = (await call(client, "list_jobs"))["jobs"]
+            assert line["question"] == "How many orders?"
+
+        answer = httpx2.post(
+            f"{server.origin}/v1/jobs",
+            json={"question": "And now?", "wait_seconds": 30, "conversation": view["conversation"]},
+            timeout=60,
+        )
+        assert (answer.status_code, answer.json()["rows"]) == (200, [[120]])
+        neither = httpx2.post(f"{server.origin}/v1/jobs", json={"source": "shop"})
+        assert (neither.status_code, neither.json()["code"]) == (400, "invalid_arguments")
+
+        command = [sys.executable, "-m", "mcp_server", "ask", "How many?", "--server", server.origin, "--format", "csv"]
+        told = subprocess.run(command, cwd=ROOT, env=server.environment(), capture_output=True, check=False, timeout=60)
+        assert (told.returncode, told.stdout.split()) == (0, [b'"n"', b"120"]), told.stderr
+        assert b"COUNT" in told.stderr
+
+
+def test_without_a_model_there_is_no_tool_and_the_command_says_what_to_set(tmp_path: Path) -> None:
+    file = make_orders(tmp_path / "shop.sqlite")
+    with HttpServer(tmp_path, ["--db", str(file)]) as server:
+        answer = httpx2.post(f"{server.origin}/v1/jobs", json={"question": "How many?"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "no_model")
+        command = [sys.executable, "-m", "mcp_server", "ask", "How many?", "--db", str(file)]
+        told = subprocess.run(command, cwd=ROOT, env=server.environment(), capture_output=True, check=False, timeout=60)
+
+    assert told.returncode == 2
+    assert b"AWAITSQL_MCP_SERVER__ASK__MODEL" in told.stderr
+
+
+def test_the_command_answers_on_this_machine_with_the_model_that_the_environment_names(
+    tmp_path: Path, double: tuple[ModelDouble, str]
+) -> None:
+    server = HttpServer(tmp_path, [])
+    environ = {
+        **server.environment(),
+        "AWAITSQL_MCP_SERVER__ASK__MODEL": "scripted",
+        "AWAITSQL_MCP_SERVER__ASK__BASE_URL": double[1],
+    }
+    file = make_orders(tmp_path / "shop.sqlite")
+    command = [sys.executable, "-m", "mcp_server", "ask", "How many?", "--db", str(file), "--json"]
+    told = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, check=False, timeout=90)
+
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["rows"] == [[120]]
+
+
+def test_the_demo_asks_a_question_too_where_a_model_is_configured(
+    tmp_path: Path, double: tuple[ModelDouble, str]
+) -> None:
+    environ = {
+        **HttpServer(tmp_path, []).environment(),
+        "AWAITSQL_MCP_SERVER__ASK__MODEL": "scripted",
+        "AWAITSQL_MCP_SERVER__ASK__BASE_URL": double[1],
+    }
+    file = make_orders(tmp_path / "shop.sqlite")
+    command = [sys.executable, "-m", "mcp_server", "demo", "--db", str(file)]
+    told = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, check=False, timeout=180)
+
+    assert told.returncode == 0, told.stderr
+    *_, answer = told.stdout.decode().split("4. ")
+    assert "SELECT COUNT(*)" in answer
+    assert "120" in answer.partition("SELECT COUNT(*)")[2]

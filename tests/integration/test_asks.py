@@ -1,0 +1,316 @@
+"""Questions, from the door to the rows: real broker, workers, guard and database; only the model is a scripted double.
+
+The double speaks HTTP as an OpenAI-compatible server does, so the provider's own client is what runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from machines import COUNT_FOR_EVER, make_shop
+from model_double import ModelDouble, Reply, ask_back, cannot, in_turn, model_server, sql
+
+from executor import Answer, ErrorCode, Job, JobState
+from mcp_server.errors import CallCode, CallRefused
+from mcp_server.machine import running_machine
+from mcp_server.principal import LOCAL, Principal
+from mcp_server.questions import Asking, submitted_question
+from mcp_server.reach import Reach
+from mcp_server.settings import load_settings
+from mcp_server.wire import job_view
+
+COUNT = "SELECT COUNT(*) AS n FROM orders"
+SLOW = COUNT_FOR_EVER.replace("SELECT COUNT(*)", "SELECT COUNT(*) + (SELECT COUNT(*) FROM orders)")
+
+
+class Desk:
+    """Where questions are asked in these tests."""
+
+    def __init__(self, reach: Reach, double: ModelDouble) -> None:
+        self.reach = reach
+        self.double = double
+
+    async def submit(self, question: str, *, principal: Principal = LOCAL, **more: Any) -> Job:
+        return await submitted_question(self.reach, principal, Asking(question=question, **more))
+
+    async def until(self, job: Job, *states: str, timeout_s: float = 60) -> Job:
+        async for seen in self.reach.executor.watch(job.id, owner=job.owner, timeout_s=timeout_s):
+            if seen.state in states:
+                return seen
+        raise AssertionError(f"not {states}: {seen.state} {seen.stage} {seen.error!r}")
+
+    async def ask(self, question: str, **more: Any) -> Job:
+        job = await self.submit(question, **more)
+        return await self.until(job, "succeeded", "failed", "cancelled")
+
+    def view(self, job: Job) -> dict[str, Any]:
+        return job_view(job, max_chars=8000).content()
+
+    async def children(self, job: Job) -> list[Job]:
+        import redis.asyncio
+
+        executor = self.reach.executor
+        async with redis.asyncio.Redis.from_url(executor._broker_url, decode_responses=True) as broker:
+            ids = await broker.lrange(f"{executor.settings.namespace}:children:{job.id}", 0, -1)
+        return [await executor.get(child, owner=job.owner) for child in ids]
+
+
+Opened = Callable[..., Any]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Opened:
+    """Opens a desk over a shop, with a model that follows a script."""
+    shop = make_shop(tmp_path)
+
+    @asynccontextmanager
+    async def opened(script: Callable[[str], Reply], *, rest: str = "", **ask: Any) -> AsyncIterator[Desk]:
+        with model_server(script) as (double, base_url):
+            told = {"model": "scripted", "base_url": base_url, "request_retries": 1, **ask}
+            lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in told.items())
+            file = tmp_path / "awaitsql.toml"
+            file.write_text(
+                f'[executor]\nstate_dir = "{tmp_path / "state"}"\nlease_s = 2\nbeat_s = 0.5\nclaim_timeout_s = 2\n'
+                f'[executor.sources.shop]\nkind = "sqlite"\npath = "{shop}"\n[mcp_server.ask]\n{lines}\n{rest}'
+            )
+            settings = load_settings(config=file, databases=(), environ={})
+            async with running_machine(settings, workers=1, submits=True, questions=True) as machine:
+                reach = Reach(
+                    executor=machine.executor,
+                    settings=settings.mcp_server,
+                    policies=machine.policies,
+                    farewells=machine.farewells,
+                )
+                yield Desk(reach, double)
+
+    return opened
+
+
+async def test_a_wrong_table_is_refused_with_a_suggestion_and_the_next_round_is_right(desk: Opened) -> None:
+    script = in_turn(sql("SELECT COUNT(*) AS n FROM orderz"), sql(COUNT, assumptions=["all orders count"]))
+    async with desk(script) as d:
+        job = await d.ask("How many orders are there?")
+
+    assert job.state is JobState.SUCCEEDED, job.error
+    view = d.view(job)
+    assert (view["rows"], view["question"]) == ([[5000]], "How many orders are there?")
+    assert "COUNT(*)" in view["sql"]
+    assert view["assumptions"] == ["all orders count"]
+    assert "unknown_table" in d.double.requests[1]
+    assert "Did you mean orders?" in d.double.requests[1]
+    told = job.notes["generated"]
+    assert (told["tokens_in"], told["tokens_out"], told["rounds"], told["model"]) == (200, 40, 2, "scripted")
+    assert told["prompt_version"] == "write-1.question-1"
+    assert "customer" in d.double.requests[0]
+
+
+async def test_a_write_is_refused_and_never_reaches_the_database(desk: Opened) -> None:
+    async with desk(in_turn(sql("DELETE FROM orders")), max_rounds=2) as d:
+        job = await d.ask("Remove all orders")
+        assert await d.children(job) == []
+        d.double.script = in_turn(sql(COUNT))
+        assert (await d.ask("How many?")).preview == [[5000]]
+
+    assert job.error is not None
+    assert job.error.code is ErrorCode.NO_WORKING_SQL
+    assert "not_read_only" in job.error.message
+
+
+async def test_what_cannot_be_answered_is_said_so(desk: Opened) -> None:
+    async with desk(in_turn(cannot("there is nothing about the weather"))) as d:
+        job = await d.ask("Will it rain?")
+
+    assert job.error is not None
+    assert job.error.code is ErrorCode.CANNOT_ANSWER
+    assert "weather" in job.error.message
+
+
+async def test_a_database_error_is_repaired(desk: Opened) -> None:
+    script = in_turn(sql("SELECT json_extract('{', '$.a') AS n FROM orders"), sql(COUNT))
+    async with desk(script) as d:
+        job = await d.ask("How many?")
+        children = await d.children(job)
+
+    assert job.preview == [[5000]], job.error
+    assert [child.state for child in children] == [JobState.FAILED, JobState.SUCCEEDED]
+    assert "statement_failed" in d.double.requests[1]
+
+
+async def test_rows_that_are_doubted_are_asked_about_once_and_the_same_sql_again_stands(desk: Opened) -> None:
+    nothing = "SELECT id FROM orders WHERE customer = 'nobody'"
+    async with desk(in_turn(sql(nothing))) as d:
+        job = await d.ask("Which orders has nobody?")
+
+    assert (job.state, job.rows) == (JobState.SUCCEEDED, 0)
+    assert len(d.double.requests) == 2
+    assert any("no_rows" in warning for warning in d.view(job)["warnings"])
+
+
+async def test_a_clarifying_question_waits_for_its_answer_and_goes_on_with_it(desk: Opened) -> None:
+    def script(text: str) -> Reply:
+        if "came_of_it" not in text and "you_asked" not in text:
+            return ask_back("Which customer?", "customer 1", "customer 2")
+        return sql("SELECT COUNT(*) AS n FROM orders WHERE customer = 'customer 1'")
+
+    async with desk(script) as d:
+        job = await d.submit("How many orders does the customer have?")
+        waiting = await d.until(job, "waiting", "failed", "succeeded")
+        assert waiting.input_request is not None, waiting.error
+        assert waiting.input_request.message == "Which customer?"
+        answer = Answer("accept", {"answer": "customer 1"})
+        await d.reach.executor.answer(job.id, owner=job.owner, answer=answer)
+        job = await d.until(job, "succeeded", "failed")
+
+    assert job.preview == [[100]], job.error
+    assert len(d.double.requests) == 2
+    assert '"answer": "customer 1"' in d.double.requests[1]
+
+
+async def test_a_budget_that_is_used_up_ends_the_ask_and_the_next_of_the_same_caller(desk: Opened) -> None:
+    other = Principal("local", "local", "somebody else")
+    dear = Reply("answer_with_sql", {"sql": COUNT}, tokens=(10_000, 900))
+    async with desk(in_turn(dear), tokens_per_day=11_000, max_output_tokens=500) as d:
+        assert (await d.ask("first")).state is JobState.SUCCEEDED
+        second = await d.ask("second")
+        assert (await d.ask("of another", principal=other)).state is JobState.SUCCEEDED
+
+    assert second.error is not None
+    assert second.error.code is ErrorCode.BUDGET_EXHAUSTED
+    assert len(d.double.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("reply", "calls"),
+    [
+        (Reply(status=503), 2),
+        (Reply(text="Sure! Let me think about that."), 3),
+        (Reply("answer_with_sql", {"no": "sql"}), 3),
+        (Reply("answer_with_sql", {"sql": COUNT}, delay_s=8), None),
+    ],
+    ids=["down", "babble", "wrong shape", "slow"],
+)
+async def test_a_model_that_gives_nothing_usable_is_unavailable_after_a_few_calls(
+    desk: Opened, reply: Reply, calls: int | None
+) -> None:
+    async with desk(in_turn(reply), request_timeout_s=1) as d:
+        job = await d.ask("How many?")
+        asked = len(d.double.requests)
+        d.double.script = in_turn(sql(COUNT))
+        assert (await d.ask("How many?")).preview == [[5000]]
+
+    assert job.error is not None
+    assert job.error.code is ErrorCode.MODEL_UNAVAILABLE
+    assert calls is None or asked == calls
+    assert asked <= 3
+
+
+async def test_cancelled_while_the_model_writes_it_ends_at_once(desk: Opened) -> None:
+    async with desk(in_turn(Reply("answer_with_sql", {"sql": COUNT}, delay_s=20))) as d:
+        job = await d.submit("How many?")
+        assert await asyncio.to_thread(d.double.hangs.wait, 30)
+        await d.until(job, "running")
+        await d.reach.executor.cancel(job.id, owner=job.owner)
+        ended = await d.until(job, "cancelled", timeout_s=5)
+
+    assert ended.state is JobState.CANCELLED
+
+
+async def test_cancelled_while_its_statement_runs_the_database_stops(desk: Opened) -> None:
+    async with desk(in_turn(sql(SLOW))) as d:
+        job = await d.submit("How many?")
+        async for seen in d.reach.executor.watch(job.id, owner=job.owner, timeout_s=40):
+            if seen.stage == "executing" or seen.is_finished:
+                break
+        assert seen.stage == "executing", seen.error
+        [child] = await d.children(job)
+        await d.until(child, "running")
+        await d.reach.executor.cancel(job.id, owner=job.owner)
+        assert (await d.until(child, "cancelled")).notes["stop_seen"] == "call"
+        assert (await d.until(job, "cancelled")).state is JobState.CANCELLED
+
+
+async def test_a_killed_worker_of_questions_is_replaced_and_the_statement_runs_once(
+    desk: Opened, tmp_path: Path
+) -> None:
+    import psutil
+
+    slow = SLOW.replace("4000000000", "15000000")
+    async with desk(in_turn(sql(slow))) as d:
+        job = await d.submit("How many?")
+        async for seen in d.reach.executor.watch(job.id, owner=job.owner, timeout_s=40):
+            if seen.stage == "executing" or seen.is_finished:
+                break
+        [servant] = [p for p in psutil.Process().children() if "mcp_server.generate.worker" in p.cmdline()]
+        os.kill(servant.pid, signal.SIGKILL)
+        job = await d.until(job, "succeeded", "failed", timeout_s=90)
+        children = await d.children(job)
+
+    assert job.preview == [[15_005_000]], job.error
+    assert len(children) == 1
+    assert len(d.double.requests) == 1
+
+
+POLICY = """
+[[mcp_server.policies.shop]]
+roles = ["analyst"]
+[mcp_server.policies.shop.protect.orders]
+rows = "customer = 'customer 1'"
+masks = { amount = "null" }
+"""
+
+
+async def test_a_policy_holds_for_what_a_model_writes_and_the_model_sees_only_what_is_granted(desk: Opened) -> None:
+    analyst = Principal("local", "local", "local", frozenset({"analyst"}))
+    stranger = Principal("local", "local", "stranger")
+    script = in_turn(sql("SELECT COUNT(*) AS n, COUNT(amount) AS amounts, COUNT(DISTINCT customer) AS c FROM orders"))
+    async with desk(script, rest=POLICY) as d:
+        job = await d.ask("How many?", principal=analyst)
+        with pytest.raises(CallRefused) as unseen:
+            await d.submit("How many?", principal=stranger)
+
+    assert job.preview == [[100, 0, 1]], job.error
+    assert unseen.value.code is CallCode.UNKNOWN_SOURCE
+    assert d.view(job)["policy"] == [{"table": "main.orders", "rows": "filtered", "masked": ["amount"]}]
+
+
+async def test_a_conversation_carries_earlier_turns_and_is_its_owners_alone(desk: Opened) -> None:
+    other = Principal("local", "local", "somebody else")
+    async with desk(in_turn(sql(COUNT))) as d:
+        first = await d.ask("How many orders?")
+        handle = d.view(first)["conversation"]
+        second = await d.ask("And now?", conversation=handle)
+        with pytest.raises(CallRefused) as unknown:
+            await d.submit("And mine?", principal=other, conversation=handle)
+
+    assert second.state is JobState.SUCCEEDED
+    assert "How many orders?" not in d.double.requests[0].split("<question>")[0]
+    assert '"question": "How many orders?"' in d.double.requests[1]
+    assert '"columns": ["n integer"]' in d.double.requests[1]
+    assert unknown.value.code is CallCode.UNKNOWN_CONVERSATION
+
+
+async def test_of_three_candidates_the_result_that_most_agree_on_counts(desk: Opened) -> None:
+    script = in_turn(sql("SELECT 1 AS n"), sql(COUNT), sql("SELECT SUM(1) AS n FROM orders"))
+    async with desk(script, candidates=3) as d:
+        job = await d.ask("How many?")
+        children = await d.children(job)
+
+    assert job.preview == [[5000]], job.error
+    assert job.notes["generated"]["agreeing"] == 2
+    assert len(children) == 3
+
+
+async def test_the_same_key_is_the_same_ask_and_other_asks_conflict(desk: Opened) -> None:
+    async with desk(in_turn(sql(COUNT))) as d:
+        first = await d.ask("How many?", idempotency_key="k")
+        again = await d.ask("How many?", idempotency_key="k")
+        assert first.id == again.id
+        assert len(d.double.requests) == 1
