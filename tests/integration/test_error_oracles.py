@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from databases import duckdb_shop, postgres_shop, rows_of, sqlite_shop
+from databases import clickhouse_shop, duckdb_shop, postgres_shop, rows_of, sqlite_shop
 
 from executor import Column, Limits, SourceSchema, Table
 from mcp_server.policy import AllOf, AnyOf, Compare, Grant, TableGrant
@@ -112,6 +112,16 @@ PREDICATES: dict[str, dict[str, str]] = {
         "product": "p.big * 2 <> 7",
         "cotangent": "cot(p.n) <> 7",
     },
+    "clickhouse": {
+        "division": "intDiv(10, p.n) > 0",
+        "modulo": "10 % p.n >= 0",
+        "cast": "CAST(p.txt AS INTEGER) > 0",
+        "date": "CAST(p.day AS DATE) > '1900-01-01'",
+        "parsed date": "parseDateTime(p.day, '%Y-%m-%d') > '1990-01-01'",
+        "decimal": "toDecimal32(p.big, 0) > 0",
+        "regexp": "match('a', p.pat)",
+        "array": "length(arrayWithConstant(assumeNotNull(p.neg), 1)) > 0",
+    },
 }
 # The fence, as each kind has it: what keeps a predicate out of the sub-query.
 FENCES = {
@@ -119,6 +129,7 @@ FENCES = {
     "duckdb": " OFFSET 0",
     "sqlite": " LIMIT -1 OFFSET 0",
     "mysql": " LIMIT 18446744073709551615",
+    "clickhouse": " LIMIT 18446744073709551615",
 }
 CASES = [(kind, name, clause) for kind, told in PREDICATES.items() for name in told for clause in CLAUSES]
 
@@ -184,6 +195,20 @@ def _shop(kind: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[P
             adapter = shop.adapter()
             yield People(kind, _placed(adapter.inspect(), shop.schema), lambda sql: rows_of(adapter, sql))
             adapter.close()
+    elif kind == "clickhouse":
+        shop = clickhouse_shop(folder)
+        create, insert, _ = _statements(f"{shop.schema}.people")
+        # Each column in a file of its own: it tries the conditions first that read the smallest, not the filter then.
+        wide = "ENGINE = MergeTree ORDER BY id SETTINGS min_bytes_for_wide_part = 0, allow_nullable_key = 1"
+        shop.as_owner(
+            f"{create} {wide}",
+            f"ALTER TABLE {shop.schema}.people MODIFY COLUMN tenant_id Nullable(Int128) CODEC(NONE)",
+            f"ALTER TABLE {shop.schema}.people ADD INDEX people_js js TYPE minmax",
+            insert,
+        )
+        adapter = shop.adapter()
+        yield People(kind, _placed(adapter.inspect(), shop.schema), lambda sql: rows_of(adapter, sql))
+        adapter.close()
     else:
         shop = (duckdb_shop if kind == "duckdb" else sqlite_shop)(folder)
         shop.as_owner(*_statements("main.people"))
@@ -242,7 +267,7 @@ def test_a_predicate_is_never_tried_on_hidden_rows(
     assert people.fails(people.checked(sql, Grant.everything()))
 
 
-@pytest.mark.parametrize("kind", ["postgres", "sqlite", "mysql"])
+@pytest.mark.parametrize("kind", ["postgres", "sqlite", "mysql", "clickhouse"])
 def test_it_is_the_fence_that_keeps_predicates_from_hidden_rows(databases: Callable[[str], People], kind: str) -> None:
     """Without it a row filter alone leaks: the planner is free to try the caller's predicate first.
 
