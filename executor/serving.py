@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from executor.answering import opened_answers, signed_request
 from executor.answers import InputNeeded, InputRequest
@@ -21,7 +21,7 @@ from executor.endings import say
 from executor.errors import ErrorCode, ExecutorError, JobLost, StatementFailed
 from executor.jobs import JobState
 from executor.orders import Order
-from executor.queue import let_another_begin, make_celery, stop_worker
+from executor.queue import let_another_begin, make_celery, make_controller, stop_worker
 from executor.running import RunningJob
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
@@ -86,19 +86,7 @@ class Serving:
         app = make_celery(
             self._settings.namespace, self._broker_url, self._ticket, queue=self._queue, threads=self._slots
         )
-        # the controller without the program around it: no banner, no signal handlers of its own
-        controller = cast(
-            "Any",
-            app.WorkController(
-                pool="threads",
-                concurrency=self._slots,
-                hostname=f"awaitsql-{self._queue}@{self._worker.replace(':', '-')}",
-                without_gossip=True,
-                without_mingle=True,
-                without_heartbeat=True,
-                quiet=True,
-            ),
-        )
+        controller = make_controller(app, f"awaitsql-{self._queue}@{self._worker}", threads=self._slots)
         taking = threading.Thread(target=controller.start, name=f"awaitsql-{self._queue}", daemon=True)
         with Watchdog(
             self._settings,

@@ -14,11 +14,11 @@ import sys
 import threading
 import time
 from types import FrameType
-from typing import Any, cast
+from typing import Any
 
 from executor.history.drainer import Drainer
 from executor.logs import log_as_json
-from executor.queue import make_celery
+from executor.queue import make_celery, make_controller
 from executor.reaper import Reaper
 from executor.results.opening import open_results
 from executor.runner import Runner
@@ -83,19 +83,7 @@ def run_worker(
             pass
         leave()
 
-    # the controller without the program around it: no banner, no signal handlers of its own
-    controller = cast(
-        "Any",
-        app.WorkController(
-            pool="threads",
-            concurrency=settings.concurrency,
-            hostname=f"awaitsql@{worker.replace(':', '-')}",
-            without_gossip=True,
-            without_mingle=True,
-            without_heartbeat=True,
-            quiet=True,
-        ),
-    )
+    controller = make_controller(app, f"awaitsql@{worker}", threads=settings.concurrency)
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     if stop_with_stdin:
