@@ -74,21 +74,26 @@ from executor.sources import (
 )
 
 if TYPE_CHECKING:
-    from executor.broker import open_broker, signing_key
+    from executor.broker import open_broker
     from executor.client import Executor
     from executor.demo import build_shop, demo_questions
     from executor.embedded import EmbeddedBroker
     from executor.fleet import Program, WorkerFleet
     from executor.history.place import open_records
+    from executor.key_place import PlacedKeys, signing_keys
     from executor.logs import log_as_json
+    from executor.signing import Keys, Signer
     from executor.worker import run_worker
 
 _LAZY = {
     "open_broker": "executor.broker",
-    "signing_key": "executor.broker",
     "Executor": "executor.client",
     "EmbeddedBroker": "executor.embedded",
     "open_records": "executor.history.place",
+    "PlacedKeys": "executor.key_place",
+    "signing_keys": "executor.key_place",
+    "Keys": "executor.signing",
+    "Signer": "executor.signing",
     "Program": "executor.fleet",
     "WorkerFleet": "executor.fleet",
     "build_shop": "executor.demo",
@@ -133,12 +138,14 @@ __all__ = [
     "JobLost",
     "JobNotFound",
     "JobState",
+    "Keys",
     "Lease",
     "LimitSettings",
     "Limits",
     "MSSQLSource",
     "MySQLSource",
     "Origin",
+    "PlacedKeys",
     "PostgresSource",
     "ProfileSettings",
     "Program",
@@ -152,6 +159,7 @@ __all__ = [
     "SQLiteSource",
     "SecretRef",
     "SettingsInvalid",
+    "Signer",
     "SnowflakeSource",
     "SourceConfig",
     "SourceFailed",
@@ -181,7 +189,7 @@ __all__ = [
     "proof_of_results",
     "run_worker",
     "schema_of_results",
-    "signing_key",
+    "signing_keys",
 ]
 
 
