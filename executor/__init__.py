@@ -74,6 +74,8 @@ from executor.sources import (
 )
 
 if TYPE_CHECKING:
+    from executor.acts import Act
+    from executor.auditing import FileReport, Wanted, export_audit, record_act, verify_audit_file
     from executor.broker import open_broker
     from executor.client import Executor
     from executor.demo import build_shop, demo_questions
@@ -81,16 +83,25 @@ if TYPE_CHECKING:
     from executor.fleet import Program, WorkerFleet
     from executor.history.place import open_records
     from executor.key_place import PlacedKeys, signing_keys
+    from executor.keys import KeyRing, SigningKey
     from executor.logs import log_as_json
     from executor.signing import Keys, Signer
     from executor.worker import run_worker
 
 _LAZY = {
+    "Act": "executor.acts",
+    "FileReport": "executor.auditing",
+    "Wanted": "executor.auditing",
+    "export_audit": "executor.auditing",
+    "record_act": "executor.auditing",
+    "verify_audit_file": "executor.auditing",
     "open_broker": "executor.broker",
     "Executor": "executor.client",
     "EmbeddedBroker": "executor.embedded",
     "open_records": "executor.history.place",
     "PlacedKeys": "executor.key_place",
+    "KeyRing": "executor.keys",
+    "SigningKey": "executor.keys",
     "signing_keys": "executor.key_place",
     "Keys": "executor.signing",
     "Signer": "executor.signing",
@@ -108,6 +119,7 @@ __all__ = [
     "MOST_INPUTS",
     "PRIORITIES",
     "RESULTS",
+    "Act",
     "Answer",
     "Answered",
     "Answers",
@@ -125,6 +137,7 @@ __all__ = [
     "Executor",
     "ExecutorError",
     "ExecutorSettings",
+    "FileReport",
     "ForeignKey",
     "GenericSource",
     "HistorySettings",
@@ -138,6 +151,7 @@ __all__ = [
     "JobLost",
     "JobNotFound",
     "JobState",
+    "KeyRing",
     "Keys",
     "Lease",
     "LimitSettings",
@@ -160,6 +174,7 @@ __all__ = [
     "SecretRef",
     "SettingsInvalid",
     "Signer",
+    "SigningKey",
     "SnowflakeSource",
     "SourceConfig",
     "SourceFailed",
@@ -175,10 +190,12 @@ __all__ = [
     "TrinoSource",
     "Truncated",
     "Voice",
+    "Wanted",
     "WorkerFleet",
     "attribute_of",
     "build_shop",
     "demo_questions",
+    "export_audit",
     "inputs_of",
     "log_as_json",
     "new_job_id",
@@ -187,9 +204,11 @@ __all__ = [
     "origins_of_results",
     "parse_job_id",
     "proof_of_results",
+    "record_act",
     "run_worker",
     "schema_of_results",
     "signing_keys",
+    "verify_audit_file",
 ]
 
 
