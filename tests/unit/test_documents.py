@@ -171,17 +171,30 @@ def every_command(of: App, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], 
     return found
 
 
-def test_every_command_is_listed_with_options_that_it_has():
+def command_of(typed: str) -> tuple[str, ...]:
+    """The command that is typed, which has to have its options."""
     known = every_command(app)
-    listed: set[tuple[str, ...]] = set()
-    for row in COMMANDS.rows("Every command"):
-        words = row[0].strip("`").split()[1:]
-        path = next(path for path in known if tuple(words[: len(path)]) == path)
-        listed.add(path)
-        options = {name for argument in known[path].assemble_argument_collection() for name in argument.names}
-        assert set(re.findall(r"--[a-z][a-z-]*", row[0])) <= options, row[0]
+    words = typed.split()[1:]
+    path = next((path for path in known if tuple(words[: len(path)]) == path), None)
+    assert path is not None, typed
+    options = {name for argument in known[path].assemble_argument_collection() for name in argument.names}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", typed)) <= options, typed
+    return path
 
-    assert listed == set(known)
+
+def test_every_command_is_listed_with_options_that_it_has():
+    listed = {command_of(row[0].strip("`")) for row in COMMANDS.rows("Every command")}
+
+    assert listed == set(every_command(app))
+
+
+@ALL
+def test_a_command_within_a_sentence_is_one(told: Document):
+    text = re.sub(r"^```.*?^```", "", told.text, flags=re.DOTALL | re.MULTILINE)
+    groups = {name for name in app if not name.startswith("-")}
+    for typed in re.findall(r"`(awaitsql [^`]+)`", text.replace("\n", " ")):
+        if typed not in {*(f"awaitsql {group}" for group in groups), "awaitsql COMMAND --help"}:
+            command_of(typed.replace("\\|", "|"))
 
 
 def test_the_diagram_shows_the_moves_that_the_code_allows():
