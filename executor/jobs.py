@@ -204,7 +204,7 @@ class Statement:
         anew_since: of `JobKind.PROFILE`: what was read before is read again, changed or not (broker's Unix seconds).
         asked: the caller's own text, before the check; for the record alone.
         asked_in: the dialect that it is written in.
-        recorded: `sql` as it may be on record, without the salt of hash masks; empty where there is none in it.
+        recorded: `sql` as it may be on record: without the values of row filters and the salt of hash masks.
     """
 
     source: str

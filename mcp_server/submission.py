@@ -23,7 +23,7 @@ from executor import (
 )
 from mcp_server.grants import Policies
 from mcp_server.principal import Principal
-from mcp_server.sql import RefusalCode, StatementRefused, check
+from mcp_server.sql import RefusalCode, StatementRefused, check, with_literals_of
 
 if TYPE_CHECKING:  # the type only: what is used is handed in
     from executor import Executor, SourceSchema
@@ -96,7 +96,13 @@ async def checked_statement(
             if schema.hash() == known:
                 raise
             statement = await verdict(schema)
-    return replace(statement, asked=sql, asked_in=asked_in, recorded=policies.without_salt(statement.sql))
+    return _as_asked(statement, sql, asked_in, schema.dialect)
+
+
+def _as_asked(statement: Statement, sql: str, asked_in: str, dialect: str) -> Statement:
+    """`statement` with what the record tells of it: the caller's text, and what runs without the policy's values."""
+    recorded = with_literals_of(sql, asked_in, statement.sql, dialect)
+    return replace(statement, asked=sql, asked_in=asked_in, recorded=recorded)
 
 
 @asynccontextmanager
@@ -137,9 +143,7 @@ async def checked_over_results(
             lambda: check(sql, source_schema=schema, grant=grant, limits=limits), abandon_on_cancel=True
         )
     return replace(
-        statement,
-        asked=sql,
-        asked_in=schema.dialect,
+        _as_asked(statement, sql, schema.dialect, schema.dialect),
         kind=JobKind.QUERY_RESULT,
         inputs=inputs_of(jobs),
         origins=origins_of_results(jobs),

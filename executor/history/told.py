@@ -39,7 +39,7 @@ class Told:
         return {
             "asked": self._text(statement.asked, statement.asked_in or dialect),
             "asked_hash": hash_of(signer, statement.asked) if statement.asked else "",
-            "ran": self._text(statement.recorded or statement.sql, dialect),
+            "ran": self._text(statement.recorded, dialect),
             "ran_hash": hash_of(signer, statement.sql) if statement.sql else "",
             "sql": self._text(statement.shown_sql, dialect),
             "question": question,

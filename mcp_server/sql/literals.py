@@ -32,11 +32,36 @@ def without_literals(sql: str, dialect: str, is_checked: bool) -> str:
         is_checked: whether it passed the guard, which knows all its names. In a text that did not, a name in double
             quotes may be meant as a literal: it is the commonest mistake, and SQLite takes it for one.
     """
-    try:
-        tokens = Dialect.get_or_raise(dialect or None).tokenize(sql)
-    except (TokenError, ValueError):
+    return " ".join(_told(sql, _tokens(sql, dialect), is_checked=is_checked))
+
+
+def with_literals_of(asked: str, asked_in: str, sql: str, dialect: str) -> str:
+    """`sql`, as it runs, with ``?`` for each literal that is not in `asked` too: those are the policy's own.
+
+    Args:
+        asked: the caller's text.
+        asked_in: the dialect of that.
+        sql: what the guard has made of it.
+        dialect: the dialect of that.
+    """
+    known = {token.text for token in _tokens(asked, asked_in) if token.token_type in _LITERALS}
+    parts: list[str] = []
+    end = 0
+    tokens = _tokens(sql, dialect)
+    if not tokens:
         return ""
-    return " ".join(_told(sql, tokens, is_checked=is_checked))
+    for token in tokens:
+        if token.token_type in _LITERALS and token.text not in known:
+            parts += [sql[end : token.start], "?"]
+            end = token.end + 1
+    return "".join([*parts, sql[end:]])
+
+
+def _tokens(sql: str, dialect: str) -> list[Token]:
+    try:
+        return Dialect.get_or_raise(dialect or None).tokenize(sql)
+    except (TokenError, ValueError):
+        return []
 
 
 def _told(sql: str, tokens: list[Token], *, is_checked: bool) -> Iterator[str]:
