@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
+import time
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -11,11 +13,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from executor import SettingsInvalid, Wanted, export_audit, signing_keys, verify_audit_file
+from executor import Executor, SettingsInvalid, Wanted, export_audit, signing_keys, verify_audit_file
 from mcp_server.commands.exits import Exit
 from mcp_server.commands.follow import run_until_interrupted
 from mcp_server.commands.options import Where
 from mcp_server.machine import running_machine
+
+_WRITTEN_WITHIN_S = 5.0
+_LOOK_EVERY_S = 0.1
 
 
 def run_verify(file: Path | None, where: Where, *, has_key: bool, as_json: bool) -> int:
@@ -32,10 +37,20 @@ def run_verify(file: Path | None, where: Where, *, has_key: bool, as_json: bool)
 
     async def main() -> int:
         async with running_machine(settings, workers=0) as machine:
+            waiting = await _until_written(machine.executor)
             report = await machine.executor.verify_history()
-        return _said(asdict(report), report.message, report.remarks, holds=report.holds, as_json=as_json)
+        remarks = (*report.remarks, *([f"{waiting:,} events wait to be written"] if waiting else []))
+        return _said(asdict(report), report.message, remarks, holds=report.holds, as_json=as_json)
 
     return run_until_interrupted(main)
+
+
+async def _until_written(executor: Executor) -> int:
+    """Waits a moment for events that are to be written; how many still are."""
+    until = time.monotonic() + _WRITTEN_WITHIN_S
+    while (waiting := (await executor.history_state())[1]) and time.monotonic() < until:
+        await asyncio.sleep(_LOOK_EVERY_S)
+    return waiting
 
 
 def run_export(
