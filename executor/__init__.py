@@ -84,7 +84,7 @@ if TYPE_CHECKING:
     from executor.history.place import open_records
     from executor.logs import log_as_json
     from executor.metrics import process_registry
-    from executor.metrics_page import metrics_page
+    from executor.metrics_page import serving_metrics
     from executor.worker import run_worker
 
 _LAZY = {
@@ -99,9 +99,9 @@ _LAZY = {
     "demo_questions": "executor.demo",
     "log_as_json": "executor.logs",
     "metrics_of": "executor.exposition",
-    "metrics_page": "executor.metrics_page",
     "process_registry": "executor.metrics",
     "run_worker": "executor.worker",
+    "serving_metrics": "executor.metrics_page",
 }
 
 __all__ = [
@@ -183,7 +183,6 @@ __all__ = [
     "inputs_of",
     "log_as_json",
     "metrics_of",
-    "metrics_page",
     "new_job_id",
     "open_broker",
     "open_records",
@@ -193,6 +192,7 @@ __all__ = [
     "proof_of_results",
     "run_worker",
     "schema_of_results",
+    "serving_metrics",
     "signing_key",
 ]
 

@@ -64,7 +64,9 @@ def _broker(figures: Figures) -> Iterator[Metric]:
         "awaitsql_history_events_pending", "Events the history has not taken yet.", value=figures.events_pending
     )
     yield GaugeMetricFamily(
-        "awaitsql_history_lag_seconds", "Age of the oldest event that the history has not taken.", value=figures.history_lag_s
+        "awaitsql_history_lag_seconds",
+        "Age of the oldest event that the history has not taken.",
+        value=figures.history_lag_s,
     )
 
 

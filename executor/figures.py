@@ -92,8 +92,8 @@ def figures_of(told: Sequence[Any], memory: Mapping[str, Any]) -> Figures:
                 pass
     return Figures(
         queues=tuple(
-            QueueFigures(name or STATEMENTS, int(queued), float(oldest), int(running), int(alive), int(slots), int(lost_ones))
-            for name, queued, oldest, running, alive, slots, lost_ones in sorted(queues)
+            QueueFigures(name or STATEMENTS, int(queued), float(oldest), *map(int, workers))
+            for name, queued, oldest, *workers in sorted(queues)
         ),
         waiting=int(waiting),
         events_pending=int(pending),

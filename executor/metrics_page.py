@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def metrics_page(registry: CollectorRegistry, host: str, port: int | None) -> Generator[None]:
+def serving_metrics(registry: CollectorRegistry, host: str, port: int | None) -> Generator[None]:
     """``http://host:port/metrics`` while inside; nothing without a port.
 
     Where the port is taken the worker works on without: a log record tells of it, and Prometheus of a target down.

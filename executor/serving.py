@@ -280,9 +280,7 @@ class Serving:
 
     def _finish(self, job: RunningJob, state: JobState, reason: str, fields: Mapping[str, str]) -> None:
         told = {**job.notes, **fields}
-        self._say(
-            job, state, lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told)
-        )
+        self._say(job, state, lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told))
 
     def _ask(self, job: RunningJob, request: InputRequest) -> None:
         """Lets the job wait for an answer; a later attempt goes on with it."""

@@ -436,7 +436,7 @@ class ClientStore:
     async def figures(self) -> Figures:
         """What the broker tells of the configuration now, in two round trips."""
         told = cast("list[Any]", await self._figures(args=[]))
-        return figures_of(told, cast("dict[str, Any]", await self._redis.info("memory")))
+        return figures_of(told, await self._redis.info("memory"))
 
     async def schema(self, source: str) -> str | None:
         """The source's schema as a worker last stored it (JSON); None for one that was written without the key.

@@ -20,7 +20,7 @@ from typing import Any
 from executor.history.drainer import Drainer
 from executor.logs import log_as_json
 from executor.metrics import WorkerMetrics, process_registry
-from executor.metrics_page import metrics_page
+from executor.metrics_page import serving_metrics
 from executor.queue import make_celery, make_controller
 from executor.reaper import Reaper
 from executor.results.opening import open_results
@@ -107,7 +107,7 @@ def run_worker(
         Reaper(store, settings.lease_s),
         Drainer(settings, store, connection, signer),
         Sweeper(settings, store, results, metrics.deleted),
-        metrics_page(registry, settings.metrics_host, settings.metrics_port),
+        serving_metrics(registry, settings.metrics_host, settings.metrics_port),
     ):
         log.info("worker_started", extra={"worker": worker, "concurrency": settings.concurrency})
         controller.start()

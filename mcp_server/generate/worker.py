@@ -22,8 +22,8 @@ from executor import (
     ExecutorSettings,
     SettingsInvalid,
     log_as_json,
-    metrics_page,
     process_registry,
+    serving_metrics,
 )
 from mcp_server.generate.asking import Asker
 from mcp_server.generate.models import model_of
@@ -50,7 +50,7 @@ async def serve_questions(
     model = model_of(ask)
     policies = policies_of(settings, key)
     registry = process_registry(importlib.metadata.version("awaitsql"))
-    with metrics_page(registry, settings.executor.metrics_host, settings.executor.metrics_port):
+    with serving_metrics(registry, settings.executor.metrics_host, settings.executor.metrics_port):
         async with Executor(
             settings.executor, broker_url, key, policy_version=policies.version, submits=False
         ) as executor:
