@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from mcp.server.mcpserver import Context
@@ -28,7 +29,7 @@ class CheckedTool(Tool):
     """A tool whose function is given its `Arguments` and the call's context, and answers with a `CallToolResult`."""
 
     arguments: type[Arguments] = Field(exclude=True)
-    calls: Calls = Field(exclude=True)
+    counted: Callable[[], AbstractContextManager[None]] = Field(exclude=True)
 
     async def run(  # the SDK's signature
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
@@ -39,7 +40,7 @@ class CheckedTool(Tool):
             UnexpectedToolError: anything else; the client sees only the tool's name, the log has the traceback.
         """
         try:
-            with self.calls.counted("mcp", self.name):
+            with self.counted():
                 return await self.fn(read_tool_arguments(self.name, self.arguments, arguments), context)
         except ANSWERED as failed:
             return error_answer(failed)  # pyright: ignore[reportArgumentType] - ANSWERED is AnsweredError's members
@@ -70,7 +71,7 @@ def checked_tool(
         context_kwarg=None,
         annotations=annotations,
         arguments=arguments,
-        calls=calls,
+        counted=lambda: calls.counted("mcp", name),
     )
 
 
