@@ -28,6 +28,8 @@ from executor import (
 from mcp_server.generate.asking import Asker
 from mcp_server.generate.models import model_of
 from mcp_server.generate.writer import Writer
+from mcp_server.knowledge.meanings import Glossaries
+from mcp_server.knowledge.verified import VerifiedQueries
 from mcp_server.machine import policies_of
 from mcp_server.problems import Places
 from mcp_server.settings import McpServerSettings, Settings
@@ -50,11 +52,11 @@ async def serve_questions(
     model = model_of(ask)
     policies = policies_of(settings, key)
     registry = process_registry(importlib.metadata.version("awaitsql"))
-    with serving_metrics(registry, settings.executor.metrics_host, settings.executor.metrics_port):
-        async with Executor(
-            settings.executor, broker_url, key, policy_version=policies.version, submits=False
-        ) as executor:
-            asker = Asker(executor, policies, ask, Writer(model, ask, executor))
+    async with Executor(settings.executor, broker_url, key, policy_version=policies.version, submits=False) as executor:
+        glossaries = Glossaries.read(settings.mcp_server.glossary)
+        verified = VerifiedQueries(settings.executor)
+        asker = Asker(executor, policies, ask, Writer(model, ask, executor), glossaries, verified)
+        with serving_metrics(registry, settings.executor.metrics_host, settings.executor.metrics_port):
             slots = slots or ask.concurrency
             await executor.serve(GENERATE, asker, slots=slots, worker=worker, registry=registry)
 
