@@ -193,7 +193,7 @@ async def test_what_callers_do_moves_the_numbers_that_tell_of_it_and_no_others(s
     waits = {name: moved("wait_seconds_sum", wait=name, source="hurried") for name in ("connection", "database")}
     assert waits["database"] > waits["connection"]
     assert 0.9 < sum(waits.values()) < 5
-    assert moved("run_seconds_sum", kind="query", state="failed") >= 1
+    assert 0.9 < moved("run_seconds_sum", kind="query", state="failed") < 5
     assert moved("result_rows_sum", source="shop") == 31
     assert moved("result_rows_count", source="shop") == 2
     assert moved("result_bytes_sum", source="shop") == 31 * 8
