@@ -26,7 +26,9 @@ ELSEWHERE = ("not run", "run by")
 WITH_COMMANDS = [told for told in documents() if any(not b.mark.startswith(ELSEWHERE) for b in told.blocks("sh"))]
 
 pytestmark = [
-    pytest.mark.skipif(shutil.which("curl") is None, reason="some of the commands are curl's"),
+    pytest.mark.skipif(
+        not all(map(shutil.which, ("curl", "openssl"))), reason="some commands are curl's and openssl's"
+    ),
     pytest.mark.timeout(300),
 ]
 
