@@ -33,6 +33,12 @@ pytestmark = [
 ]
 
 
+ANSWER = sql(
+    "SELECT count(*) AS customers FROM customers WHERE NOT is_test", assumptions=["Test accounts are not customers."]
+)
+"""What the model says to any question."""
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo shop as a SQLite file."""
@@ -118,7 +124,7 @@ def reader(tmp_path: Path, shop: Path) -> Iterator[Reader]:
     """A reader with a shop to ask, an editor to install into, and a model that knows one answer."""
     (tmp_path / "shop.sqlite").symlink_to(shop)
     with ExitStack() as stack:
-        _, url = stack.enter_context(model_server(lambda _: sql("SELECT count(*) AS customers FROM customers")))
+        _, url = stack.enter_context(model_server(lambda _: ANSWER))
         yield Reader(tmp_path, url, stack)
 
 
