@@ -91,7 +91,7 @@ def place() -> Iterator[Place]:
         model_server(lambda _text: counted, host="0.0.0.0") as (double, base_url),
         town(
             namespaces=has_namespaces(),
-            more={
+            asking={
                 "AWAITSQL_MCP_SERVER__ASK__MODEL": "scripted",
                 "AWAITSQL_MCP_SERVER__ASK__BASE_URL": base_url.replace("0.0.0.0", "{gateway}"),
             },

@@ -32,8 +32,11 @@ from executor.valkey import find_server
 DOOR = "http://localhost:8080"
 """By which name callers know the proxy."""
 
-_QUICK = {"LEASE_S": "2", "BEAT_S": "0.5", "CLAIM_TIMEOUT_S": "2", "PRINCIPAL_MAX_RUNNING": "8"}
-"""Settings of the executor under which what is lost is found out within a test's patience."""
+QUICK = {
+    f"AWAITSQL_EXECUTOR__{name}": value
+    for name, value in {"LEASE_S": "2", "BEAT_S": "0.5", "CLAIM_TIMEOUT_S": "2", "PRINCIPAL_MAX_RUNNING": "8"}.items()
+}
+"""Settings under which what is lost is found out within a test's patience."""
 
 
 def until(condition: Callable[[], Any], *, within_s: float, what: str, log: Path | None = None) -> Any:
@@ -50,8 +53,10 @@ class Town:
     """The hosts and what runs on them. Names are those of services, workers are ``worker-1``, ``worker-2`` …"""
 
     hosts: Hosts
-    more: dict[str, str]
-    """Variables of whoever starts it."""
+    asking: dict[str, str]
+    """Variables of whoever starts it, which the file hands on to some."""
+    settings: dict[str, str]
+    """Variables of all of them, beside the file's."""
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _services: dict[str, Service] = field(default_factory=services)
 
@@ -133,9 +138,11 @@ class Town:
             until(lambda name=name: self.is_well(name), within_s=within_s, what=f"{name} is well", log=self.log(name))
 
     def pid(self, name: str) -> int:
+        """Of the host's service."""
         return self._processes[name].pid
 
     def running(self) -> list[str]:
+        """The hosts whose service has not ended."""
         return [name for name, process in self._processes.items() if process.poll() is None]
 
     def kill(self, name: str) -> None:
@@ -157,6 +164,7 @@ class Town:
         self.hosts.mend(name, [self.pid(name)])
 
     def log(self, name: str) -> Path:
+        """What the host's service has written."""
         return self.hosts.root(name) / f"{name}.log"
 
     def environment(self, name: str) -> dict[str, str]:
@@ -169,14 +177,14 @@ class Town:
             "PYTHONPATH": str(ROOT),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
-            **{f"AWAITSQL_EXECUTOR__{key}": value for key, value in _QUICK.items()},
+            **self.settings,
             "AWAITSQL_MCP_SERVER__ALLOWED_HOSTS": json.dumps([f"{a}:8765" for a in self.hosts.addresses.values()]),
         }
         for key, value in self.service(name).environment.items():
             if value is not None:
                 made[key] = self.mapped(name, value)
-            elif key in self.more:
-                made[key] = self.more[key]
+            elif key in self.asking:
+                made[key] = self.asking[key]
         return made
 
     def until_valkey(self) -> None:
@@ -228,14 +236,16 @@ class Town:
 
 
 @contextmanager
-def town(*, namespaces: bool, more: dict[str, str], spare: Sequence[str] = ()) -> Iterator[Town]:
+def town(
+    *, namespaces: bool, asking: dict[str, str], settings: dict[str, str] = QUICK, spare: Sequence[str] = ()
+) -> Iterator[Town]:
     """All services of the file's profiles but monitoring's, well. `spare`: hosts with nothing on them yet.
 
-    In `more` ``{gateway}`` stands for the address of this process.
+    In `asking` ``{gateway}`` stands for the address of this process.
     """
     names = ("valkey", "postgres", "s3", "server-1", "server-2", "worker-1", "worker-2", "generate", "proxy", *spare)
     with hosts_of(names, namespaces=namespaces) as hosts:
-        made = Town(hosts, {key: value.format(gateway=hosts.gateway) for key, value in more.items()})
+        made = Town(hosts, {key: value.format(gateway=hosts.gateway) for key, value in asking.items()}, settings)
         secrets = hosts.root("postgres").parent / "secrets"
         subprocess.run(["sh", str(ROOT / "examples/compose/secrets.sh"), str(secrets)], check=True)
         try:
