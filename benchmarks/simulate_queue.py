@@ -27,6 +27,8 @@ from pathlib import Path
 
 import simpy
 
+from executor import Executor, ExecutorSettings, Statement, WorkerFleet, open_broker, signing_key
+
 NO_CAP = 10**9
 
 
@@ -40,6 +42,7 @@ class Load:
 
     @property
     def mean_s(self) -> float:
+        """The mean of the times."""
         return statistics.fmean(self.times)
 
     @property
@@ -66,6 +69,7 @@ class Seen:
     mean_jobs: float = 0.0
 
     def quantile(self, share: float) -> float:
+        """So large a share of the jobs waited at most so many seconds."""
         ordered = sorted(self.waits)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
@@ -218,7 +222,7 @@ def caps(times: Sequence[float]) -> None:
         ("a source's max_running at its default of 8", Machines(32, per_source=8)),
         ("a source's max_running of 32", Machines(32, per_source=32)),
         ("and a caller's cap of 3, 20 callers", Machines(32, per_source=32, per_caller=3)),
-        ("and a caller's cap of 3, one caller", Machines(32, per_source=32, per_caller=3)),
+        ("the same, all of one caller: it grows", Machines(32, per_source=32, per_caller=3)),
     ):
         one = replace(load, callers=1) if "one caller" in name else load
         seen = simulated(one, machines, jobs=5_000)
@@ -227,8 +231,6 @@ def caps(times: Sequence[float]) -> None:
 
 async def live(times: Sequence[float], *, jobs: int = 300) -> None:
     """The same arrivals on the model and on the executor: 8 slots, seven tenths of them busy, a cap of 3 a caller."""
-    from executor import Executor, ExecutorSettings, Statement, WorkerFleet, open_broker, signing_key
-
     stretched = [min(each * 0.5 / statistics.fmean(times), 5.0) for each in times]
     load = Load(0.7 * 8 / statistics.fmean(stretched), stretched, callers=5)
     machines = Machines(8, per_source=8, per_caller=3)

@@ -210,8 +210,10 @@ async def main() -> None:
                 print(f"\nthrough the proxy, {how}:", end="")
                 await under_load(place, calls[f"{how}, proxy and server"], given.jobs)
         times = statement_times(place)
-    print(f"\n{len(times)} statements of {len(KINDS)} kinds: mean {statistics.fmean(times) * 1000:.1f} ms, "
-          f"p50 {statistics.median(times) * 1000:.1f} ms, p99 {statistics.quantiles(times, n=100)[98] * 1000:.1f} ms")
+    print(
+        f"\n{len(times)} statements of {len(KINDS)} kinds: mean {statistics.fmean(times) * 1000:.1f} ms, "
+        f"p50 {statistics.median(times) * 1000:.1f} ms, p99 {statistics.quantiles(times, n=100)[98] * 1000:.1f} ms"
+    )
     if given.write:
         kept = {"measured": "topology.py --write, over the demo shop of docker-compose.yml", "seconds": times}
         (HERE / "statement_times.json").write_text(json.dumps(kept) + "\n")

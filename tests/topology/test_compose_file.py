@@ -1,4 +1,4 @@
-"""docker-compose.yml and what belongs to it, read: no engine is needed to see that they are whole, pinned and closed."""
+"""docker-compose.yml and what belongs to it, read: it needs no engine to see that they are whole, pinned and closed."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_file_is_one_of_the_compose_specification() -> None:
 def test_a_slip_in_the_file_would_be_seen(right: str, wrong: str) -> None:
     told = FILE.read_text()
     assert right in told
-    with pytest.raises(ValueError, match=wrong.split()[-1].strip(":]")):
+    with pytest.raises(ValueError, match=wrong.rsplit(maxsplit=1)[-1].strip(":]")):
         parsed(yaml.safe_load(told.replace(right, wrong)))
 
 
@@ -86,12 +86,11 @@ def test_each_service_is_closed_bounded_and_looked_after(service: Service) -> No
         assert port.startswith("127.0.0.1:")
 
 
-def test_our_programs_are_given_longer_to_go_than_they_take(service: Service) -> None:
-    if service.name not in PROGRAMS:
-        pytest.skip("not a program of ours")
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_our_programs_are_given_longer_to_go_than_they_take(name: str) -> None:
     settings = load_settings(config=COMPOSE / "awaitsql.toml", databases=(), environ={})
     drains = max(settings.executor.drain_timeout_s, settings.mcp_server.drain_timeout_s + settings.mcp_server.unready_s)
-    assert seconds(service.told["stop_grace_period"]) >= drains + 10
+    assert seconds(services()[name].told["stop_grace_period"]) >= drains + 10
 
 
 def test_what_is_mounted_is_there(service: Service) -> None:
@@ -104,7 +103,7 @@ def test_secrets_come_in_files_only(service: Service) -> None:
         assert not SECRET.search(name) or name.endswith("FILE"), name
 
 
-def test_a_process_has_the_secrets_that_its_work_needs_and_no_other(tmp_path: Path) -> None:
+def test_a_process_has_the_secrets_that_its_work_needs_and_no_other() -> None:
     text = (COMPOSE / "awaitsql.toml").read_text()
     told = set(re.findall(r"/run/secrets/(\w+)", text))
     sources = tomllib.loads(text)["executor"]["sources"].values()
@@ -170,10 +169,15 @@ def test_the_dockerfile_copies_what_is_there_and_nothing_else_is_sent_to_the_eng
     # what the build of the package itself reads
     built = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wheel = built["tool"]["hatch"]["build"]["targets"]["wheel"]
-    needed = {*wheel["packages"], *wheel["force-include"], built["project"]["readme"], *built["project"]["license-files"]}
+    needed = {
+        *wheel["packages"],
+        *wheel["force-include"],
+        built["project"]["readme"],
+        *built["project"]["license-files"],
+    }
     assert needed <= copied
     [extras] = re.findall(r"^ARG EXTRAS=(\S+)$", DOCKERFILE.read_text(), flags=re.MULTILINE)
-    assert set(extras.split(",")) <= set(built["project"]["optional-dependencies"])
+    assert set(extras.split(",")) <= set(project["optional-dependencies"])
 
 
 def test_the_proxy_reads_its_file_as_it_is_written() -> None:

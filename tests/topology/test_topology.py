@@ -1,5 +1,6 @@
-"""docker-compose.yml for real: its servers, workers, proxy, broker, databases and store, each a process on a host of its
-own; what one does for another, and what becomes of jobs when one of them is killed, cut off or replaced.
+"""docker-compose.yml for real: its servers, workers, proxy, broker, database and store, each on a host of its own.
+
+What one does for another, and what becomes of jobs when one of them is killed, cut off or replaced.
 """
 
 from __future__ import annotations
