@@ -177,7 +177,7 @@ def test_the_dockerfile_copies_what_is_there_and_nothing_else_is_sent_to_the_eng
     }
     assert needed <= copied
     [extras] = re.findall(r"^ARG EXTRAS=(\S+)$", DOCKERFILE.read_text(), flags=re.MULTILINE)
-    assert set(extras.split(",")) <= set(project["optional-dependencies"])
+    assert set(extras.split(",")) <= set(built["project"]["optional-dependencies"])
 
 
 def test_the_proxy_reads_its_file_as_it_is_written() -> None:
