@@ -133,6 +133,19 @@ def broker_bytes(place: Town) -> int:
         return broker.info("memory")["used_memory_dataset"]
 
 
+def history_bytes(place: Town) -> int:
+    """What the history takes on PostgreSQL's disk, indexes too, once it has all that was told."""
+    with place.database("awaitsql") as connection:
+
+        def size() -> int:
+            return connection.execute("SELECT pg_database_size('awaitsql')").fetchone()[0]
+
+        known = -1
+        while known != (known := size()):
+            time.sleep(2.0)
+        return known
+
+
 async def under_load(place: Town, call: Call, jobs: int) -> None:
     """Prints the processor time of a job, process by process."""
     left = iter(range(jobs))
@@ -141,7 +154,7 @@ async def under_load(place: Town, call: Call, jobs: int) -> None:
         for _ in left:
             await call()
 
-    before, kept, began = spent(place), broker_bytes(place), time.perf_counter()
+    told, kept, before, began = history_bytes(place), broker_bytes(place), spent(place), time.perf_counter()
     await asyncio.gather(*(caller() for _ in range(AT_ONCE)))
     took, after = time.perf_counter() - began, spent(place)
     print(f"\n{jobs} jobs of {AT_ONCE} callers at once: {jobs / took:.0f} a second; ms of processor time a job:")
@@ -156,7 +169,8 @@ async def under_load(place: Town, call: Call, jobs: int) -> None:
     ):
         ms = sum(each[one] for one in of)
         print(f"  {name:34}{ms:7.2f}   a core's worth at {1000 / ms if ms else float('inf'):8.0f} jobs/s")
-    print(f"  {'of the broker memory, a job':34}{(broker_bytes(place) - kept) / jobs:7.0f} bytes")
+    print(f"  {'memory of the broker':34}{(broker_bytes(place) - kept) / jobs:7.0f} bytes a job, for result_ttl_s")
+    print(f"  {'disk of the history':34}{(history_bytes(place) - told) / jobs:7.0f} bytes a job, for keep_days")
 
 
 def statement_times(place: Town, rounds: int = 10) -> list[float]:
