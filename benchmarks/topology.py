@@ -3,9 +3,9 @@
     python benchmarks/topology.py [--calls 200] [--jobs 1500] [--write]
 
 A statement that the database answers at once, called in turns through each door; the bar: p50 at most 1.5 times that of
-the single process tree over the same PostgreSQL. Then many callers at once, and the processor time that each process
-spends on a job: unlike jobs a second it hardly depends on what else the machine does, and tells what saturates first.
-Last, how long statements of some kinds take over the demo shop; `--write` keeps them for `simulate_queue.py`.
+one process tree over the same PostgreSQL. A second tree keeps its results in the same object store, to tell what that
+adds. Then many callers at once, and the processor time that each process spends on a job: unlike jobs a second it hardly
+depends on what else the machine does, and tells what saturates first. Last, how long statements of some kinds take over the demo shop; `--write` keeps them for `simulate_queue.py`.
 """
 
 from __future__ import annotations
@@ -87,13 +87,22 @@ async def by_mcp(origin: str, headers: dict[str, str]) -> Any:
 
 
 @contextmanager
-def single(place: Town) -> Iterator[HttpServer]:
-    """One process tree with a broker of its own, over the town's PostgreSQL, by its role that only reads."""
+def single(place: Town, *, own_store: bool) -> Iterator[HttpServer]:
+    """One process tree with a broker of its own, over the town's PostgreSQL, by its role that only reads.
+
+    Its results are in a folder of its own, or in the town's object store.
+    """
     home = Path(tempfile.mkdtemp(prefix="awaitsql-bench-"))
+    secrets = place.hosts.root("worker-1") / "run/secrets"
+    store = "" if own_store else (
+        f'[executor.object_store]\nurl = "s3://awaitsql/alone"\n'
+        f'options = {{ endpoint = "http://{place.hosts.addresses["s3"]}:8333", region = "us-east-1", '
+        f'access_key_id = "awaitsql", secret_access_key = {{ file = "{secrets}/s3_secret_key" }} }}\n'
+    )  # fmt: skip
     (home / "awaitsql.toml").write_text(
-        f'[executor.sources.shop]\nkind = "postgres"\n'
+        f'{store}[executor.sources.shop]\nkind = "postgres"\n'
         f'url = "postgresql://reader@{place.hosts.addresses["postgres"]}:5432/shop"\n'
-        f'password = {{ file = "{place.hosts.root("worker-1")}/run/secrets/reader_password" }}\n'
+        f'password = {{ file = "{secrets}/reader_password" }}\n'
     )
     with HttpServer(home, ["--config", str(home / "awaitsql.toml"), "--workers", "1"]) as server:
         yield server
@@ -200,7 +209,11 @@ async def main() -> None:
     }
     asking = {"AWAITSQL_MCP_SERVER__ASK__MODEL": "none", "AWAITSQL_MCP_SERVER__ASK__BASE_URL": "http://{gateway}:9"}
     print("hosts:", "network namespaces" if has_namespaces() else "addresses of loopback", f"on {os.cpu_count()} cores")
-    with town(namespaces=has_namespaces(), asking=asking, settings=settings) as place, single(place) as alone:
+    with (
+        town(namespaces=has_namespaces(), asking=asking, settings=settings) as place,
+        single(place, own_store=True) as alone,
+        single(place, own_store=False) as alone_with_store,
+    ):
         told = place.run("server-1", ["awaitsql", "token", "create", "ada", "--json", *CONFIG])
         token = json.loads(told.stdout)["token"]
         headers = {"Authorization": f"Bearer {token}", "Host": DOOR.removeprefix("http://")}
@@ -212,14 +225,16 @@ async def main() -> None:
             calls: dict[str, Call] = {}
             for how, opened in (("HTTP", by_http), ("MCP", by_mcp)):
                 calls[f"{how}, one process tree"] = await stack.enter_async_context(opened(alone.origin, {}))
+                door = opened(alone_with_store.origin, {})
+                calls[f"{how}, the same with the store"] = await stack.enter_async_context(door)
                 for name, origin in doors.items():
                     calls[f"{how}, {name}"] = await stack.enter_async_context(opened(origin, headers))
             took = await in_turns(calls, given.calls)
-            print(f"\n{'':28}{'p50 ms':>8}{'p95 ms':>8}{'ratio of p50':>14}   (bar 1.5)")
+            print(f"\n{'':32}{'p50 ms':>8}{'p95 ms':>8}{'ratio of p50':>14}   (bar 1.5)")
             for name, each in took.items():
                 base = statistics.median(took[f"{name.partition(',')[0]}, one process tree"])
                 middle, late = statistics.median(each), statistics.quantiles(each, n=20)[18]
-                print(f"{name:28}{middle:8.2f}{late:8.2f}{middle / base:14.2f}")
+                print(f"{name:32}{middle:8.2f}{late:8.2f}{middle / base:14.2f}")
             for how in ("HTTP", "MCP"):
                 print(f"\nthrough the proxy, {how}:", end="")
                 await under_load(place, calls[f"{how}, proxy and server"], given.jobs)
