@@ -91,7 +91,6 @@ class Town:
 
     def mapped(self, name: str, text: str) -> str:
         """`text` with the paths and the names of hosts as they are on this machine."""
-        text = self.hosts.listening(name, text)
         service = self.service(name)
         places = {*service.files, *service.volumes, "/run/secrets", "/var/lib/awaitsql"}
         text = re.sub("|".join(map(re.escape, sorted(places))), lambda found: self.hosts.path(found[0]), text)
@@ -99,11 +98,14 @@ class Town:
             text = re.sub(rf"(?<![\w.-]){host}(?=:\d)", address, text)
         return text
 
+    def _words(self, name: str, command: Sequence[str]) -> list[str]:
+        return [self.hosts.listening(name, self.mapped(name, word)) for word in command]
+
     # -- processes -------------------------------------------------------------------------------------------------
 
     def start(self, name: str, command: Sequence[str] = (), *, user: str = "") -> None:
         """Starts the host's service by the file's command, or by what stands for it."""
-        words = [*_as(user), *(self.mapped(name, word) for word in command or self.service(name).command)]
+        words = [*_as(user), *self._words(name, command or self.service(name).command)]
         with self.log(name).open("ab") as log:
             self._processes[name] = subprocess.Popen(
                 self.hosts.command(name, words, confined=not user),
@@ -117,7 +119,7 @@ class Town:
 
     def run(self, name: str, command: Sequence[str], *, user: str = "") -> subprocess.CompletedProcess[str]:
         """Runs a command on the host to its end, as ``docker compose exec`` does."""
-        words = [*_as(user), *(self.mapped(name, word) for word in command)]
+        words = [*_as(user), *self._words(name, command)]
         return subprocess.run(
             self.hosts.command(name, words, confined=not user),
             cwd="/",
@@ -177,6 +179,7 @@ class Town:
             "PYTHONPATH": str(ROOT),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
+            "AWAITSQL_MCP_SERVER__HOST": self.hosts.listening(name, "0.0.0.0"),
             **self.settings,
             "AWAITSQL_MCP_SERVER__ALLOWED_HOSTS": json.dumps([f"{a}:8765" for a in self.hosts.addresses.values()]),
         }
