@@ -14,12 +14,15 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from executor.answering import opened_answers, signed_request
 from executor.answers import InputNeeded, InputRequest
 from executor.bodies import Answered, Body, Lease
 from executor.endings import say
 from executor.errors import ErrorCode, ExecutorError, JobLost, StatementFailed
 from executor.jobs import JobState
+from executor.metrics import WorkerMetrics
 from executor.orders import Order
 from executor.queue import let_another_begin, make_celery, make_controller, stop_worker
 from executor.running import RunningJob
@@ -61,6 +64,7 @@ class Serving:
         *,
         slots: int,
         worker: str = "",
+        registry: CollectorRegistry | None = None,
     ) -> None:
         self._settings = settings
         self._broker_url = broker_url
@@ -72,6 +76,7 @@ class Serving:
         self._connection = connect_sync(broker_url)
         self._store = WorkerStore(settings, self._connection)
         self._running: dict[tuple[str, str], RunningJob] = {}
+        self._metrics = WorkerMetrics(registry or CollectorRegistry(), slots=slots, busy=lambda: len(self._running))
         self._leaving = False
         self._policy = (float("-inf"), "")
 
@@ -174,6 +179,8 @@ class Serving:
     def _attempt(self, job: RunningJob, claim: Claim) -> None:
         try:
             order = self._order(job, claim)
+            job.kind = order.kind
+            self._metrics.waited("worker", order.source, claim.waited_s)
             lease = self._lease(job, order, claim)
             answered = asyncio.run_coroutine_threadsafe(self._work(job, lease), self._loop).result()
         except InputNeeded as needed:
@@ -273,14 +280,19 @@ class Serving:
 
     def _finish(self, job: RunningJob, state: JobState, reason: str, fields: Mapping[str, str]) -> None:
         told = {**job.notes, **fields}
-        self._say(job, lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told))
+        self._say(job, state, lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told))
 
     def _ask(self, job: RunningJob, request: InputRequest) -> None:
         """Lets the job wait for an answer; a later attempt goes on with it."""
         log.info("job_asks", extra={"job_id": job.job_id, "purpose": request.purpose})
         signed = signed_request(self._signer, request, job_id=job.job_id, attempt=int(job.attempt))
         wait_s = self._settings.input_timeout_s
-        self._say(job, lambda: self._store.wait(job.job_id, job.attempt, self._worker, signed, wait_s, job.notes))
+        self._say(
+            job,
+            JobState.WAITING,
+            lambda: self._store.wait(job.job_id, job.attempt, self._worker, signed, wait_s, job.notes),
+        )
 
-    def _say(self, job: RunningJob, word: Callable[[], bool]) -> None:
-        say(job, word, is_leaving=lambda: self._leaving)
+    def _say(self, job: RunningJob, state: JobState, word: Callable[[], bool]) -> None:
+        if say(job, word, is_leaving=lambda: self._leaving) and job.kind is not None:
+            self._metrics.ended(job.kind, state, job.seconds)

@@ -11,8 +11,10 @@ for name in signing_key valkey_password postgres_password history_password reade
 	[ -s "$name" ] || random >"$name"
 done
 
-# the key of the model that answers questions, if there is one: put it in here
-[ -e model_key ] || : >model_key
+# to be filled by you: the key of the model that answers questions, and Prometheus's token
+for name in model_key metrics_token; do
+	[ -e "$name" ] || : >"$name"
+done
 
 # Without a password a health check may ask whether Valkey is there. Our user may not stop it, set it up or empty it.
 hash=$(printf %s "$(cat valkey_password)" | sha256sum | cut -d' ' -f1)
@@ -25,4 +27,4 @@ printf '{"identities": [{"name": "awaitsql", "credentials": [{"accessKey": "awai
 	"$(cat s3_secret_key)" >s3_users
 
 # The folder is closed to others; in a container a file belongs to somebody else, who must read it.
-chmod 0444 ./*
+chmod 0644 ./*

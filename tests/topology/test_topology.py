@@ -105,8 +105,23 @@ def place() -> Iterator[Place]:
 
 
 def test_each_service_of_ours_is_well_by_its_own_health_check(place: Place) -> None:
-    assert [name for name in ("server-1", "server-2", "proxy") if not place.town.is_well(name)] == []
+    ours = ("server-1", "server-2", "worker-1", "worker-2", "generate", "proxy")
+    assert [name for name in ours if not place.town.is_well(name)] == []
     assert place.workers() == 2
+
+
+def test_prometheus_reads_each_server_with_a_token_of_its_own_and_each_worker(place: Place) -> None:
+    scope = ["--scope", "awaitsql:metrics"]
+    made = place.town.run("server-2", ["awaitsql", "token", "create", "prometheus", *scope, "--json", *CONFIG])
+    assert made.returncode == 0, made.stderr
+    token = json.loads(made.stdout)["token"]
+    for host in ("server-1", "server-2", "worker-1", "worker-2", "generate"):
+        target = f"{place.town.hosts.addresses[host]}:{8765 if host.startswith('server') else 9464}"
+        page = httpx2.get(f"http://{target}/metrics", headers={"Authorization": f"Bearer {token}"})
+        assert page.status_code == 200, (host, page.text)
+        assert "awaitsql_" in page.text
+    with place.web("proxy") as web:
+        assert web.get("/metrics").status_code == 404
 
 
 async def test_what_an_assistant_is_answered_through_the_proxy_is_paged_on_from_either_server(place: Place) -> None:

@@ -6,7 +6,6 @@ store is moto. Paths, names and secrets are the file's; `Hosts` says where they 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -180,8 +179,8 @@ class Town:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
             "AWAITSQL_MCP_SERVER__HOST": self.hosts.listening(name, "0.0.0.0"),
+            "AWAITSQL_EXECUTOR__METRICS_HOST": self.hosts.listening(name, "0.0.0.0"),
             **self.settings,
-            "AWAITSQL_MCP_SERVER__ALLOWED_HOSTS": json.dumps([f"{a}:8765" for a in self.hosts.addresses.values()]),
         }
         for key, value in self.service(name).environment.items():
             if value is not None:
@@ -261,7 +260,7 @@ def town(
             make_bucket(made)
             for name in ("worker-1", "worker-2", "generate", "server-1", "server-2", "proxy"):
                 made.start(name)
-            made.until_well("server-1", "server-2", "proxy")
+            made.until_well("worker-1", "worker-2", "generate", "server-1", "server-2", "proxy")
             yield made
         finally:
             made.close()
