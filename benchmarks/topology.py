@@ -4,8 +4,9 @@
 
 A statement that the database answers at once, called in turns through each door; the bar: p50 at most 1.5 times that of
 one process tree over the same PostgreSQL. A second tree keeps its results in the same object store, to tell what that
-adds. Then many callers at once, and the processor time that each process spends on a job: unlike jobs a second it hardly
-depends on what else the machine does, and tells what saturates first. Last, how long statements of some kinds take over the demo shop; `--write` keeps them for `simulate_queue.py`.
+adds. Then many callers at once, and the processor time that each process spends on a job: it hardly depends on what
+else the machine does, as jobs a second do, and tells what saturates first. Last, how long statements of some kinds take
+over the demo shop; `--write` keeps them for `simulate_queue.py`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ from hosts import has_namespaces  # noqa: E402
 from mcp import Client  # noqa: E402
 from mcp.client.streamable_http import streamable_http_client  # noqa: E402
 from served import HttpServer  # noqa: E402
-from town import DOOR, Town, town  # noqa: E402
+from stores import town  # noqa: E402
+from town import DOOR, Town  # noqa: E402
 
 CONFIG = ("--config", "/etc/awaitsql/awaitsql.toml")
 AT_ONCE = 16

@@ -17,8 +17,9 @@ from hosts import has_namespaces
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from model_double import ModelDouble, model_server, sql
+from stores import start_valkey, town
 from task_client import CreatedTask, Tasks, call, ended
-from town import DOOR, Town, start_valkey, town, until
+from town import DOOR, Town, until
 
 CONFIG = ("--config", "/etc/awaitsql/awaitsql.toml")
 PAIRS = "SELECT count(*) AS n FROM orders AS a CROSS JOIN orders AS b WHERE a.id + b.id <> {mark}"
