@@ -51,7 +51,7 @@ from executor.jobs import (
 )
 from executor.profiles import ColumnProfile, InferredKey, SourceProfile, TableProfile
 from executor.sessions import attribute_of
-from executor.settings import ExecutorSettings, HistorySettings, LimitSettings, ProfileSettings
+from executor.settings import ExecutorSettings, HistorySettings, LimitSettings, ProfileSettings, TracingSettings
 from executor.sources import (
     AnySource,
     BigQuerySource,
@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from executor.fleet import Program, WorkerFleet
     from executor.history.place import open_records
     from executor.logs import log_as_json
+    from executor.tracing.export import TraceExport
     from executor.worker import run_worker
 
 _LAZY = {
@@ -94,6 +95,7 @@ _LAZY = {
     "build_shop": "executor.demo",
     "demo_questions": "executor.demo",
     "log_as_json": "executor.logs",
+    "TraceExport": "executor.tracing.export",
     "run_worker": "executor.worker",
 }
 
@@ -164,6 +166,8 @@ __all__ = [
     "Table",
     "TableProfile",
     "Touch",
+    "TraceExport",
+    "TracingSettings",
     "TrinoSource",
     "Truncated",
     "Voice",

@@ -6,6 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from executor.tracing import NO_SPAN, Span
+
 if TYPE_CHECKING:
     from executor.answers import Answers
     from executor.results import ResultWriter
@@ -39,10 +41,11 @@ class StoppedFromOutside(Exception):
 class RunningJob:
     """Handles to the statement of one running job. Thread-safe; `stop` may come before the statement began."""
 
-    def __init__(self, job_id: str, attempt: str, source: str) -> None:
+    def __init__(self, job_id: str, attempt: str, source: str, *, span: Span = NO_SPAN) -> None:
         self.job_id = job_id
         self.attempt = attempt
         self.source = source
+        self.span = span
         self._stage = "executing"
         self.notes: dict[str, str] = {}
         self.answers: Answers = {}

@@ -85,7 +85,8 @@ class Claim:
 
     `ends_at` is of this process's `time.monotonic`: the clock on the worker's wall decides nothing.
     `policy` is the version of the policies as some server signed it, with its signature; both empty where none did.
-    `answers` is what the job was told so far; `executor.answering.opened_answers` reads it.
+    `answers` is what the job was told so far; `executor.answering.opened_answers` reads it. `trace` is the context of
+    the span that it was submitted in.
     """
 
     payload: str
@@ -95,6 +96,7 @@ class Claim:
     source: str
     policy: tuple[str, str]
     answers: str = ""
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,8 @@ def job_of(
         input_request=input_request,
         input_deadline_at=_time(row.get("input_deadline_at")) if input_request is not None else None,
         seen_at=seen_at,
+        trace=row.get("trace", ""),
+        run_trace=row.get("run_trace", ""),
     )
 
 
@@ -495,7 +499,11 @@ class WorkerStore:
         if not answer:
             return None
         ends_at = time.monotonic() + float(answer[2])
-        return Claim(answer[0], answer[1], ends_at, answer[3], answer[4], (answer[5], answer[6]), answer[7])
+        return Claim(answer[0], answer[1], ends_at, answer[3], answer[4], (answer[5], answer[6]), *answer[7:])
+
+    def shown_sql(self, job_id: str) -> str:
+        """The job's statement as its caller may read it."""
+        return cast("str | None", self._redis.hget(f"{self._ns}:job:{job_id}", "shown_sql")) or ""
 
     def kept(self, job_id: str) -> tuple[str, str] | None:
         """What an earlier attempt at the job has kept of its work, and its signature."""

@@ -15,7 +15,7 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-from executor import GENERATE, Executor, ExecutorSettings, SettingsInvalid, log_as_json
+from executor import GENERATE, Executor, ExecutorSettings, SettingsInvalid, TraceExport, log_as_json
 from mcp_server.generate.asking import Asker
 from mcp_server.generate.models import model_of
 from mcp_server.generate.writer import Writer
@@ -75,7 +75,8 @@ def run_questions_worker(
         with suppress(asyncio.CancelledError):
             await task
 
-    asyncio.run(main())
+    with TraceExport(settings.executor.tracing, role="questions"):
+        asyncio.run(main())
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ from mcp_server.http.loopback import LOOPBACK_NAMES, refuse_open_host
 from mcp_server.http.problems import Problems
 from mcp_server.http.reach import WebReach
 from mcp_server.http.sign_in import SignIn, ToolScopes
+from mcp_server.http.spans import CallersTrace
 from mcp_server.http.v1 import v1_application
 from mcp_server.settings import McpServerSettings
 
@@ -64,6 +65,8 @@ def http_application(server: MCPServer[Any], reach: WebReach, *, version: str) -
         Middleware(Problems, path="/v1"),
         Middleware(KnownHosts, settings=_transport_security(settings)),
     ]
+    if executor.settings.tracing.otlp_endpoint:
+        middleware.append(Middleware(CallersTrace))
     if settings.allowed_origins:
         middleware.append(Middleware(Cors, origins=settings.allowed_origins))
     metadata_url: str | None = None
