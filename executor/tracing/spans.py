@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from executor.errors import ExecutorError
@@ -40,6 +40,9 @@ _SYSTEMS = {
 """The convention's word for a kind, where it is not the kind's own."""
 
 _RESULTS_SYSTEM = "duckdb"
+
+_FOR_ALL = frozenset({JobKind.INTROSPECT, JobKind.PROBE, JobKind.PROFILE})
+"""Jobs that serve every caller: each is a trace of its own, and not of the one who happened to need it first."""
 
 
 class RecordedSpan(Span):
@@ -99,7 +102,10 @@ class RecordedTraces(Traces):
         attributes = _message("send", queue) | {"awaitsql.job.kind": str(kind), "awaitsql.source": source}
         if parent_id:
             attributes["awaitsql.job.parent_id"] = parent_id
-        with self._span(f"send {queue or _STATEMENTS}", SpanKind.PRODUCER, attributes) as span:
+        within = Context() if kind in _FOR_ALL else None
+        asking = trace.get_current_span().get_span_context()
+        links = [Link(asking)] if kind in _FOR_ALL and asking.is_valid else []
+        with self._span(f"send {queue or _STATEMENTS}", SpanKind.PRODUCER, attributes, within, links) as span:
             try:
                 yield span
             except ExecutorError as error:
@@ -120,7 +126,7 @@ class RecordedTraces(Traces):
             "awaitsql.source": source,
         }
         name = f"process {queue or _STATEMENTS}"
-        with self._span(name, SpanKind.CONSUMER, attributes, within=_context_of(context)) as span:
+        with self._span(name, SpanKind.CONSUMER, attributes, _context_of(context)) as span:
             yield span
 
     @contextmanager
@@ -156,13 +162,19 @@ class RecordedTraces(Traces):
 
     @contextmanager
     def _span(
-        self, name: str, kind: SpanKind, attributes: dict[str, Any], *, within: Context | None = None
+        self,
+        name: str,
+        kind: SpanKind,
+        attributes: dict[str, Any],
+        within: Context | None = None,
+        links: Sequence[Link] = (),
     ) -> Generator[RecordedSpan]:
         with self._tracer.start_as_current_span(
             name,
             context=within,
             kind=kind,
             attributes=attributes,
+            links=links,
             # what an exception says may quote values
             record_exception=False,
             set_status_on_exception=False,

@@ -21,7 +21,7 @@ _TRACER = trace.get_tracer("awaitsql")
 
 
 class CallersTrace:
-    """Middleware: spans made for a request belong to its caller's trace. What a message's ``_meta`` says comes before."""
+    """Middleware: spans made for a request belong to its caller's trace. A trace context in ``_meta`` comes before."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
