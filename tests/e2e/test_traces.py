@@ -18,6 +18,7 @@ from collector import Collector, Seen, collecting
 from databases import Database, postgres_shop
 from mcp import Client, MCPError
 from model_double import in_turn, model_server, sql
+from raw_wire import STATELESS, HttpWire, call
 from served import HttpServer, until
 
 CANARY = "canary7f3a91"
@@ -177,6 +178,16 @@ async def test_plain_http_is_traced_by_its_header(traced: Traced, caller: Caller
     follows(traced.collector.one(caller.trace_id, "process statements"), sent)
 
 
+async def test_a_message_without_a_context_is_of_its_requests_trace(traced: Traced, caller: Caller) -> None:
+    with HttpWire(traced.server.url, STATELESS, headers=caller.meta) as wire:
+        view = call(wire, "query", sql=f"select max(name) from {traced.customers}", wait_seconds=20)
+    assert view["state"] == "succeeded"
+
+    request = traced.collector.one(caller.trace_id, "tools/call query")
+    assert request.parent_id == caller.span_id
+    follows(traced.collector.one(caller.trace_id, "send statements"), request)
+
+
 async def test_the_database_shows_which_trace_and_job_a_statement_is_of(traced: Traced, caller: Caller) -> None:
     view = await query(traced, FOR_EVER.format(n=1), meta=caller.meta, wait_seconds=0)
     until(lambda: bool(traced.running(caller.trace_id)), within_s=20)
@@ -218,7 +229,7 @@ async def test_a_statement_that_fails_is_an_error_with_its_code_and_none_of_its_
     assert view["error"]["code"] == "statement_failed"
     async with Client(traced.server.url) as client:
         with pytest.raises(MCPError):
-            await client.read_resource(f"job://{CANARY}", meta=caller.meta)
+            await client.read_resource(f"schema://{CANARY}", meta=caller.meta)
 
     statement = traced.collector.one(caller.trace_id, "SELECT")
     attempt = traced.collector.one(caller.trace_id, "process statements")
