@@ -19,6 +19,8 @@ from executor import GENERATE, Executor, ExecutorSettings, SettingsInvalid, Trac
 from mcp_server.generate.asking import Asker
 from mcp_server.generate.models import model_of
 from mcp_server.generate.writer import Writer
+from mcp_server.knowledge.meanings import Glossaries
+from mcp_server.knowledge.verified import VerifiedQueries
 from mcp_server.machine import policies_of
 from mcp_server.problems import Places
 from mcp_server.settings import McpServerSettings, Settings
@@ -41,7 +43,9 @@ async def serve_questions(
     model = model_of(ask)
     policies = policies_of(settings, key)
     async with Executor(settings.executor, broker_url, key, policy_version=policies.version, submits=False) as executor:
-        asker = Asker(executor, policies, ask, Writer(model, ask, executor))
+        glossaries = Glossaries.read(settings.mcp_server.glossary)
+        verified = VerifiedQueries(settings.executor)
+        asker = Asker(executor, policies, ask, Writer(model, ask, executor), glossaries, verified)
         await executor.serve(GENERATE, asker, slots=slots or ask.concurrency, worker=worker)
 
 
