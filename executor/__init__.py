@@ -24,6 +24,7 @@ from executor.errors import (
     StatementFailed,
     SubmitRefused,
 )
+from executor.figures import Figures, QueueFigures
 from executor.inputs import MOST_INPUTS, inputs_of, origins_of_results, proof_of_results, schema_of_results
 from executor.jobs import (
     GENERATE,
@@ -78,9 +79,12 @@ if TYPE_CHECKING:
     from executor.client import Executor
     from executor.demo import build_shop, demo_questions
     from executor.embedded import EmbeddedBroker
+    from executor.exposition import metrics_of
     from executor.fleet import Program, WorkerFleet
     from executor.history.place import open_records
     from executor.logs import log_as_json
+    from executor.metrics import process_registry
+    from executor.metrics_page import serving_metrics
     from executor.tracing.export import TraceExport
     from executor.worker import run_worker
 
@@ -96,7 +100,10 @@ _LAZY = {
     "demo_questions": "executor.demo",
     "log_as_json": "executor.logs",
     "TraceExport": "executor.tracing.export",
+    "metrics_of": "executor.exposition",
+    "process_registry": "executor.metrics",
     "run_worker": "executor.worker",
+    "serving_metrics": "executor.metrics_page",
 }
 
 __all__ = [
@@ -122,6 +129,7 @@ __all__ = [
     "Executor",
     "ExecutorError",
     "ExecutorSettings",
+    "Figures",
     "ForeignKey",
     "GenericSource",
     "HistorySettings",
@@ -146,6 +154,7 @@ __all__ = [
     "Program",
     "Question",
     "QuestionFailed",
+    "QueueFigures",
     "ResultBlock",
     "ResultColumn",
     "ResultFailed",
@@ -177,14 +186,17 @@ __all__ = [
     "demo_questions",
     "inputs_of",
     "log_as_json",
+    "metrics_of",
     "new_job_id",
     "open_broker",
     "open_records",
     "origins_of_results",
     "parse_job_id",
+    "process_registry",
     "proof_of_results",
     "run_worker",
     "schema_of_results",
+    "serving_metrics",
     "signing_key",
 ]
 

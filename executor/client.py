@@ -62,7 +62,10 @@ from executor.store import (
 from executor.tracing import traces_of
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from executor.bodies import Body
+    from executor.figures import Figures
     from executor.history.chain import ChainReport
     from executor.results.value_lists import ListedValue
 
@@ -321,7 +324,15 @@ class Executor:
             owner_cap=self.settings.principal_max_asking,
         )
 
-    async def serve(self, queue: str, body: Body, *, slots: int, worker: str = "") -> None:
+    async def serve(
+        self,
+        queue: str,
+        body: Body,
+        *,
+        slots: int,
+        worker: str = "",
+        registry: CollectorRegistry | None = None,
+    ) -> None:
         """Leases the jobs of `queue` to `body`, `slots` at once, until it is cancelled; then they go back in line.
 
         Each has a lease, beats, a fencing number, attempts and a cancel flag like every job: when it is asked to stop,
@@ -332,11 +343,21 @@ class Executor:
             body: does the work of one job, and says what it came to; see `Body`.
             slots: how many jobs at once.
             worker: the name that leases are held under; drawn where there is none.
+            registry: where its metrics stand, for whoever serves them; nowhere if none is given.
         """
         # loads Celery, which a process that only submits has no use for
         from executor.serving import Serving  # noqa: PLC0415
 
-        serving = Serving(self.settings, self._broker_url, self._signer, queue, body, slots=slots, worker=worker)
+        serving = Serving(
+            self.settings,
+            self._broker_url,
+            self._signer,
+            queue,
+            body,
+            slots=slots,
+            worker=worker,
+            registry=registry,
+        )
         await serving.run()
 
     async def spend(self, purse: str, amount: int, *, at_most: int | None, for_s: float) -> int | None:
@@ -621,6 +642,18 @@ class Executor:
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
 
+    async def figures(self, *, within_s: float = 3.0) -> Figures:
+        """Queues, workers, counters and memory of this configuration, as its broker tells them within that time.
+
+        Raises:
+            ExecutorError: ``executor_unavailable``.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._store.figures()
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+
     # -- results ---------------------------------------------------------------------------------------------------
 
     async def page(
@@ -830,6 +863,7 @@ class Executor:
         )
         payload, signature = self._signer.sign(order)
         fields = {
+            "kind": str(statement.kind),
             "payload": payload,
             "signature": signature,
             "shown_sql": statement.shown_sql,

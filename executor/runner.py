@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Literal
 
@@ -23,6 +23,7 @@ from executor.costs import answered_cost, confirmable, confirmation, cost_reques
 from executor.endings import say
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.jobs import CostGate, JobKind, JobState
+from executor.metrics import WorkerMetrics
 from executor.orders import Order
 from executor.profiling.profiler import GaveWay, Profiler
 from executor.profiling.reading import Reading
@@ -40,6 +41,8 @@ from executor.tracing import Span, traces_of
 
 log = logging.getLogger(__name__)
 
+_STATEMENTS = (JobKind.QUERY, JobKind.DRY_RUN, JobKind.QUERY_RESULT)
+
 _SEE_S = 1.5
 """How long it is looked whether a server has stopped a statement before the job ends without that proof."""
 
@@ -48,13 +51,20 @@ class Runner:
     """Executes jobs in the threads that call `run`. Adapters are made when a source is first used."""
 
     def __init__(
-        self, settings: ExecutorSettings, store: WorkerStore, results: ResultStore, signer: Signer, worker: str
+        self,
+        settings: ExecutorSettings,
+        store: WorkerStore,
+        results: ResultStore,
+        signer: Signer,
+        worker: str,
+        metrics: WorkerMetrics,
     ) -> None:
         self._settings = settings
         self._store = store
         self._results = results
         self._signer = signer
         self._worker = worker
+        self._metrics = metrics
         self._adapters: dict[str, Adapter] = {}
         self._adapters_lock = threading.Lock()
         # by attempt: after a lost lease the next attempt may come to this very worker
@@ -181,6 +191,8 @@ class Runner:
                 policy_version=self._policy_version(claim),
                 now=time.time(),
             )
+            job.kind = order.kind
+            self._metrics.waited("worker", order.source, claim.waited_s)
             job.answers = opened_answers(self._signer, claim.answers, job_id=job.job_id)
             fields = self._execute(job, order, claim.ends_at)
         except StoppedFromOutside:
@@ -229,7 +241,9 @@ class Runner:
             return self._profile(job, order, adapter, ends_at)
         seconds = self._seconds(job, order, ends_at)
         try:
-            with adapter.session(timeout_s=seconds) as session:
+            with ExitStack() as lent:
+                with job.connecting:
+                    session = lent.enter_context(adapter.session(timeout_s=seconds))
                 try:
                     job.attach(session)
                     if order.session:
@@ -330,9 +344,9 @@ class Runner:
             InputNeeded: in place of the latter, where somebody is there to ask.
         """
         job.stage = "explaining"
-        with self._on_database(job, order, session, "EXPLAIN"):
+        with self._on_database(job, order, session, "EXPLAIN"), job.database:
             found = session.explain(order.sql)
-            job.check()
+        job.check()
         # exact numbers, and a plan's conditions, would tell of rows that the caller may not see
         estimate = {"cost": in_words(found.cost, is_filtered=order.is_filtered)}
         if found.rows is not None:
@@ -398,12 +412,17 @@ class Runner:
 
     def _streamed(self, job: RunningJob, order: Order, session: Session) -> dict[str, str]:
         began = time.monotonic()
-        rows = session.run(order.sql)
+        with job.database:
+            rows = session.run(order.sql)
         writer = self._results.writer(job.job_id, int(job.attempt), limits=order.limits)
         job.watch(writer)
         with writer:
             writer.start(rows.schema)
-            for batch in rows.batches:
+            while True:
+                with job.database:
+                    batch = next(rows.batches, None)
+                if batch is None:
+                    break
                 job.check()
                 if not writer.write(batch):
                     # nobody will read on: without this the driver would drain the rest
@@ -435,22 +454,41 @@ class Runner:
         """Lets the job wait for an answer; a later attempt goes on with it."""
         log.info("job_asks", extra={"job_id": job.job_id, "purpose": request.purpose})
         signed = signed_request(self._signer, request, job_id=job.job_id, attempt=int(job.attempt))
-        self._say(
+        asked = self._say(
             job,
             JobState.WAITING,
             lambda: self._store.wait(
                 job.job_id, job.attempt, self._worker, signed, self._settings.input_timeout_s, job.notes
             ),
         )
+        if asked:
+            self._measure(job, JobState.WAITING)
 
     def _finish(self, job: RunningJob, state: JobState, reason: str, fields: dict[str, str]) -> bool:
         told = {**job.notes, **fields}
-        return self._say(
+        counts = self._say(
             job,
             state,
             lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told),
             code=reason if state is JobState.FAILED else "",
         )
+        if counts:
+            self._measure(job, state)
+        return counts
+
+    def _measure(self, job: RunningJob, state: JobState) -> None:
+        """What an attempt that came to its end took, and what it waited for; nothing of one whose order was no good."""
+        if job.kind is None:
+            return
+        self._metrics.ended(job.kind, state, job.seconds)
+        if job.kind not in _STATEMENTS:
+            return
+        self._metrics.waited("connection", job.source, job.connecting.total_s)
+        self._metrics.waited("database", job.source, job.database.total_s + job.database.waiting_s)
+        if job.stored_s is not None:
+            self._metrics.waited("store", job.source, job.stored_s)
+            if state is JobState.SUCCEEDED:
+                self._metrics.kept(job.source, rows=job.rows, size=job.bytes)
 
     def _say(self, job: RunningJob, state: JobState, word: Callable[[], bool], *, code: str = "") -> bool:
         return say(job, state, word, is_leaving=lambda: self._leaving, code=code)

@@ -14,12 +14,15 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from executor.answering import opened_answers, signed_request
 from executor.answers import InputNeeded, InputRequest
 from executor.bodies import Answered, Body, Lease
 from executor.endings import say
 from executor.errors import ErrorCode, ExecutorError, JobLost, StatementFailed
 from executor.jobs import JobState
+from executor.metrics import WorkerMetrics
 from executor.orders import Order
 from executor.queue import let_another_begin, make_celery, make_controller, stop_worker
 from executor.running import RunningJob
@@ -62,6 +65,7 @@ class Serving:
         *,
         slots: int,
         worker: str = "",
+        registry: CollectorRegistry | None = None,
     ) -> None:
         self._settings = settings
         self._broker_url = broker_url
@@ -73,6 +77,7 @@ class Serving:
         self._connection = connect_sync(broker_url)
         self._store = WorkerStore(settings, self._connection)
         self._running: dict[tuple[str, str], RunningJob] = {}
+        self._metrics = WorkerMetrics(registry or CollectorRegistry(), slots=slots, busy=lambda: len(self._running))
         self._leaving = False
         self._policy = (float("-inf"), "")
         self._traces = traces_of(settings.tracing)
@@ -179,7 +184,9 @@ class Serving:
     def _attempt(self, job: RunningJob, claim: Claim) -> None:
         try:
             order = self._order(job, claim)
+            job.kind = order.kind
             job.span.tell("awaitsql.job.kind", order.kind)
+            self._metrics.waited("worker", order.source, claim.waited_s)
             lease = self._lease(job, order, claim)
             answered = asyncio.run_coroutine_threadsafe(self._work(job, lease), self._loop).result()
         except InputNeeded as needed:
@@ -298,4 +305,6 @@ class Serving:
         )
 
     def _say(self, job: RunningJob, state: JobState, word: Callable[[], bool], *, code: str = "") -> None:
-        say(job, state, word, is_leaving=lambda: self._leaving, code=code)
+        counts = say(job, state, word, is_leaving=lambda: self._leaving, code=code)
+        if counts and job.kind is not None:
+            self._metrics.ended(job.kind, state, job.seconds)

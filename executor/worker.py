@@ -6,6 +6,7 @@ one JSON line from standard input and lives until that pipe closes, so that it n
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import logging
 import os
@@ -18,6 +19,8 @@ from typing import Any
 
 from executor.history.drainer import Drainer
 from executor.logs import log_as_json
+from executor.metrics import WorkerMetrics, process_registry
+from executor.metrics_page import serving_metrics
 from executor.queue import make_celery, make_controller
 from executor.reaper import Reaper
 from executor.results.opening import open_results
@@ -52,7 +55,9 @@ def run_worker(
     store.check_key(signer)
     spans = TraceExport(settings.tracing, role="worker")
     results = open_results(settings)
-    runner = Runner(settings, store, results, signer, worker)
+    registry = process_registry(importlib.metadata.version("awaitsql"))
+    metrics = WorkerMetrics(registry, slots=settings.concurrency, busy=lambda: len(runner.running()))
+    runner = Runner(settings, store, results, signer, worker, metrics)
     app = make_celery(settings.namespace, broker_url, runner.run, threads=settings.concurrency)
     leaving = threading.Event()
 
@@ -104,7 +109,8 @@ def run_worker(
         ),
         Reaper(store, settings.lease_s),
         Drainer(settings, store, connection, signer),
-        Sweeper(settings, store, results),
+        Sweeper(settings, store, results, metrics.deleted),
+        serving_metrics(registry, settings.metrics_host, settings.metrics_port),
     ):
         log.info("worker_started", extra={"worker": worker, "concurrency": settings.concurrency})
         controller.start()
