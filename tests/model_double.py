@@ -45,6 +45,7 @@ class ModelDouble:
         self.script = script
         self.requests: list[str] = []
         self.hangs = threading.Event()
+        self.models = ["scripted"]
 
     def answer(self, asked: dict[str, Any]) -> Reply:
         text = "\n".join(_text(message["content"]) for message in asked["messages"])
@@ -75,6 +76,14 @@ def model_server(script: Callable[[str], Reply]) -> Iterator[tuple[ModelDouble, 
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            body = json.dumps({"object": "list", "data": [{"id": name} for name in double.models]}).encode()
+            self.send_response(200 if self.path.endswith("/models") else 404)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
 
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
