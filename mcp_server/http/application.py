@@ -72,7 +72,7 @@ def http_application(
     routes: list[Route | Mount] = [Route("/healthz", health_endpoint(executor), methods=["GET"])]
     middleware = [
         Middleware(Problems, path="/v1"),
-        Middleware(KnownHosts, settings=_transport_security(settings)),
+        Middleware(KnownHosts, settings=_transport_security(settings), signs_in=auth is not None),
     ]
     if settings.allowed_origins:
         middleware.append(Middleware(Cors, origins=settings.allowed_origins))
