@@ -146,7 +146,8 @@ def two_free_ports() -> int:
 
 
 async def test_a_write_is_refused_and_never_reaches_the_database(desk: Opened) -> None:
-    async with desk(in_turn(sql("DELETE FROM orders")), max_rounds=2) as d:
+    hidden = "WITH gone AS (DELETE FROM orders RETURNING id) SELECT COUNT(*) FROM gone"
+    async with desk(in_turn(sql(hidden), sql("DELETE FROM orders")), max_rounds=2) as d:
         job = await d.ask("Remove all orders")
         assert await d.children(job) == []
         d.double.script = in_turn(sql(COUNT))
@@ -175,6 +176,19 @@ async def test_a_database_error_is_repaired(desk: Opened) -> None:
     assert job.preview == [[5000]], job.error
     assert [child.state for child in children] == [JobState.FAILED, JobState.SUCCEEDED]
     assert "statement_failed" in d.double.requests[1]
+
+
+async def test_a_statement_that_takes_too_long_is_repaired_and_doubted_rows_outlive_the_model(desk: Opened) -> None:
+    nothing = "SELECT id FROM orders WHERE customer = 'nobody'"
+    async with desk(in_turn(sql(SLOW), sql(COUNT)), rest="[executor.limits]\nstatement_timeout_s = 1\n") as d:
+        job = await d.ask("How many?")
+        asked = len(d.double.requests)
+        d.double.script = in_turn(sql(nothing), Reply(status=400))
+        doubted = await d.ask("Which orders has nobody?")
+
+    assert (job.preview, asked) == ([[5000]], 2), job.error
+    assert "statement_timeout" in d.double.requests[1]
+    assert (doubted.state, doubted.rows) == (JobState.SUCCEEDED, 0), doubted.error
 
 
 async def test_rows_that_are_doubted_are_asked_about_once_and_the_same_sql_again_stands(desk: Opened) -> None:
@@ -260,6 +274,44 @@ async def test_a_budget_that_is_used_up_ends_the_ask_and_the_next_of_the_same_ca
     assert second.error is not None
     assert second.error.code is ErrorCode.BUDGET_EXHAUSTED
     assert len(d.double.requests) == 2
+
+
+async def test_money_and_the_tokens_of_one_question_are_bounded_too(desk: Opened) -> None:
+    other = Principal("local", "local", "somebody else")
+    prices = {"input_price": 10.0, "output_price": 10.0, "money_per_day": 0.03}
+    right = Reply("answer_with_sql", {"sql": COUNT}, tokens=(1_500, 400))
+    async with desk(in_turn(right), tokens_per_ask=3_000, max_output_tokens=500, **prices) as d:
+        first = await d.ask("first")
+        assert first.notes["generated"]["cost"] == pytest.approx(0.019)
+        second = await d.ask("second")
+        assert len(d.double.requests) == 1, "nothing is asked that there is no money for"
+        d.double.script = in_turn(Reply("answer_with_sql", {"sql": "SELECT 1 FROM orderz"}, tokens=(1_500, 400)))
+        third = await d.ask("third", principal=other)
+
+    assert second.error is not None
+    assert (second.error.code, "today" in second.error.message) == (ErrorCode.BUDGET_EXHAUSTED, True)
+    assert third.error is not None
+    assert (third.error.code, "this question" in third.error.message) == (ErrorCode.BUDGET_EXHAUSTED, True)
+    assert len(d.double.requests) == 2
+
+
+async def test_nobody_is_asked_back_a_third_time_and_a_no_is_told(desk: Opened) -> None:
+    async with desk(in_turn(ask_back("Which?", "a", "b"))) as d:
+        job = await d.submit("How many?")
+        for name in ("clarify-1", "clarify-2"):
+            waiting = await d.until(job, "waiting", "failed", "succeeded")
+            assert waiting.input_request is not None, waiting.error
+            assert waiting.input_request.name == name
+            await d.reach.executor.answer(job.id, owner=job.owner, answer=Answer("decline"))
+            async for seen in d.reach.executor.watch(job.id, owner=job.owner, timeout_s=60):
+                if seen.is_finished or (seen.input_request is not None and seen.input_request.name != name):
+                    break
+        job = await d.until(job, "failed", "succeeded")
+
+    assert job.error is not None
+    assert job.error.code is ErrorCode.NO_WORKING_SQL
+    assert '"answer": "They would not say' in d.double.requests[1]
+    assert '"answer": "Nobody can be asked again' in d.double.requests[3]
 
 
 @pytest.mark.parametrize(
