@@ -24,6 +24,7 @@ from executor.errors import (
     StatementFailed,
     SubmitRefused,
 )
+from executor.figures import Figures, QueueFigures
 from executor.inputs import MOST_INPUTS, inputs_of, origins_of_results, proof_of_results, schema_of_results
 from executor.jobs import (
     GENERATE,
@@ -51,7 +52,7 @@ from executor.jobs import (
 )
 from executor.profiles import ColumnProfile, InferredKey, SourceProfile, TableProfile
 from executor.sessions import attribute_of
-from executor.settings import ExecutorSettings, HistorySettings, LimitSettings, ProfileSettings
+from executor.settings import ExecutorSettings, HistorySettings, LimitSettings, ProfileSettings, TracingSettings
 from executor.sources import (
     AnySource,
     BigQuerySource,
@@ -80,12 +81,16 @@ if TYPE_CHECKING:
     from executor.client import Executor
     from executor.demo import build_shop, demo_questions
     from executor.embedded import EmbeddedBroker
+    from executor.exposition import metrics_of
     from executor.fleet import Program, WorkerFleet
     from executor.history.place import open_records
     from executor.key_place import PlacedKeys, signing_keys
     from executor.keys import KeyRing, SigningKey
     from executor.logs import log_as_json
+    from executor.metrics import process_registry
+    from executor.metrics_page import serving_metrics
     from executor.signing import Keys, Signer
+    from executor.tracing.export import TraceExport
     from executor.worker import run_worker
 
 _LAZY = {
@@ -110,7 +115,11 @@ _LAZY = {
     "build_shop": "executor.demo",
     "demo_questions": "executor.demo",
     "log_as_json": "executor.logs",
+    "TraceExport": "executor.tracing.export",
+    "metrics_of": "executor.exposition",
+    "process_registry": "executor.metrics",
     "run_worker": "executor.worker",
+    "serving_metrics": "executor.metrics_page",
 }
 
 __all__ = [
@@ -137,6 +146,7 @@ __all__ = [
     "Executor",
     "ExecutorError",
     "ExecutorSettings",
+    "Figures",
     "FileReport",
     "ForeignKey",
     "GenericSource",
@@ -165,6 +175,7 @@ __all__ = [
     "Program",
     "Question",
     "QuestionFailed",
+    "QueueFigures",
     "ResultBlock",
     "ResultColumn",
     "ResultFailed",
@@ -187,6 +198,8 @@ __all__ = [
     "Table",
     "TableProfile",
     "Touch",
+    "TraceExport",
+    "TracingSettings",
     "TrinoSource",
     "Truncated",
     "Voice",
@@ -198,15 +211,18 @@ __all__ = [
     "export_audit",
     "inputs_of",
     "log_as_json",
+    "metrics_of",
     "new_job_id",
     "open_broker",
     "open_records",
     "origins_of_results",
     "parse_job_id",
+    "process_registry",
     "proof_of_results",
     "record_act",
     "run_worker",
     "schema_of_results",
+    "serving_metrics",
     "signing_keys",
     "verify_audit_file",
 ]

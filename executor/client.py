@@ -64,9 +64,13 @@ from executor.store import (
     connect_async,
     connect_sync,
 )
+from executor.tracing import traces_of
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from executor.bodies import Body
+    from executor.figures import Figures
     from executor.history.verifying import ChainReport
     from executor.results.value_lists import ListedValue
 
@@ -133,6 +137,7 @@ class Executor:
             self._follow_profile, self._store.profile_version, self._store.profile, self._store.now, settings.profile
         )
         self._past = Past(settings, self._signer)
+        self._traces = traces_of(settings.tracing)
         self._results: ResultStore | None = None
         self._stack = AsyncExitStack()
 
@@ -337,7 +342,15 @@ class Executor:
             owner_cap=self.settings.principal_max_asking,
         )
 
-    async def serve(self, queue: str, body: Body, *, slots: int, worker: str = "") -> None:
+    async def serve(
+        self,
+        queue: str,
+        body: Body,
+        *,
+        slots: int,
+        worker: str = "",
+        registry: CollectorRegistry | None = None,
+    ) -> None:
         """Leases the jobs of `queue` to `body`, `slots` at once, until it is cancelled; then they go back in line.
 
         Each has a lease, beats, a fencing number, attempts and a cancel flag like every job: when it is asked to stop,
@@ -348,11 +361,21 @@ class Executor:
             body: does the work of one job, and says what it came to; see `Body`.
             slots: how many jobs at once.
             worker: the name that leases are held under; drawn where there is none.
+            registry: where its metrics stand, for whoever serves them; nowhere if none is given.
         """
         # loads Celery, which a process that only submits has no use for
         from executor.serving import Serving  # noqa: PLC0415
 
-        serving = Serving(self.settings, self._broker_url, self._signer, queue, body, slots=slots, worker=worker)
+        serving = Serving(
+            self.settings,
+            self._broker_url,
+            self._signer,
+            queue,
+            body,
+            slots=slots,
+            worker=worker,
+            registry=registry,
+        )
         await serving.run()
 
     async def spend(self, purse: str, amount: int, *, at_most: int | None, for_s: float) -> int | None:
@@ -673,6 +696,18 @@ class Executor:
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
 
+    async def figures(self, *, within_s: float = 3.0) -> Figures:
+        """Queues, workers, counters and memory of this configuration, as its broker tells them within that time.
+
+        Raises:
+            ExecutorError: ``executor_unavailable``.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._store.figures()
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+
     # -- results ---------------------------------------------------------------------------------------------------
 
     async def page(
@@ -882,14 +917,15 @@ class Executor:
         )
         payload, signature = self._signer.sign(order)
         fields = {
+            "kind": str(statement.kind),
             "payload": payload,
             "signature": signature,
             "shown_sql": statement.shown_sql,
             "queue_timeout_s": str(limits.queue_timeout_s),
             "job_timeout_s": str(limits.job_timeout_s),
         }
-        queue = QUEUE_OF.get(statement.kind)
-        if queue is not None:
+        queue = QUEUE_OF.get(statement.kind, "")
+        if queue:
             fields["queue"] = queue
         if statement.inputs:
             kept = dict.fromkeys(i for told in statement.inputs for i in (told.job_id, told.rows_of))
@@ -906,25 +942,30 @@ class Executor:
                 *([question, details] if statement.kind is JobKind.ASK else ()),
             ]
         )
-        try:
-            async with asyncio.timeout(_BROKER_S):
-                return await self._store.submit(
-                    job_id,
-                    owner=owner,
-                    source=statement.source,
-                    priority=statement.priority,
-                    owner_cap=self._owner_cap(owner) if owner_cap is None else owner_cap,
-                    source_cap=_NO_CAP if queue is not None else self.settings.max_running(statement.source),
-                    idempotency_key=idempotency_key or "",
-                    content=hashlib.blake2b(told.encode(), digest_size=16).hexdigest(),
-                    share=share,
-                    fresh=fresh,
-                    record=record_of(self._signer, order, self._told.statement(self._signer, statement, question)),
-                    parent_id=parent_id,
-                    fields=fields,
-                )
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
+        with self._traces.submit(statement.kind, statement.source, queue, parent_id=parent_id) as span:
+            if span.context:
+                fields["trace"] = span.context
+            try:
+                async with asyncio.timeout(_BROKER_S):
+                    job = await self._store.submit(
+                        job_id,
+                        owner=owner,
+                        source=statement.source,
+                        priority=statement.priority,
+                        owner_cap=self._owner_cap(owner) if owner_cap is None else owner_cap,
+                        source_cap=_NO_CAP if queue else self.settings.max_running(statement.source),
+                        idempotency_key=idempotency_key or "",
+                        content=hashlib.blake2b(told.encode(), digest_size=16).hexdigest(),
+                        share=share,
+                        fresh=fresh,
+                        record=record_of(self._signer, order, self._told.statement(self._signer, statement, question)),
+                        parent_id=parent_id,
+                        fields=fields,
+                    )
+            except BROKER_ERRORS as error:
+                raise broker_away(error) from error
+            span.became(job, job_id=job_id)
+        return job
 
     def _publish(self, store: WorkerStore) -> None:
         told = self.settings.model_dump_json(exclude={"state_dir"})

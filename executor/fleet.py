@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ class WorkerFleet:
         self._log_level = log_level
         self._store = WorkerStore(settings, connect_sync(broker_url))
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._metrics_ports: dict[str, int | None] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="awaitsql-fleet", daemon=True)
@@ -120,8 +122,9 @@ class WorkerFleet:
 
     def _spawn(self) -> None:
         worker = f"fleet:{secrets.token_hex(6)}"
+        port = self._free_metrics_port()
         told = {
-            "settings": self._settings.model_dump(mode="json"),
+            "settings": self._settings.model_copy(update={"metrics_port": port}).model_dump(mode="json"),
             "broker_url": self._broker_url,
             "worker": worker,
             "log_level": self._log_level,
@@ -144,6 +147,16 @@ class WorkerFleet:
         child.stdin.flush()
         with self._lock:
             self._children[worker] = child
+            self._metrics_ports[worker] = port
+
+    def _free_metrics_port(self) -> int | None:
+        """Each child has one of its own, and one that is started in another's place that one's."""
+        first = self._settings.metrics_port
+        if first is None:
+            return None
+        with self._lock:
+            taken = {self._metrics_ports[worker] for worker in self._children}
+        return next(port for port in count(first) if port not in taken)
 
     def _watch(self) -> None:
         backoff_s = 0.1
@@ -153,6 +166,7 @@ class WorkerFleet:
                 dead = [(worker, child) for worker, child in self._children.items() if child.poll() is not None]
                 for worker, _ in dead:
                     del self._children[worker]
+                    del self._metrics_ports[worker]
             for worker, child in dead:
                 log.warning("worker_died", extra={"worker": worker, "exit_code": child.returncode})
                 if child.stdin is not None:

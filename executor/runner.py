@@ -10,8 +10,10 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from typing import Literal
 
 from executor.adapters import make_adapter
 from executor.adapters.base import Adapter, Session
@@ -21,6 +23,7 @@ from executor.costs import answered_cost, confirmable, confirmation, cost_reques
 from executor.endings import say
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.jobs import CostGate, JobKind, JobState
+from executor.metrics import WorkerMetrics
 from executor.orders import Order
 from executor.profiling.profiler import GaveWay, Profiler
 from executor.profiling.reading import Reading
@@ -34,8 +37,11 @@ from executor.sources import SourceSchema
 from executor.stops import see_the_end
 from executor.store import Claim, WorkerStore, result_fields
 from executor.timers import Timers
+from executor.tracing import Span, traces_of
 
 log = logging.getLogger(__name__)
+
+_STATEMENTS = (JobKind.QUERY, JobKind.DRY_RUN, JobKind.QUERY_RESULT)
 
 _SEE_S = 1.5
 """How long it is looked whether a server has stopped a statement before the job ends without that proof."""
@@ -45,13 +51,20 @@ class Runner:
     """Executes jobs in the threads that call `run`. Adapters are made when a source is first used."""
 
     def __init__(
-        self, settings: ExecutorSettings, store: WorkerStore, results: ResultStore, signer: Signer, worker: str
+        self,
+        settings: ExecutorSettings,
+        store: WorkerStore,
+        results: ResultStore,
+        signer: Signer,
+        worker: str,
+        metrics: WorkerMetrics,
     ) -> None:
         self._settings = settings
         self._store = store
         self._results = results
         self._signer = signer
         self._worker = worker
+        self._metrics = metrics
         self._adapters: dict[str, Adapter] = {}
         self._adapters_lock = threading.Lock()
         # by attempt: after a lost lease the next attempt may come to this very worker
@@ -59,6 +72,7 @@ class Runner:
         self._leaving = False
         self._policy = (float("-inf"), "")
         self._timers = Timers()
+        self._traces = traces_of(settings.tracing)
 
     # -- what other threads ask ------------------------------------------------------------------------------------
 
@@ -147,11 +161,17 @@ class Runner:
         for earlier in self.running():
             if earlier.job_id == job_id:
                 earlier.stop("lost")
-        job = RunningJob(job_id, attempt, claim.source)
+        with self._traces.attempt(claim.trace, job_id, attempt, source=claim.source, queue="") as span:
+            self._run(RunningJob(job_id, attempt, claim.source, span=span), claim)
+
+    def _run(self, job: RunningJob, claim: Claim) -> None:
+        job_id, attempt = job.job_id, job.attempt
         self._running[job_id, attempt] = job
         try:
             self._attempt(job, claim)
         finally:
+            if job.stopped is not None:
+                job.span.tell("awaitsql.job.stopped", job.stopped)
             self._running.pop((job_id, attempt), None)
             job.is_over = True
             if job.is_given_up and job.query_id is None:
@@ -162,6 +182,7 @@ class Runner:
         order: Order | None = None
         try:
             order = Order.of(self._signer.open(claim.payload, claim.signature))
+            job.span.tell("awaitsql.job.kind", order.kind)
             order.check(
                 job_id=job.job_id,
                 owner=claim.owner,
@@ -170,6 +191,8 @@ class Runner:
                 policy_version=self._policy_version(claim),
                 now=time.time(),
             )
+            job.kind = order.kind
+            self._metrics.waited("worker", order.source, claim.waited_s)
             job.answers = opened_answers(self._signer, claim.answers, job_id=job.job_id)
             fields = self._execute(job, order, claim.ends_at)
         except StoppedFromOutside:
@@ -218,7 +241,9 @@ class Runner:
             return self._profile(job, order, adapter, ends_at)
         seconds = self._seconds(job, order, ends_at)
         try:
-            with adapter.session(timeout_s=seconds) as session:
+            with ExitStack() as lent:
+                with job.connecting:
+                    session = lent.enter_context(adapter.session(timeout_s=seconds))
                 try:
                     job.attach(session)
                     if order.session:
@@ -319,7 +344,8 @@ class Runner:
             InputNeeded: in place of the latter, where somebody is there to ask.
         """
         job.stage = "explaining"
-        found = session.explain(order.sql)
+        with self._on_database(job, order, session, "EXPLAIN"), job.database:
+            found = session.explain(order.sql)
         job.check()
         # exact numbers, and a plan's conditions, would tell of rows that the caller may not see
         estimate = {"cost": in_words(found.cost, is_filtered=order.is_filtered)}
@@ -351,14 +377,52 @@ class Runner:
             job.notes["expensive"] = expensive
         job.stage = "executing"
 
+    @contextmanager
+    def _on_database(
+        self, job: RunningJob, order: Order, session: Session, operation: Literal["SELECT", "EXPLAIN"]
+    ) -> Generator[Span]:
+        """Around a statement on a database: the statement's span, and the comment by which it is found there."""
+        config = self._settings.sources.get(order.source)
+
+        def code_of(error: Exception) -> str:
+            if job.stopped is not None:
+                return job.stopped
+            if isinstance(error, ExecutorError) or config is None:
+                return str(getattr(error, "code", type(error).__name__))
+            return str(self.adapter(order.source).classify(error).code)
+
+        with self._traces.statement(
+            order.source,
+            config,
+            operation=operation,
+            tables=[touch.table for touch in order.proof],
+            text=lambda: self._store.shown_sql(job.job_id),
+            code_of=code_of,
+        ) as span:
+            if comment := span.comment(job.job_id):
+                session.mark(comment)
+            yield span
+
     def _stream(self, job: RunningJob, order: Order, session: Session) -> dict[str, str]:
+        operation = "EXPLAIN" if order.sql.startswith("EXPLAIN") else "SELECT"
+        with self._on_database(job, order, session, operation) as span:
+            fields = self._streamed(job, order, session)
+            span.tell("db.response.returned_rows", int(fields["rows"]))
+            return fields
+
+    def _streamed(self, job: RunningJob, order: Order, session: Session) -> dict[str, str]:
         began = time.monotonic()
-        rows = session.run(order.sql)
+        with job.database:
+            rows = session.run(order.sql)
         writer = self._results.writer(job.job_id, int(job.attempt), limits=order.limits)
         job.watch(writer)
         with writer:
             writer.start(rows.schema)
-            for batch in rows.batches:
+            while True:
+                with job.database:
+                    batch = next(rows.batches, None)
+                if batch is None:
+                    break
                 job.check()
                 if not writer.write(batch):
                     # nobody will read on: without this the driver would drain the rest
@@ -390,19 +454,44 @@ class Runner:
         """Lets the job wait for an answer; a later attempt goes on with it."""
         log.info("job_asks", extra={"job_id": job.job_id, "purpose": request.purpose})
         signed = signed_request(self._signer, request, job_id=job.job_id, attempt=int(job.attempt))
-        self._say(
+        asked = self._say(
             job,
+            JobState.WAITING,
             lambda: self._store.wait(
                 job.job_id, job.attempt, self._worker, signed, self._settings.input_timeout_s, job.notes
             ),
         )
+        if asked:
+            self._measure(job, JobState.WAITING)
 
     def _finish(self, job: RunningJob, state: JobState, reason: str, fields: dict[str, str]) -> bool:
         told = {**job.notes, **fields}
-        return self._say(job, lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told))
+        counts = self._say(
+            job,
+            state,
+            lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told),
+            code=reason if state is JobState.FAILED else "",
+        )
+        if counts:
+            self._measure(job, state)
+        return counts
 
-    def _say(self, job: RunningJob, word: Callable[[], bool]) -> bool:
-        return say(job, word, is_leaving=lambda: self._leaving)
+    def _measure(self, job: RunningJob, state: JobState) -> None:
+        """What an attempt that came to its end took, and what it waited for; nothing of one whose order was no good."""
+        if job.kind is None:
+            return
+        self._metrics.ended(job.kind, state, job.seconds)
+        if job.kind not in _STATEMENTS:
+            return
+        self._metrics.waited("connection", job.source, job.connecting.total_s)
+        self._metrics.waited("database", job.source, job.database.total_s + job.database.waiting_s)
+        if job.stored_s is not None:
+            self._metrics.waited("store", job.source, job.stored_s)
+            if state is JobState.SUCCEEDED:
+                self._metrics.kept(job.source, rows=job.rows, size=job.bytes)
+
+    def _say(self, job: RunningJob, state: JobState, word: Callable[[], bool], *, code: str = "") -> bool:
+        return say(job, state, word, is_leaving=lambda: self._leaving, code=code)
 
     def _end_failed(self, job: RunningJob, error: ExecutorError) -> None:
         log.info("job_failed", extra={"job_id": job.job_id, "code": str(error.code)})

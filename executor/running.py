@@ -6,6 +6,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from executor.jobs import JobKind
+from executor.patience import Patience
+from executor.tracing import NO_SPAN, Span
+
 if TYPE_CHECKING:
     from executor.answers import Answers
     from executor.results import ResultWriter
@@ -39,10 +43,15 @@ class StoppedFromOutside(Exception):
 class RunningJob:
     """Handles to the statement of one running job. Thread-safe; `stop` may come before the statement began."""
 
-    def __init__(self, job_id: str, attempt: str, source: str) -> None:
+    def __init__(self, job_id: str, attempt: str, source: str, *, span: Span = NO_SPAN) -> None:
         self.job_id = job_id
         self.attempt = attempt
         self.source = source
+        self.span = span
+        self.kind: JobKind | None = None
+        self._began_at = time.monotonic()
+        self.connecting = Patience()
+        self.database = Patience()
         self._stage = "executing"
         self.notes: dict[str, str] = {}
         self.answers: Answers = {}
@@ -110,6 +119,16 @@ class RunningJob:
             # under the lock: after `detach` the connection may already serve another statement
             if self._session is not None:
                 self._session.cancel()
+
+    @property
+    def seconds(self) -> float:
+        """Since it was claimed."""
+        return time.monotonic() - self._began_at
+
+    @property
+    def stored_s(self) -> float | None:
+        """Seconds spent waiting for the place where rows are kept; None while it has none to keep."""
+        return None if self._writer is None else self._writer.patience.total_s
 
     def limit(self, seconds: float) -> None:
         """The database has `seconds` from now to end the statement."""

@@ -14,18 +14,22 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from executor.answering import opened_answers, signed_request
 from executor.answers import InputNeeded, InputRequest
 from executor.bodies import Answered, Body, Lease
 from executor.endings import say
 from executor.errors import ErrorCode, ExecutorError, JobLost, StatementFailed
 from executor.jobs import JobState
+from executor.metrics import WorkerMetrics
 from executor.orders import Order
 from executor.queue import let_another_begin, make_celery, make_controller, stop_worker
 from executor.running import RunningJob
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
 from executor.store import Claim, WorkerStore, connect_sync
+from executor.tracing import traces_of
 from executor.watchdog import Watchdog, new_worker_id
 
 log = logging.getLogger(__name__)
@@ -61,6 +65,7 @@ class Serving:
         *,
         slots: int,
         worker: str = "",
+        registry: CollectorRegistry | None = None,
     ) -> None:
         self._settings = settings
         self._broker_url = broker_url
@@ -72,8 +77,10 @@ class Serving:
         self._connection = connect_sync(broker_url)
         self._store = WorkerStore(settings, self._connection)
         self._running: dict[tuple[str, str], RunningJob] = {}
+        self._metrics = WorkerMetrics(registry or CollectorRegistry(), slots=slots, busy=lambda: len(self._running))
         self._leaving = False
         self._policy = (float("-inf"), "")
+        self._traces = traces_of(settings.tracing)
 
     async def run(self) -> None:
         """Serves until cancelled, or until half of the slots are held by bodies that do not stop."""
@@ -162,18 +169,24 @@ class Serving:
         for earlier in self.running():
             if earlier.job_id == job_id:
                 earlier.stop("lost")
-        job = RunningJob(job_id, attempt, claim.source)
-        job.stage = ""
-        self._running[job_id, attempt] = job
-        try:
-            self._attempt(job, claim)
-        finally:
-            self._running.pop((job_id, attempt), None)
-            job.is_over = True
+        with self._traces.attempt(claim.trace, job_id, attempt, source=claim.source, queue=self._queue) as span:
+            job = RunningJob(job_id, attempt, claim.source, span=span)
+            job.stage = ""
+            self._running[job_id, attempt] = job
+            try:
+                self._attempt(job, claim)
+            finally:
+                if job.stopped is not None:
+                    span.tell("awaitsql.job.stopped", job.stopped)
+                self._running.pop((job_id, attempt), None)
+                job.is_over = True
 
     def _attempt(self, job: RunningJob, claim: Claim) -> None:
         try:
             order = self._order(job, claim)
+            job.kind = order.kind
+            job.span.tell("awaitsql.job.kind", order.kind)
+            self._metrics.waited("worker", order.source, claim.waited_s)
             lease = self._lease(job, order, claim)
             answered = asyncio.run_coroutine_threadsafe(self._work(job, lease), self._loop).result()
         except InputNeeded as needed:
@@ -273,14 +286,25 @@ class Serving:
 
     def _finish(self, job: RunningJob, state: JobState, reason: str, fields: Mapping[str, str]) -> None:
         told = {**job.notes, **fields}
-        self._say(job, lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told))
+        self._say(
+            job,
+            state,
+            lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told),
+            code=reason if state is JobState.FAILED else "",
+        )
 
     def _ask(self, job: RunningJob, request: InputRequest) -> None:
         """Lets the job wait for an answer; a later attempt goes on with it."""
         log.info("job_asks", extra={"job_id": job.job_id, "purpose": request.purpose})
         signed = signed_request(self._signer, request, job_id=job.job_id, attempt=int(job.attempt))
         wait_s = self._settings.input_timeout_s
-        self._say(job, lambda: self._store.wait(job.job_id, job.attempt, self._worker, signed, wait_s, job.notes))
+        self._say(
+            job,
+            JobState.WAITING,
+            lambda: self._store.wait(job.job_id, job.attempt, self._worker, signed, wait_s, job.notes),
+        )
 
-    def _say(self, job: RunningJob, word: Callable[[], bool]) -> None:
-        say(job, word, is_leaving=lambda: self._leaving)
+    def _say(self, job: RunningJob, state: JobState, word: Callable[[], bool], *, code: str = "") -> None:
+        counts = say(job, state, word, is_leaving=lambda: self._leaving, code=code)
+        if counts and job.kind is not None:
+            self._metrics.ended(job.kind, state, job.seconds)

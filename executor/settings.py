@@ -18,7 +18,7 @@ from executor.sources import SOURCE_NAME, SecretRef, SourceConfig, SourceInfo, s
 
 _SECRET = re.compile(r"secret|token|password|account_key|access_key$|master_key|sas|service_account_key|encryption_key")
 
-STORE_VERSION = 4
+STORE_VERSION = 5
 """The shape of the job's row and of the scripts. Part of every key, so that two shapes never share a queue."""
 
 
@@ -86,6 +86,30 @@ class ProfileSettings(BaseModel):
     max_age_s: float = Field(
         default=86_400.0, gt=0, description="After this a source is looked at again; unchanged tables are kept."
     )
+
+
+class TracingSettings(BaseModel):
+    """Where spans of requests, jobs and statements go, by OTLP over HTTP; without an endpoint there are none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    otlp_endpoint: str = Field(default="", description="http://host:4318, where a collector listens; empty: no traces.")
+    sample_ratio: float = Field(
+        default=1.0, ge=0, le=1, description="Of traces that begin here; a caller's trace is as its caller decided."
+    )
+    sql_text: bool = Field(default=False, description="Spans hold the SQL as its caller may read it, literals too.")
+    sql_comment: bool = Field(
+        default=True, description="Statements on a server end in a comment with the ids of their trace and job."
+    )
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^/@?#\s]+(/[^@?#\s]*)?", value):
+            raise ValueError(
+                "write it as http://host:4318; what it asks for to sign in goes to OTEL_EXPORTER_OTLP_HEADERS"
+            )
+        return value
 
 
 class ObjectStoreSettings(BaseModel):
@@ -168,9 +192,19 @@ class ExecutorSettings(BaseModel):
         default=1024, ge=64, description="The most memory of DuckDB for one statement over stored results."
     )
     query_result_max_running: int = Field(default=4, ge=1, description="Such statements at once, over all workers.")
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_535,
+        description="Where a worker serves its /metrics; worker processes of one server take the ports from here on.",
+    )
+    metrics_host: str = Field(
+        default="127.0.0.1", min_length=1, description="The address of that port. Nobody signs in there."
+    )
     limits: LimitSettings = LimitSettings()
     history: HistorySettings = HistorySettings()
     profile: ProfileSettings = ProfileSettings()
+    tracing: TracingSettings = TracingSettings()
     sources: dict[str, SourceConfig] = Field(default_factory=dict)
 
     @field_validator("sources")

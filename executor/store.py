@@ -28,6 +28,7 @@ from executor.acts import SYSTEM, Act
 from executor.answering import opened_request, signed_answer
 from executor.answers import Answer, InputRequest
 from executor.errors import ErrorCode, ExecutorError, JobLost, SettingsInvalid, StatementFailed, SubmitRefused
+from executor.figures import Figures, figures_of
 from executor.jobs import (
     Job,
     JobKind,
@@ -88,6 +89,7 @@ class Claim:
     `ends_at` is of this process's `time.monotonic`: the clock on the worker's wall decides nothing.
     `policy` is the version of the policies as some server signed it, with its signature; both empty where none did.
     `answers` is what the job was told so far; `executor.answering.opened_answers` reads it.
+    `waited_s` is how long it was in line, `trace` the context of the span that it was submitted in.
     """
 
     payload: str
@@ -96,7 +98,9 @@ class Claim:
     owner: str
     source: str
     policy: tuple[str, str]
-    answers: str = ""
+    answers: str
+    waited_s: float
+    trace: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +221,8 @@ def job_of(
         input_request=input_request,
         input_deadline_at=_time(row.get("input_deadline_at")) if input_request is not None else None,
         seen_at=seen_at,
+        trace=row.get("trace", ""),
+        run_trace=row.get("run_trace", ""),
     )
 
 
@@ -266,6 +272,7 @@ class ClientStore:
         self._spend = connection.register_script(script(settings, "spend"))
         self._remember = connection.register_script(script(settings, "remember"))
         self._act = connection.register_script(script(settings, "act"))
+        self._figures = connection.register_script(script(settings, "figures"))
         self._refused = connection.register_script(script(settings, "refused"))
 
     async def tell(self, act: Act) -> None:
@@ -447,6 +454,11 @@ class ClientStore:
         """Events in the stream that the history has not taken yet."""
         return int(await self._redis.xlen(f"{self._ns}:events"))
 
+    async def figures(self) -> Figures:
+        """What the broker tells of the configuration now, in two round trips."""
+        told = cast("list[Any]", await self._figures(args=[]))
+        return figures_of(told, await self._redis.info("memory"))
+
     async def schema(self, source: str) -> str | None:
         """The source's schema as a worker last stored it (JSON); None for one that was written without the key.
 
@@ -519,7 +531,12 @@ class WorkerStore:
         if not answer:
             return None
         ends_at = time.monotonic() + float(answer[2])
-        return Claim(answer[0], answer[1], ends_at, answer[3], answer[4], (answer[5], answer[6]), answer[7])
+        policy, waited_s = (answer[5], answer[6]), float(answer[8])
+        return Claim(answer[0], answer[1], ends_at, answer[3], answer[4], policy, answer[7], waited_s, answer[9])
+
+    def shown_sql(self, job_id: str) -> str:
+        """The job's statement as its caller may read it."""
+        return cast("str | None", self._redis.hget(f"{self._ns}:job:{job_id}", "shown_sql")) or ""
 
     def kept(self, job_id: str) -> tuple[str, str] | None:
         """What an earlier attempt at the job has kept of its work, and its signature."""
@@ -612,9 +629,9 @@ class WorkerStore:
         flat = [part for pair in fields.items() for part in pair]
         return bool(self._run("wait", job_id, attempt, worker, *request, timeout_s, *flat))
 
-    def enrol(self, worker: str, slots: int, ttl_s: float, *, queue: str = "") -> int:
-        """Tells that the worker of a queue is alive; the number of its workers alive."""
-        return int(self._run("enrol", worker, slots, ttl_s, queue))
+    def enrol(self, worker: str, slots: int, ttl_s: float, *, queue: str = "", zombies: int = 0) -> int:
+        """Tells that the worker of a queue is alive, with `slots` beside its `zombies`; its queue's workers alive."""
+        return int(self._run("enrol", worker, slots, ttl_s, queue, zombies))
 
     def depart(self, worker: str, *, lost: bool) -> int:
         """Tells that the worker is gone; the number of its jobs that go elsewhere."""

@@ -135,7 +135,8 @@ class Watchdog:
     def _enrol(self) -> None:
         self._zombies = [job for job in self._zombies if not job.is_over]
         slots = max(self._slots - len(self._zombies), 0)
-        self._store.enrol(self._worker, slots, self._settings.beat_s * _WORKER_TTL_FACTOR, queue=self._queue)
+        ttl_s = self._settings.beat_s * _WORKER_TTL_FACTOR
+        self._store.enrol(self._worker, slots, ttl_s, queue=self._queue, zombies=len(self._zombies))
         self._stops_wanted.set()
 
     def _stops(self) -> None:

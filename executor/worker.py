@@ -6,6 +6,7 @@ one JSON line from standard input and lives until that pipe closes, so that it n
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import logging
 import os
@@ -19,6 +20,8 @@ from typing import Any
 from executor.history.drainer import Drainer
 from executor.key_place import signing_keys
 from executor.logs import log_as_json
+from executor.metrics import WorkerMetrics, process_registry
+from executor.metrics_page import serving_metrics
 from executor.queue import make_celery, make_controller
 from executor.reaper import Reaper
 from executor.renewal import Renewal
@@ -28,6 +31,7 @@ from executor.settings import ExecutorSettings
 from executor.signing import Keys, Signer
 from executor.store import WorkerStore, connect_sync
 from executor.sweeper import Sweeper
+from executor.tracing.export import FLUSH_S, TraceExport
 from executor.watchdog import Watchdog, new_worker_id
 
 log = logging.getLogger(__name__)
@@ -51,8 +55,11 @@ def run_worker(
     store = WorkerStore(settings, connection)
     signer = Signer(keys)
     store.check_key(signer)
+    spans = TraceExport(settings.tracing, role="worker")
     results = open_results(settings)
-    runner = Runner(settings, store, results, signer, worker)
+    registry = process_registry(importlib.metadata.version("awaitsql"))
+    metrics = WorkerMetrics(registry, slots=settings.concurrency, busy=lambda: len(runner.running()))
+    runner = Runner(settings, store, results, signer, worker, metrics)
     app = make_celery(settings.namespace, broker_url, runner.run, threads=settings.concurrency)
     leaving = threading.Event()
 
@@ -61,7 +68,7 @@ def run_worker(
             return
         leaving.set()
         # a broker that died with our parent would be asked again and again
-        last_call = threading.Timer(_LEAVE_S + 1.0, os._exit, (0,))
+        last_call = threading.Timer(_LEAVE_S + 1.0 + FLUSH_S, os._exit, (0,))
         last_call.daemon = True
         last_call.start()
         runner.leave()
@@ -72,6 +79,7 @@ def run_worker(
             store.depart(worker, lost=False)
         except Exception:
             log.exception("worker_left_without_word")
+        spans.close()
         log.info("worker_stopped", extra={"worker": worker})
         # Celery's own shutdown would wait for its pool and its connections; nothing here needs them any more
         os._exit(0)
@@ -104,7 +112,8 @@ def run_worker(
         Reaper(store, settings.lease_s),
         Renewal(store, signer),
         Drainer(settings, store, connection, signer),
-        Sweeper(settings, store, results),
+        Sweeper(settings, store, results, metrics.deleted),
+        serving_metrics(registry, settings.metrics_host, settings.metrics_port),
     ):
         log.info("worker_started", extra={"worker": worker, "concurrency": settings.concurrency})
         controller.start()

@@ -11,7 +11,16 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from executor import PlacedKeys, Program, Signer, WorkerFleet, open_broker, signing_keys
+from executor import (
+    ExecutorSettings,
+    PlacedKeys,
+    Program,
+    Signer,
+    TraceExport,
+    WorkerFleet,
+    open_broker,
+    signing_keys,
+)
 from mcp_server.enforceable import check_enforceable
 from mcp_server.farewells import Farewells
 from mcp_server.grants import Policies
@@ -80,6 +89,12 @@ def _passwords(settings: Settings) -> frozenset[str]:
     return frozenset(named(sources))
 
 
+def _beside(settings: ExecutorSettings, workers: int) -> ExecutorSettings:
+    """For processes beside so many workers: those serve their metrics on as many ports."""
+    first = settings.metrics_port
+    return settings if first is None else settings.model_copy(update={"metrics_port": first + workers})
+
+
 @asynccontextmanager
 async def running_machine(
     settings: Settings, *, workers: int, log_level: str = "INFO", submits: bool = False, questions: bool = False
@@ -98,10 +113,11 @@ async def running_machine(
     keys = signing_keys(settings.executor)
     policies = policies_of(settings, keys)
     with (
+        TraceExport(settings.executor.tracing, role="server"),
         open_broker(settings.executor) as broker_url,
         WorkerFleet(settings.executor, broker_url, workers, log_level=log_level, program=_statements(settings)),
         WorkerFleet(
-            settings.executor,
+            _beside(settings.executor, workers),
             broker_url,
             int(questions and workers > 0 and settings.mcp_server.ask is not None),
             log_level=log_level,

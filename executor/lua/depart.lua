@@ -6,6 +6,7 @@ for name in pairs(QUEUES) do
   local line = line_of(name)
   redis.call('ZREM', line .. ':workers', ARGV[1])
   redis.call('HDEL', line .. ':slots', ARGV[1])
+  redis.call('HDEL', line .. ':zombies', ARGV[1])
   for _, id in ipairs(redis.call('ZRANGE', line .. ':running', 0, -1)) do
     if redis.call('HGET', job_key(id), 'lease_owner') == ARGV[1] then
       if ARGV[2] == 'left' and not redis.call('HGET', job_key(id), 'cancel_requested_at') then

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from mcp_server.commands.follow import run_until_interrupted
 from mcp_server.commands.options import Where
 from mcp_server.machine import running_machine
 
-_WRITTEN_WITHIN_S = 5.0
+_LOOKS = 50
 _LOOK_EVERY_S = 0.1
 
 
@@ -47,8 +46,11 @@ def run_verify(file: Path | None, where: Where, *, has_key: bool, as_json: bool)
 
 async def _until_written(executor: Executor) -> int:
     """Waits a moment for events that are to be written; how many still are."""
-    until = time.monotonic() + _WRITTEN_WITHIN_S
-    while (waiting := (await executor.history_state())[1]) and time.monotonic() < until:
+    waiting = 0
+    for _ in range(_LOOKS):
+        waiting = (await executor.history_state())[1]
+        if not waiting:
+            break
         await asyncio.sleep(_LOOK_EVERY_S)
     return waiting
 

@@ -7,6 +7,7 @@ settings as one JSON line from standard input and lives until that pipe closes.
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import json
 import os
 import signal
@@ -15,7 +16,18 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-from executor import GENERATE, Executor, ExecutorSettings, PlacedKeys, SettingsInvalid, log_as_json, signing_keys
+from executor import (
+    GENERATE,
+    Executor,
+    ExecutorSettings,
+    PlacedKeys,
+    SettingsInvalid,
+    TraceExport,
+    log_as_json,
+    process_registry,
+    serving_metrics,
+    signing_keys,
+)
 from mcp_server.generate.asking import Asker
 from mcp_server.generate.models import model_of
 from mcp_server.generate.writer import Writer
@@ -43,6 +55,7 @@ async def serve_questions(
         )
     model = model_of(ask)
     policies = policies_of(settings, keys)
+    registry = process_registry(importlib.metadata.version("awaitsql"))
     async with Executor(
         settings.executor,
         broker_url,
@@ -54,7 +67,9 @@ async def serve_questions(
         glossaries = Glossaries.read(settings.mcp_server.glossary)
         verified = VerifiedQueries(settings.executor)
         asker = Asker(executor, policies, ask, Writer(model, ask, executor), glossaries, verified)
-        await executor.serve(GENERATE, asker, slots=slots or ask.concurrency, worker=worker)
+        with serving_metrics(registry, settings.executor.metrics_host, settings.executor.metrics_port):
+            slots = slots or ask.concurrency
+            await executor.serve(GENERATE, asker, slots=slots, worker=worker, registry=registry)
 
 
 def run_questions_worker(
@@ -87,7 +102,8 @@ def run_questions_worker(
         with suppress(asyncio.CancelledError):
             await task
 
-    asyncio.run(main())
+    with TraceExport(settings.executor.tracing, role="questions"):
+        asyncio.run(main())
 
 
 def main() -> None:

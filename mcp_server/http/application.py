@@ -1,4 +1,4 @@
-"""The Starlette application: ``/mcp``, ``/v1``, ``/healthz``. On loopback only, or behind `SignIn`."""
+"""The Starlette application: ``/mcp``, ``/v1``, ``/healthz``, ``/metrics``. On loopback only, or behind `SignIn`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import DEFAULT_MAX_REQUEST_BODY_SIZE, TransportSecuritySettings
+from prometheus_client import CollectorRegistry
 from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -24,9 +25,11 @@ from mcp_server.http.cors import Cors
 from mcp_server.http.health import health_endpoint
 from mcp_server.http.known_hosts import KnownHosts
 from mcp_server.http.loopback import LOOPBACK_NAMES, refuse_open_host
+from mcp_server.http.metrics import metrics_endpoint
 from mcp_server.http.problems import Problems
 from mcp_server.http.reach import WebReach
 from mcp_server.http.sign_in import SignIn, ToolScopes
+from mcp_server.http.spans import CallersTrace
 from mcp_server.http.v1 import v1_application
 from mcp_server.settings import McpServerSettings
 
@@ -42,8 +45,16 @@ _CHECKED_BEFORE = TransportSecuritySettings(enable_dns_rebinding_protection=Fals
 """`KnownHosts` looks at Host and Origin, for every path alike."""
 
 
-def http_application(server: MCPServer[Any], reach: WebReach, *, version: str) -> Starlette:
+def http_application(
+    server: MCPServer[Any], reach: WebReach, *, version: str, registry: CollectorRegistry
+) -> Starlette:
     """The application; its lifespan runs the protocol's sessions, which a mounted application's own would not.
+
+    Args:
+        server: the protocol's.
+        reach: what endpoints are given.
+        version: of the product.
+        registry: what this process counts, for ``/metrics``.
 
     Raises:
         SettingsInvalid: the settings name a host other than loopback, and nobody signs in.
@@ -62,8 +73,10 @@ def http_application(server: MCPServer[Any], reach: WebReach, *, version: str) -
     routes: list[Route | Mount] = [Route("/healthz", health_endpoint(executor), methods=["GET"])]
     middleware = [
         Middleware(Problems, path="/v1"),
-        Middleware(KnownHosts, settings=_transport_security(settings)),
+        Middleware(KnownHosts, settings=_transport_security(settings), signs_in=auth is not None),
     ]
+    if executor.settings.tracing.otlp_endpoint:
+        middleware.append(Middleware(CallersTrace))
     if settings.allowed_origins:
         middleware.append(Middleware(Cors, origins=settings.allowed_origins))
     metadata_url: str | None = None
@@ -72,6 +85,8 @@ def http_application(server: MCPServer[Any], reach: WebReach, *, version: str) -
         routes += _metadata_routes(auth)
         middleware += [_sign_in(auth, executor, metadata_url), Middleware(AuthContextMiddleware)]
         protocol = ToolScopes(protocol, metadata_url=metadata_url, max_bytes=DEFAULT_MAX_REQUEST_BODY_SIZE)
+    metrics = metrics_endpoint(executor, registry, metadata_url=metadata_url)
+    routes.append(Route("/metrics", metrics, methods=["GET"]))
     routes.append(Mount("/v1", app=v1_application(reach, version=version, metadata_url=metadata_url)))
     return Starlette(routes=[*routes, Mount("/", app=protocol)], middleware=middleware, lifespan=lifespan)
 
