@@ -73,7 +73,7 @@ def http_application(
     routes: list[Route | Mount] = [Route("/healthz", health_endpoint(executor), methods=["GET"])]
     middleware = [
         Middleware(Problems, path="/v1"),
-        Middleware(KnownHosts, settings=_transport_security(settings)),
+        Middleware(KnownHosts, settings=_transport_security(settings), signs_in=auth is not None),
     ]
     if executor.settings.tracing.otlp_endpoint:
         middleware.append(Middleware(CallersTrace))
