@@ -52,7 +52,7 @@ from executor.jobs import (
 )
 from executor.profiles import ColumnProfile, InferredKey, SourceProfile, TableProfile
 from executor.sessions import attribute_of
-from executor.settings import ExecutorSettings, HistorySettings, LimitSettings, ProfileSettings
+from executor.settings import ExecutorSettings, HistorySettings, LimitSettings, ProfileSettings, TracingSettings
 from executor.sources import (
     AnySource,
     BigQuerySource,
@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from executor.logs import log_as_json
     from executor.metrics import process_registry
     from executor.metrics_page import serving_metrics
+    from executor.tracing.export import TraceExport
     from executor.worker import run_worker
 
 _LAZY = {
@@ -98,6 +99,7 @@ _LAZY = {
     "build_shop": "executor.demo",
     "demo_questions": "executor.demo",
     "log_as_json": "executor.logs",
+    "TraceExport": "executor.tracing.export",
     "metrics_of": "executor.exposition",
     "process_registry": "executor.metrics",
     "run_worker": "executor.worker",
@@ -173,6 +175,8 @@ __all__ = [
     "Table",
     "TableProfile",
     "Touch",
+    "TraceExport",
+    "TracingSettings",
     "TrinoSource",
     "Truncated",
     "Voice",

@@ -29,6 +29,7 @@ from executor.settings import ExecutorSettings
 from executor.signing import Signer
 from executor.store import WorkerStore, connect_sync
 from executor.sweeper import Sweeper
+from executor.tracing.export import FLUSH_S, TraceExport
 from executor.watchdog import Watchdog, new_worker_id
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ def run_worker(
     store = WorkerStore(settings, connection)
     signer = Signer(signing_key)
     store.check_key(signer)
+    spans = TraceExport(settings.tracing, role="worker")
     results = open_results(settings)
     registry = process_registry(importlib.metadata.version("awaitsql"))
     metrics = WorkerMetrics(registry, slots=settings.concurrency, busy=lambda: len(runner.running()))
@@ -64,7 +66,7 @@ def run_worker(
             return
         leaving.set()
         # a broker that died with our parent would be asked again and again
-        last_call = threading.Timer(_LEAVE_S + 1.0, os._exit, (0,))
+        last_call = threading.Timer(_LEAVE_S + 1.0 + FLUSH_S, os._exit, (0,))
         last_call.daemon = True
         last_call.start()
         runner.leave()
@@ -75,6 +77,7 @@ def run_worker(
             store.depart(worker, lost=False)
         except Exception:
             log.exception("worker_left_without_word")
+        spans.close()
         log.info("worker_stopped", extra={"worker": worker})
         # Celery's own shutdown would wait for its pool and its connections; nothing here needs them any more
         os._exit(0)

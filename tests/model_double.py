@@ -70,7 +70,7 @@ def in_turn(*replies: Reply) -> Callable[[str], Reply]:
 
 
 @contextmanager
-def model_server(script: Callable[[str], Reply]) -> Iterator[tuple[ModelDouble, str]]:
+def model_server(script: Callable[[str], Reply], host: str = "127.0.0.1") -> Iterator[tuple[ModelDouble, str]]:
     """The double, and the base URL at which it answers."""
     double = ModelDouble(script)
 
@@ -126,12 +126,12 @@ def model_server(script: Callable[[str], Reply]) -> Iterator[tuple[ModelDouble, 
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield double, f"http://127.0.0.1:{server.server_port}/v1"
+        yield double, f"http://{host}:{server.server_port}/v1"
     finally:
         server.shutdown()
         server.server_close()

@@ -21,6 +21,7 @@ from executor import (
     Executor,
     ExecutorSettings,
     SettingsInvalid,
+    TraceExport,
     log_as_json,
     process_registry,
     serving_metrics,
@@ -91,7 +92,8 @@ def run_questions_worker(
         with suppress(asyncio.CancelledError):
             await task
 
-    asyncio.run(main())
+    with TraceExport(settings.executor.tracing, role="questions"):
+        asyncio.run(main())
 
 
 def main() -> None:
