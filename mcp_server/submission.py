@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -21,9 +22,10 @@ from executor import (
     proof_of_results,
     schema_of_results,
 )
+from mcp_server.excluding import excluding
 from mcp_server.grants import Policies
 from mcp_server.principal import Principal
-from mcp_server.sql import RefusalCode, StatementRefused, check, with_literals_of
+from mcp_server.sql import RefusalCode, StatementRefused, Telling, check, with_literals_of
 
 if TYPE_CHECKING:  # the type only: what is used is handed in
     from executor import Executor, SourceSchema
@@ -75,12 +77,19 @@ async def checked_statement(
     """
 
     async def verdict(schema: SourceSchema) -> Statement:
-        grant = policies.grant(principal, schema)
-        if len(sql) <= _INLINE_SQL_CHARS:
-            return check(sql, source_schema=schema, grant=grant, limits=limits, dialect=dialect)
-        return await anyio.to_thread.run_sync(
-            lambda: check(sql, source_schema=schema, grant=grant, limits=limits, dialect=dialect),
-            abandon_on_cancel=True,
+        checks = partial(
+            check,
+            sql,
+            source_schema=schema,
+            grant=policies.grant(principal, schema),
+            limits=limits,
+            dialect=dialect,
+            telling=_telling(executor, policies, schema),
+        )
+        return (
+            checks()
+            if len(sql) <= _INLINE_SQL_CHARS
+            else await anyio.to_thread.run_sync(checks, abandon_on_cancel=True)
         )
 
     schema = await executor.source_schema(source)
@@ -123,6 +132,15 @@ async def _refusals_on_record(
             position=refused.position,
         )
         raise
+
+
+def _telling(executor: Executor, policies: Policies, schema: SourceSchema) -> Telling:
+    """The columns that say which rows usually do not count, as far as that is known here and may be told to anybody."""
+    profile = executor.profile_now(schema.source)
+    if profile is None:
+        return {}
+    shared = policies.shared_tables(schema)
+    return {table: columns for table, columns in excluding(profile).items() if table in shared}
 
 
 async def checked_over_results(

@@ -303,6 +303,10 @@ async def test_the_statements_of_a_question_are_of_its_trace(traced: Traced, cal
     follows(asked_for, traced.collector.one(caller.trace_id, "tools/call ask"))
     follows(worked_on, asked_for)
     follows(child, worked_on)
+    called = traced.collector.one(caller.trace_id, "chat ")
+    assert (called.role, called.told["gen_ai.request.model"]) == ("questions", "scripted")
+    assert called.told["gen_ai.usage.output_tokens"] > 0
+    assert worked_on.starts < called.starts < called.ends < child.starts
     follows(attempt, child)
     follows(traced.collector.one(caller.trace_id, "SELECT"), attempt)
     assert [worked_on.role, child.role, attempt.role] == ["questions", "questions", "worker"]
