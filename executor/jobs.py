@@ -202,6 +202,9 @@ class Statement:
         origins: of `JobKind.QUERY_RESULT`: where their rows were read.
         profiled: of `JobKind.PROFILE`: ``(schema, table)`` of those that may be read for all.
         anew_since: of `JobKind.PROFILE`: what was read before is read again, changed or not (broker's Unix seconds).
+        asked: the caller's own text, before the check; for the record alone.
+        asked_in: the dialect that it is written in.
+        recorded: `sql` as it may be on record: without the values of row filters and the salt of hash masks.
     """
 
     source: str
@@ -220,6 +223,9 @@ class Statement:
     origins: tuple[Origin, ...] = ()
     profiled: tuple[tuple[str, str], ...] = ()
     anew_since: float = 0.0
+    asked: str = ""
+    asked_in: str = ""
+    recorded: str = ""
 
     @property
     def tables(self) -> tuple[str, ...]:

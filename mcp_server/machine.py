@@ -6,17 +6,26 @@ For every command that runs jobs itself. Speaks no protocol; with ``workers=0`` 
 from __future__ import annotations
 
 import hashlib
-import hmac
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from executor import ExecutorSettings, Program, TraceExport, WorkerFleet, open_broker, signing_key
+from executor import (
+    ExecutorSettings,
+    PlacedKeys,
+    Program,
+    Signer,
+    TraceExport,
+    WorkerFleet,
+    open_broker,
+    signing_keys,
+)
 from mcp_server.enforceable import check_enforceable
 from mcp_server.farewells import Farewells
 from mcp_server.grants import Policies
 from mcp_server.settings import Settings
+from mcp_server.sql import without_literals
 
 if TYPE_CHECKING:
     from executor import Executor
@@ -24,27 +33,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What runs: the front door to jobs, who may read what, farewells, and two secrets of the configuration's servers.
-
-    `link_key` is of links to exported files, `state_key` of what a client keeps for us between two rounds of a call.
-    """
+    """What runs: the front door to jobs, who may read what, farewells, and what signs for the servers."""
 
     executor: Executor
     policies: Policies
     farewells: Farewells
-    link_key: bytes = field(repr=False)
-    state_key: bytes = field(repr=False)
+    signer: Signer = field(repr=False)
 
 
-def policies_of(settings: Settings, key: bytes) -> Policies:
-    """The configuration's policies; hash masks are salted by what only holders of the signing `key` can know.
+def policies_of(settings: Settings, keys: PlacedKeys) -> Policies:
+    """The configuration's policies; hash masks are salted by what only holders of the signing `keys` can know.
 
     Raises:
         SettingsInvalid: as `Policies`, and as `check_enforceable`.
     """
     check_enforceable(settings)
-    salt = hmac.new(key, b"awaitsql mask salt", hashlib.sha256).hexdigest()[:32]
-    return Policies(settings.mcp_server, settings.places, salt=salt, sessions=settings.executor.sessions())
+    return Policies(settings.mcp_server, settings.places, salt=keys.ring().masks, sessions=settings.executor.sessions())
+
+
+def published(settings: Settings) -> dict[str, str]:
+    """What begins to hold with a server of these `settings`, beside the policies: names and hashes, for the record."""
+    texts = {"mcp_server": settings.mcp_server.model_dump_json().encode()}
+    for source, path in settings.mcp_server.glossary.items():
+        with suppress(OSError):  # whoever reads the glossary says so
+            texts[f"glossary of {source}"] = path.read_bytes()
+    return {name: hashlib.blake2b(text, digest_size=16).hexdigest() for name, text in texts.items()}
 
 
 def _statements(settings: Settings) -> Program:
@@ -97,29 +110,30 @@ async def running_machine(
     """
     from executor import Executor  # noqa: PLC0415 - loads the broker's client, after what needs no broker was checked
 
-    key = signing_key(settings.executor)
-    policies = policies_of(settings, key)
+    keys = signing_keys(settings.executor)
+    policies = policies_of(settings, keys)
     with (
         TraceExport(settings.executor.tracing, role="server"),
         open_broker(settings.executor) as broker_url,
-        WorkerFleet(settings.executor, broker_url, key, workers, log_level=log_level, program=_statements(settings)),
+        WorkerFleet(settings.executor, broker_url, workers, log_level=log_level, program=_statements(settings)),
         WorkerFleet(
             _beside(settings.executor, workers),
             broker_url,
-            key,
             int(questions and workers > 0 and settings.mcp_server.ask is not None),
             log_level=log_level,
             program=_questions(settings),
         ),
     ):
         async with (
-            Executor(settings.executor, broker_url, key, policy_version=policies.version, submits=submits) as executor,
+            Executor(
+                settings.executor,
+                broker_url,
+                keys,
+                policy_version=policies.version,
+                published=published(settings),
+                redact=without_literals,
+                submits=submits,
+            ) as executor,
             Farewells(executor) as farewells,
         ):
-            yield Machine(
-                executor,
-                policies,
-                farewells,
-                link_key=hmac.digest(key, b"awaitsql export links", hashlib.sha256),
-                state_key=hmac.digest(key, b"awaitsql request state", hashlib.sha256),
-            )
+            yield Machine(executor, policies, farewells, Signer(keys))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from executor import SettingsInvalid, log_as_json, open_broker, run_worker, signing_key
+from executor import SettingsInvalid, log_as_json, open_broker, run_worker, signing_keys
 from mcp_server.commands.exits import Exit
 from mcp_server.commands.options import Where
 
@@ -25,12 +25,12 @@ def run_worker_command(where: Where, *, queue: Queue, concurrency: int | None, l
         from mcp_server.generate.worker import run_questions_worker  # noqa: PLC0415
 
         with open_broker(settings.executor) as broker_url:
-            run_questions_worker(settings, broker_url, signing_key(settings.executor), slots=concurrency)
+            run_questions_worker(settings, broker_url, signing_keys(settings.executor), slots=concurrency)
         return Exit.DONE
     executor = settings.executor
     if concurrency is not None:
         executor = executor.model_copy(update={"concurrency": concurrency})
-    key = signing_key(executor)
+    keys = signing_keys(executor)
     with open_broker(executor) as broker_url:
-        run_worker(executor, broker_url, key)
+        run_worker(executor, broker_url, keys)
     return Exit.DONE

@@ -20,11 +20,13 @@ from executor import (
     GENERATE,
     Executor,
     ExecutorSettings,
+    PlacedKeys,
     SettingsInvalid,
     TraceExport,
     log_as_json,
     process_registry,
     serving_metrics,
+    signing_keys,
 )
 from mcp_server.generate.asking import Asker
 from mcp_server.generate.models import model_of
@@ -34,10 +36,11 @@ from mcp_server.knowledge.verified import VerifiedQueries
 from mcp_server.machine import policies_of
 from mcp_server.problems import Places
 from mcp_server.settings import McpServerSettings, Settings
+from mcp_server.sql import without_literals
 
 
 async def serve_questions(
-    settings: Settings, broker_url: str, key: bytes, *, slots: int | None = None, worker: str = ""
+    settings: Settings, broker_url: str, keys: PlacedKeys, *, slots: int | None = None, worker: str = ""
 ) -> None:
     """Works on questions until it is cancelled; what it was at goes back in line.
 
@@ -51,9 +54,16 @@ async def serve_questions(
             hint="Set [mcp_server.ask] model, or AWAITSQL_MCP_SERVER__ASK__MODEL.",
         )
     model = model_of(ask)
-    policies = policies_of(settings, key)
+    policies = policies_of(settings, keys)
     registry = process_registry(importlib.metadata.version("awaitsql"))
-    async with Executor(settings.executor, broker_url, key, policy_version=policies.version, submits=False) as executor:
+    async with Executor(
+        settings.executor,
+        broker_url,
+        keys,
+        policy_version=policies.version,
+        redact=without_literals,
+        submits=False,
+    ) as executor:
         glossaries = Glossaries.read(settings.mcp_server.glossary)
         verified = VerifiedQueries(settings.executor)
         asker = Asker(executor, policies, ask, Writer(model, ask, executor), glossaries, verified)
@@ -65,7 +75,7 @@ async def serve_questions(
 def run_questions_worker(
     settings: Settings,
     broker_url: str,
-    key: bytes,
+    keys: PlacedKeys,
     *,
     slots: int | None = None,
     worker: str = "",
@@ -77,7 +87,7 @@ def run_questions_worker(
     """
 
     async def main() -> None:
-        task = asyncio.ensure_future(serve_questions(settings, broker_url, key, slots=slots, worker=worker))
+        task = asyncio.ensure_future(serve_questions(settings, broker_url, keys, slots=slots, worker=worker))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, task.cancel)
@@ -106,8 +116,8 @@ def main() -> None:
         McpServerSettings.model_validate(more["mcp_server"]),
         Places(more["file"], more["text"], [tuple(path) for path in more["overridden"]]),
     )
-    key = bytes.fromhex(told["signing_key"])
-    run_questions_worker(settings, told["broker_url"], key, worker=told["worker"], stop_with_stdin=True)
+    keys = signing_keys(settings.executor)
+    run_questions_worker(settings, told["broker_url"], keys, worker=told["worker"], stop_with_stdin=True)
     # threads of Celery's may still sleep on the broker; nothing here needs them any more
     os._exit(0)
 
