@@ -255,5 +255,5 @@ def test_after_all_of_it_each_job_has_ended_once_and_no_statement_runs(place: Pl
     ends = endings()
     assert len(ends) >= 11
     assert {job_id: each for job_id, each in ends.items() if len(each) != 1} == {}
-    verified = place.town.run("server-2", ["awaitsql", "jobs", "verify", *CONFIG])
+    verified = place.town.run("server-2", ["awaitsql", "audit", "verify", *CONFIG])
     assert verified.returncode == 0, verified.stdout + verified.stderr
