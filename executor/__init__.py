@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from executor.answers import Answer, Answers, InputNeeded, InputRequest, Voice
 from executor.bodies import Answered, Body, Lease
+from executor.enrolled import WorkerSeen
 from executor.errors import (
     ErrorCode,
     ExecutorError,
@@ -49,6 +50,7 @@ from executor.jobs import (
     new_job_id,
     parse_job_id,
 )
+from executor.leaving import EXIT_ASKED, EXIT_STUCK
 from executor.profiles import ColumnProfile, InferredKey, SourceProfile, TableProfile
 from executor.sessions import attribute_of
 from executor.settings import ExecutorSettings, HistorySettings, LimitSettings, ProfileSettings
@@ -98,6 +100,8 @@ _LAZY = {
 }
 
 __all__ = [
+    "EXIT_ASKED",
+    "EXIT_STUCK",
     "GENERATE",
     "HIGHEST_PRIORITY",
     "MOST_INPUTS",
@@ -168,6 +172,7 @@ __all__ = [
     "Truncated",
     "Voice",
     "WorkerFleet",
+    "WorkerSeen",
     "attribute_of",
     "build_shop",
     "demo_questions",

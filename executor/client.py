@@ -20,6 +20,7 @@ from redis.exceptions import OutOfMemoryError
 from executor.answers import Answer, check_answer
 from executor.costs import confirmed_cost
 from executor.cursors import Cursor
+from executor.enrolled import WorkerSeen
 from executor.errors import ErrorCode, ExecutorError, InputFailed, JobLost, JobNotFound, ResultFailed, StatementFailed
 from executor.history.drainer import Drainer
 from executor.history.past import HistoryState, Past, is_lost, recovered
@@ -317,8 +318,11 @@ class Executor:
             owner_cap=self.settings.principal_max_asking,
         )
 
-    async def serve(self, queue: str, body: Body, *, slots: int, worker: str = "") -> None:
+    async def serve(self, queue: str, body: Body, *, slots: int, drain: asyncio.Event, worker: str = "") -> bool:
         """Leases the jobs of `queue` to `body`, `slots` at once, until it is cancelled; then they go back in line.
+
+        Once `drain` is set nothing new is taken, and what runs is finished within ``drain_timeout_s``: True. False
+        where half of the slots are held by bodies that do not stop.
 
         Each has a lease, beats, a fencing number, attempts and a cancel flag like every job: when it is asked to stop,
         when its time is over or when its lease went elsewhere, its body is cancelled.
@@ -327,13 +331,14 @@ class Executor:
             queue: one of `QUEUES`.
             body: does the work of one job, and says what it came to; see `Body`.
             slots: how many jobs at once.
+            drain: when set, the process is to go.
             worker: the name that leases are held under; drawn where there is none.
         """
         # loads Celery, which a process that only submits has no use for
         from executor.serving import Serving  # noqa: PLC0415
 
         serving = Serving(self.settings, self._broker_url, self._signer, queue, body, slots=slots, worker=worker)
-        await serving.run()
+        return await serving.run(drain)
 
     async def spend(self, purse: str, amount: int, *, at_most: int | None, for_s: float) -> int | None:
         """Adds `amount` to what was spent from `purse`, in all processes; the sum, or None where it would be too much.
@@ -598,8 +603,20 @@ class Executor:
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
 
+    async def workers(self) -> list[WorkerSeen]:
+        """Every worker that has been heard of in the last seconds, of every queue.
+
+        Raises:
+            ExecutorError: ``executor_unavailable``.
+        """
+        try:
+            async with asyncio.timeout(_BROKER_S):
+                return await self._store.workers()
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+
     async def workers_alive(self) -> int:
-        """How many workers have been heard of in the last seconds."""
+        """How many workers of statements have been heard of in the last seconds and take jobs. Raises as `workers`."""
         try:
             async with asyncio.timeout(_BROKER_S):
                 return await self._store.workers_alive()

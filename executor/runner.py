@@ -21,6 +21,7 @@ from executor.costs import answered_cost, confirmable, confirmation, cost_reques
 from executor.endings import say
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.jobs import CostGate, JobKind, JobState
+from executor.leaving import Leaving
 from executor.orders import Order
 from executor.profiling.profiler import GaveWay, Profiler
 from executor.profiling.reading import Reading
@@ -45,7 +46,13 @@ class Runner:
     """Executes jobs in the threads that call `run`. Adapters are made when a source is first used."""
 
     def __init__(
-        self, settings: ExecutorSettings, store: WorkerStore, results: ResultStore, signer: Signer, worker: str
+        self,
+        settings: ExecutorSettings,
+        store: WorkerStore,
+        results: ResultStore,
+        signer: Signer,
+        worker: str,
+        leaving: Leaving,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -56,7 +63,7 @@ class Runner:
         self._adapters_lock = threading.Lock()
         # by attempt: after a lost lease the next attempt may come to this very worker
         self._running: dict[tuple[str, str], RunningJob] = {}
-        self._leaving = False
+        self._leaving = leaving
         self._policy = (float("-inf"), "")
         self._timers = Timers()
 
@@ -109,8 +116,7 @@ class Runner:
                 self._store.stopped(left.job_id, how, left.entry)
 
     def leave(self) -> None:
-        """Stops everything because the process is going; jobs go back in line."""
-        self._leaving = True
+        """Stops everything because the process is going; each job goes back in line when its statement has stopped."""
         for job in self.running():
             job.stop("left")
 
@@ -138,8 +144,9 @@ class Runner:
     # -- one job ---------------------------------------------------------------------------------------------------
 
     def run(self, job_id: str, attempt: str) -> None:
-        """Claims, executes and finishes one job. A stale ticket is let go without a word."""
-        if self._leaving:
+        """Claims, executes and finishes one job. A stale ticket is let go without a word, a good one in time."""
+        if self._leaving.has_begun:
+            self._store.return_ticket(job_id, attempt)
             return
         claim = self._store.claim(job_id, attempt, self._worker)
         if claim is None:
@@ -402,7 +409,7 @@ class Runner:
         return self._say(job, lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told))
 
     def _say(self, job: RunningJob, word: Callable[[], bool]) -> bool:
-        return say(job, word, is_leaving=lambda: self._leaving)
+        return say(job, word, is_leaving=lambda: self._leaving.seconds_left < 0)
 
     def _end_failed(self, job: RunningJob, error: ExecutorError) -> None:
         log.info("job_failed", extra={"job_id": job.job_id, "code": str(error.code)})
@@ -432,6 +439,14 @@ class Runner:
                 self._drop_rows(job)
                 if not seen:
                     self._abandon(job)
+        elif job.stopped == "left":
+            self._give_back(job)
+
+    def _give_back(self, job: RunningJob) -> None:
+        """Lets another worker have the job, at once."""
+        seen = self._seen_stopped(job).get("stop_seen", "")
+        log.info("job_given_back", extra={"job_id": job.job_id, "source": job.source, "seen": seen})
+        self._say(job, lambda: self._store.give_back(job.job_id, job.attempt, self._worker, seen))
 
     def _drop_rows(self, job: RunningJob) -> None:
         try:

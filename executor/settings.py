@@ -21,6 +21,11 @@ _SECRET = re.compile(r"secret|token|password|account_key|access_key$|master_key|
 STORE_VERSION = 4
 """The shape of the job's row and of the scripts. Part of every key, so that two shapes never share a queue."""
 
+RECORD_VERSION = 2
+"""What stands in a job's row, in its order and in its events, while their shape above stays. It grows when something is
+added that whoever runs the job, or keeps its history, has to understand. A reader knows its own version and all before;
+a newer record it leaves to others."""
+
 
 class LimitSettings(BaseModel):
     """What one job may use unless its caller asks for less. See `executor.jobs.Limits`."""
@@ -146,6 +151,9 @@ class ExecutorSettings(BaseModel):
     attempts: int = Field(default=3, ge=1, le=20)
     claim_timeout_s: float = Field(default=5.0, gt=0, description="A ticket nobody claims is sent again after this.")
     cancel_grace_s: float = Field(default=5.0, gt=0, description="A thread that will not stop is given up after this.")
+    drain_timeout_s: float = Field(
+        default=30.0, ge=0, description="A worker that is asked to stop gives back what it has not finished after this."
+    )
     principal_max_running: int = Field(default=3, ge=1)
     principal_max_asking: int = Field(
         default=3, ge=1, description="Questions of one caller at once; their statements count apart."

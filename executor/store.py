@@ -25,8 +25,10 @@ from redis.retry import Retry
 
 from executor.answering import opened_request, signed_answer
 from executor.answers import Answer, InputRequest
+from executor.enrolled import WorkerSeen, worker_seen
 from executor.errors import ErrorCode, ExecutorError, JobLost, SettingsInvalid, StatementFailed, SubmitRefused
 from executor.jobs import (
+    QUEUES,
     Job,
     JobKind,
     JobState,
@@ -421,9 +423,24 @@ class ClientStore:
         seconds, micros = await self._redis.time()
         return seconds + micros / 1e6
 
+    async def workers(self) -> list[WorkerSeen]:
+        """Every worker that has beaten in the last seconds, of every queue."""
+        now = await self.now()
+        found: list[WorkerSeen] = []
+        for queue in QUEUES:
+            line = f"{self._ns}:{queue}" if queue else self._ns
+            alive = cast("list[tuple[str, float]]", await self._redis.zrange(f"{line}:workers", 0, -1, withscores=True))
+            about = cast("dict[str, str]", await self._redis.hgetall(f"{line}:about"))
+            found += [
+                worker_seen(worker, about[worker], queue=queue, until=until, now=now)
+                for worker, until in alive
+                if until >= now and worker in about
+            ]
+        return found
+
     async def workers_alive(self) -> int:
-        """How many workers have beaten in the last seconds."""
-        return int(await self._redis.zcount(f"{self._ns}:workers", await self.now(), "+inf"))
+        """How many workers of statements have beaten in the last seconds and take jobs."""
+        return sum(not (worker.queue or worker.leaves) for worker in await self.workers())
 
     async def events_waiting(self) -> int:
         """Events in the stream that the history has not taken yet."""
@@ -467,6 +484,7 @@ class WorkerStore:
             for name in (
                 *("claim", "beat", "note", "wait", "finish", "enrol", "depart", "reap"),
                 *("abandon", "take_stop", "stopped", "lead", "evict", "readers", "give_way"),
+                *("give_back", "return_ticket"),
             )
         }
 
@@ -562,9 +580,33 @@ class WorkerStore:
         flat = [part for pair in fields.items() for part in pair]
         return bool(self._run("wait", job_id, attempt, worker, *request, timeout_s, *flat))
 
-    def enrol(self, worker: str, slots: int, ttl_s: float, *, queue: str = "") -> int:
-        """Tells that the worker of a queue is alive; the number of its workers alive."""
-        return int(self._run("enrol", worker, slots, ttl_s, queue))
+    def enrol(self, worker: str, slots: int, ttl_s: float, about: str, *, queue: str = "", leaves: bool = False) -> int:
+        """Tells that the worker of a queue is alive; the number of its workers alive.
+
+        Args:
+            worker: its name.
+            slots: jobs it can run at once; of one that leaves, those that it still runs.
+            ttl_s: seconds after which it is taken to be dead.
+            about: as `executor.enrolled.told_of` made it.
+            queue: the one it serves.
+            leaves: whether it takes no more jobs.
+        """
+        return int(self._run("enrol", worker, slots, ttl_s, queue, about, "leaves" if leaves else ""))
+
+    def give_back(self, job_id: str, attempt: str, worker: str, seen: str) -> bool:
+        """Puts a running job back in line because the worker leaves; False when the lease was lost.
+
+        Args:
+            job_id: the job's.
+            attempt: the one that ran it.
+            worker: who ran it.
+            seen: how its statement was seen to have stopped; empty where it was not, and some worker is to stop it.
+        """
+        return bool(self._run("give_back", job_id, attempt, worker, seen))
+
+    def return_ticket(self, job_id: str, attempt: str) -> None:
+        """Puts a queued job back in line whose ticket came to a worker that leaves."""
+        self._run("return_ticket", job_id, attempt)
 
     def depart(self, worker: str, *, lost: bool) -> int:
         """Tells that the worker is gone; the number of its jobs that go elsewhere."""

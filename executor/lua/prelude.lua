@@ -104,6 +104,19 @@ local function slots(line, at)
   return total, #alive
 end
 
+-- How many workers of a line could take a job, sooner or later.
+local function takers(line, at)
+  return redis.call('ZCOUNT', line .. ':workers', stamp(at), '+inf')
+    - redis.call('ZCOUNT', line .. ':leaving', stamp(at), '+inf')
+end
+
+local function strike_off(line, worker)
+  redis.call('ZREM', line .. ':workers', worker)
+  redis.call('ZREM', line .. ':leaving', worker)
+  redis.call('HDEL', line .. ':slots', worker)
+  redis.call('HDEL', line .. ':about', worker)
+end
+
 local function is_under(line, set, name, cap)
   return tonumber(redis.call('HGET', line .. ':busy:' .. set, name) or '0') < tonumber(cap)
 end

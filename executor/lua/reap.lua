@@ -52,7 +52,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', NS .. ':impatient', '-inf', stam
     -- others may have come later, and wait on
     local ends = (leave(id) or hand_over(id, at)) and settle or settle_all
     unpark(id, job[2])
-    if redis.call('ZCOUNT', my_line(id) .. ':workers', stamp(at), '+inf') == 0 then
+    if takers(my_line(id), at) == 0 then
       local queue = redis.call('HGET', job_key(id), 'queue')
       fail(ends, id, 'no_workers', 'No worker was there to take this job in ' .. job[1] .. ' s.',
         'Start one with: awaitsql worker' .. (queue and ' --queue ' .. queue or '') .. '; then submit again.')

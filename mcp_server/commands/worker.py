@@ -12,7 +12,10 @@ Queue = Literal["statements", "generate"]
 
 
 def run_worker_command(where: Where, *, queue: Queue, concurrency: int | None, log_level: str) -> int:
-    """Runs jobs until a signal. Without a configured broker it shares, or starts, this configuration's own."""
+    """Runs jobs until a signal, then finishes what runs; a second signal hurries. Answers the exit code.
+
+    Without a configured broker it shares, or starts, this configuration's own.
+    """
     log_as_json(log_level)
     settings = where.settings()
     if queue == "generate":
@@ -25,8 +28,9 @@ def run_worker_command(where: Where, *, queue: Queue, concurrency: int | None, l
         from mcp_server.generate.worker import run_questions_worker  # noqa: PLC0415
 
         with open_broker(settings.executor) as broker_url:
-            run_questions_worker(settings, broker_url, signing_key(settings.executor), slots=concurrency)
-        return Exit.DONE
+            key = signing_key(settings.executor)
+            in_order = run_questions_worker(settings, broker_url, key, slots=concurrency)
+        return Exit.DONE if in_order else Exit.STUCK
     executor = settings.executor
     if concurrency is not None:
         executor = executor.model_copy(update={"concurrency": concurrency})

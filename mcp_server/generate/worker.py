@@ -12,10 +12,9 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
 from typing import Any
 
-from executor import GENERATE, Executor, ExecutorSettings, SettingsInvalid, log_as_json
+from executor import EXIT_ASKED, EXIT_STUCK, GENERATE, Executor, ExecutorSettings, SettingsInvalid, log_as_json
 from mcp_server.generate.asking import Asker
 from mcp_server.generate.models import model_of
 from mcp_server.generate.writer import Writer
@@ -25,9 +24,15 @@ from mcp_server.settings import McpServerSettings, Settings
 
 
 async def serve_questions(
-    settings: Settings, broker_url: str, key: bytes, *, slots: int | None = None, worker: str = ""
-) -> None:
-    """Works on questions until it is cancelled; what it was at goes back in line.
+    settings: Settings,
+    broker_url: str,
+    key: bytes,
+    *,
+    drain: asyncio.Event,
+    slots: int | None = None,
+    worker: str = "",
+) -> bool:
+    """Works on questions until it is cancelled; what it was at goes back in line. See `Executor.serve`.
 
     Raises:
         SettingsInvalid: no model is configured, or its key is not there.
@@ -42,7 +47,7 @@ async def serve_questions(
     policies = policies_of(settings, key)
     async with Executor(settings.executor, broker_url, key, policy_version=policies.version, submits=False) as executor:
         asker = Asker(executor, policies, ask, Writer(model, ask, executor))
-        await executor.serve(GENERATE, asker, slots=slots or ask.concurrency, worker=worker)
+        return await executor.serve(GENERATE, asker, slots=slots or ask.concurrency, drain=drain, worker=worker)
 
 
 def run_questions_worker(
@@ -53,17 +58,29 @@ def run_questions_worker(
     slots: int | None = None,
     worker: str = "",
     stop_with_stdin: bool = False,
-) -> None:
+) -> bool:
     """Works on questions until a signal (or, with `stop_with_stdin`, the end of standard input) says stop.
+
+    At SIGTERM or SIGINT what is being worked on is finished within ``drain_timeout_s``; a second one, or the end of
+    standard input, ends it at once. False where the process is of no more use, see `Executor.serve`.
 
     Raises: as `serve_questions`.
     """
 
-    async def main() -> None:
-        task = asyncio.ensure_future(serve_questions(settings, broker_url, key, slots=slots, worker=worker))
+    async def main() -> bool:
+        drain = asyncio.Event()
+        task = asyncio.ensure_future(
+            serve_questions(settings, broker_url, key, drain=drain, slots=slots, worker=worker)
+        )
         loop = asyncio.get_running_loop()
+
+        def on_signal() -> None:
+            if drain.is_set():
+                task.cancel()
+            drain.set()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, task.cancel)
+            loop.add_signal_handler(number, on_signal)
         if stop_with_stdin:
 
             def on_stdin_end() -> None:
@@ -72,10 +89,12 @@ def run_questions_worker(
                 loop.call_soon_threadsafe(task.cancel)
 
             threading.Thread(target=on_stdin_end, name="awaitsql-parent", daemon=True).start()
-        with suppress(asyncio.CancelledError):
-            await task
+        try:
+            return await task
+        except asyncio.CancelledError:
+            return True
 
-    asyncio.run(main())
+    return asyncio.run(main())
 
 
 def main() -> None:
@@ -89,9 +108,9 @@ def main() -> None:
         Places(more["file"], more["text"], [tuple(path) for path in more["overridden"]]),
     )
     key = bytes.fromhex(told["signing_key"])
-    run_questions_worker(settings, told["broker_url"], key, worker=told["worker"], stop_with_stdin=True)
+    in_order = run_questions_worker(settings, told["broker_url"], key, worker=told["worker"], stop_with_stdin=True)
     # threads of Celery's may still sleep on the broker; nothing here needs them any more
-    os._exit(0)
+    os._exit(EXIT_ASKED if in_order else EXIT_STUCK)
 
 
 if __name__ == "__main__":
