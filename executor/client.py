@@ -116,6 +116,7 @@ class Executor:
         )
         self._past = Past(settings, self._signer)
         self._results: ResultStore | None = None
+        self._waits = True
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Executor:
@@ -148,6 +149,16 @@ class Executor:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    def stop_waiting(self) -> None:
+        """The process is to go: whoever waits for a job, now or later, is given it as it is."""
+        self._waits = False
+        self._changes.wake_all()
+
+    @property
+    def waits(self) -> bool:
+        """Whether jobs are waited for here; see `stop_waiting`."""
+        return self._waits
 
     # -- sources ---------------------------------------------------------------------------------------------------
 
@@ -422,6 +433,8 @@ class Executor:
     ) -> AsyncGenerator[Job]:
         """The job now, then after each change and at least every second, until it is finished or `timeout_s` is over.
 
+        Or until `stop_waiting`.
+
         Args:
             job_id: the handle.
             owner: who asks.
@@ -439,7 +452,7 @@ class Executor:
                 known = await self.get(job_id, owner=owner)
             job = known
             yield job
-            while not job.is_finished and (left := until - time.monotonic()) > 0:
+            while self._waits and not job.is_finished and (left := until - time.monotonic()) > 0:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(left, _LOOK_EVERY_S)):
                         await changed.wait()

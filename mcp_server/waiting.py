@@ -35,6 +35,8 @@ def clamped_wait(wait_seconds: float) -> tuple[float, list[str]]:
 async def wait_for(executor: Executor, job: Job, *, owner: str, timeout_s: float, report: Report | None = None) -> Job:
     """`job` when it is finished or asks, or as it is after `timeout_s` seconds; tells `report` meanwhile.
 
+    A server that is to go does not wait: ``notes["server_leaves"]`` says so.
+
     Raises:
         ExecutorError: as `Executor.watch`.
     """
@@ -52,6 +54,8 @@ async def wait_for(executor: Executor, job: Job, *, owner: str, timeout_s: float
             if report is not None and now - reported >= _REPORT_EVERY_S:
                 reported = now
                 await report(round(now - began, 1), progress_words(job, now - began))
+    if not executor.waits and not _rests(job):
+        job.notes["server_leaves"] = True
     return job
 
 

@@ -29,7 +29,7 @@ def run_serve(
     workers: int,
     log_level: str,
 ) -> int:
-    """Serves until the client leaves (stdio) or a signal comes (both)."""
+    """Serves until the client leaves (stdio) or a signal comes (both); over HTTP a second signal hurries."""
     log_as_json(log_level)
     settings = where.settings()
     if not settings.executor.sources:
@@ -57,9 +57,15 @@ async def _serve(
     if transport == "http":
         refuse_open_host(face.host, signs_in=face.auth is not None)
     version = importlib.metadata.version("awaitsql")
-    stop = asyncio.Event()
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        if stop.is_set() or transport == "stdio":
+            hurry.set()
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
     async with running_machine(settings, workers=workers, log_level=level, submits=True, questions=True) as machine:
         # the protocol's library takes a second to load; the workers start meanwhile
         from mcp_server.app import serve_http, serve_stdio  # noqa: PLC0415
@@ -67,9 +73,9 @@ async def _serve(
         serving = asyncio.create_task(
             serve_stdio(machine, face, version=version)
             if transport == "stdio"
-            else serve_http(machine, face, version=version)
+            else serve_http(machine, face, stop=stop, version=version)
         )
-        stopping = asyncio.create_task(stop.wait())
+        stopping = asyncio.create_task(hurry.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
             serving.result()

@@ -1,4 +1,4 @@
-"""The Starlette application: ``/mcp``, ``/v1``, ``/healthz``. On loopback only, or behind `SignIn`."""
+"""The Starlette application: ``/mcp``, ``/v1``, ``/healthz``, ``/readyz``. On loopback only, or behind `SignIn`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from mcp_server.auth.scopes import SCOPES
 from mcp_server.auth.verifier import Verifier
 from mcp_server.auth_settings import AuthSettings
 from mcp_server.http.cors import Cors
-from mcp_server.http.health import health_endpoint
+from mcp_server.http.departure import Departure
+from mcp_server.http.health import healthz, readiness_endpoint
 from mcp_server.http.known_hosts import KnownHosts
 from mcp_server.http.loopback import LOOPBACK_NAMES, refuse_open_host
 from mcp_server.http.problems import Problems
@@ -42,7 +43,7 @@ _CHECKED_BEFORE = TransportSecuritySettings(enable_dns_rebinding_protection=Fals
 """`KnownHosts` looks at Host and Origin, for every path alike."""
 
 
-def http_application(server: MCPServer[Any], reach: WebReach, *, version: str) -> Starlette:
+def http_application(server: MCPServer[Any], reach: WebReach, departure: Departure, *, version: str) -> Starlette:
     """The application; its lifespan runs the protocol's sessions, which a mounted application's own would not.
 
     Raises:
@@ -59,7 +60,10 @@ def http_application(server: MCPServer[Any], reach: WebReach, *, version: str) -
         async with server.session_manager.run():
             yield
 
-    routes: list[Route | Mount] = [Route("/healthz", health_endpoint(executor), methods=["GET"])]
+    routes: list[Route | Mount] = [
+        Route("/healthz", healthz, methods=["GET"]),
+        Route("/readyz", readiness_endpoint(executor, departure), methods=["GET"]),
+    ]
     middleware = [
         Middleware(Problems, path="/v1"),
         Middleware(KnownHosts, settings=_transport_security(settings)),
