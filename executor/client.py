@@ -68,6 +68,8 @@ if TYPE_CHECKING:
 
 
 _LOOK_EVERY_S = 1.0
+_LOOK_RARELY_S = 5.0
+"""For whoever wants only the end: it is told, and a look is for the wake-up that was lost."""
 _BROKER_S = 8.0
 """How long a call waits for a broker that is away, or frozen: restarts take less, and clients wait for an answer."""
 
@@ -429,9 +431,16 @@ class Executor:
         return job
 
     async def watch(
-        self, job_id: str, *, owner: str, timeout_s: float, known: Job | None = None, ends_only: bool = False
+        self,
+        job_id: str,
+        *,
+        owner: str,
+        timeout_s: float,
+        known: Job | None = None,
+        ends_only: bool = False,
+        every_s: float = _LOOK_EVERY_S,
     ) -> AsyncGenerator[Job]:
-        """The job now, then after each change and at least every second, until it is finished or `timeout_s` is over.
+        """The job now, then after each change and now and then, until it is finished or `timeout_s` is over.
 
         Or until `stop_waiting`.
 
@@ -440,8 +449,10 @@ class Executor:
             owner: who asks.
             timeout_s: seconds.
             known: the job as `submit` has just returned it, which saves the first look.
-            ends_only: whether changes after which the job goes on by itself may be seen up to a second late, which
+            ends_only: whether changes after which the job goes on by itself may be seen up to `every_s` late, which
                 saves looks.
+            every_s: seconds between two looks when nothing is heard. What a lost wake-up costs: hundreds of callers
+                that look every second are noticed by all others.
 
         Raises: as `get`, on the first look; a broker that goes away later is waited for.
         """
@@ -454,7 +465,7 @@ class Executor:
             yield job
             while self._waits and not job.is_finished and (left := until - time.monotonic()) > 0:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(min(left, _LOOK_EVERY_S)):
+                    async with asyncio.timeout(min(left, every_s)):
                         await changed.wait()
                 changed.clear()
                 try:
@@ -468,7 +479,9 @@ class Executor:
     async def wait(self, job_id: str, *, owner: str, timeout_s: float, known: Job | None = None) -> Job:
         """The job when it is finished, or as it is after `timeout_s` seconds. `known` and errors as in `watch`."""
         job: Job | None = None
-        async for seen in self.watch(job_id, owner=owner, timeout_s=timeout_s, known=known, ends_only=True):
+        async for seen in self.watch(
+            job_id, owner=owner, timeout_s=timeout_s, known=known, ends_only=True, every_s=_LOOK_RARELY_S
+        ):
             job = seen
         return job if job is not None else await self.get(job_id, owner=owner)
 

@@ -566,6 +566,7 @@ def eval_sql(
     set: Annotated[tuple[str, ...], Parameter(negative="")] = (),  # noqa: A002 - the word of the file
     out: Annotated[Path | None, Parameter(negative="")] = None,
     compare: Annotated[tuple[Path, Path] | None, Parameter(negative="")] = None,
+    config: Path | None = None,
     json: Json = False,
 ) -> int:
     """Measure how often written SQL brings the right rows, run past the guard and as jobs like all SQL.
@@ -574,11 +575,12 @@ def eval_sql(
         questions: JSON lines of id, set, db, question, evidence, gold_sql (any may match), gold_empty.
         db_root: the folder with DB/DB.sqlite for each db of the questions.
         predictions: recorded SQL to replay: JSON lines, or one array, of id, model, sql.
-        model: of the predictions, only this model's; may be given several times.
+        model: without predictions, the model to ask live, as in [mcp_server.ask]; with them only this model's.
         mcp: an MCP server with a tool ask, by its URL or by the command that starts it.
         set: only this set of questions; may be given several times.
         out: a file with one line of JSON a question; what is in it already is not asked again.
         compare: two files of --out, compared by McNemar's exact test; nothing is run.
+        config: a configuration file; its [mcp_server.ask] says how the model is reached and what it may cost.
         json: print the figures as JSON on the last line.
     """
     from mcp_server.commands.eval_sql import Asks, run_compare, run_eval  # noqa: PLC0415 - loads what it needs
@@ -589,7 +591,7 @@ def eval_sql(
         raise SettingsInvalid(
             message="eval sql needs questions and their databases.", hint="Give --questions FILE and --db-root FOLDER."
         )
-    asks = Asks(questions, db_root, predictions, model, mcp, set, out)
+    asks = Asks(questions, db_root, predictions, model, mcp, set, out, config)
     return run_eval(asks, as_json=json)
 
 

@@ -22,6 +22,9 @@ MAX_WAIT_S = 45.0
 _REPORT_EVERY_S = 0.9
 """Seconds between two progress notifications, at least."""
 
+_LOOK_S = {True: 1.0, False: 5.0}
+"""Seconds between two looks at a job of whose end we are told anyway; by whether somebody wants progress."""
+
 
 def clamped_wait(wait_seconds: float) -> tuple[float, list[str]]:
     """The wait as it will be, in seconds, and a warning where that is less than what was asked for."""
@@ -43,17 +46,18 @@ async def wait_for(executor: Executor, job: Job, *, owner: str, timeout_s: float
     if _rests(job) or timeout_s <= 0:
         return job
     began = time.monotonic()
-    reported = began
-    changes = executor.watch(job.id, owner=owner, timeout_s=timeout_s, known=job, ends_only=True)
+    reported_s = 0.0
+    every_s = _LOOK_S[report is not None]
+    changes = executor.watch(job.id, owner=owner, timeout_s=timeout_s, known=job, ends_only=True, every_s=every_s)
     async with aclosing(changes):  # pyright: ignore[reportArgumentType] - a generator, whatever it is declared as
         async for change in changes:
             job = change
             if _rests(job):
                 break
-            now = time.monotonic()
-            if report is not None and now - reported >= _REPORT_EVERY_S:
-                reported = now
-                await report(round(now - began, 1), progress_words(job, now - began))
+            waited_s = time.monotonic() - began
+            if report is not None and waited_s >= reported_s + _REPORT_EVERY_S:
+                reported_s = waited_s
+                await report(round(waited_s, 1), progress_words(job, waited_s))
     if not executor.waits and not _rests(job):
         job.notes["server_leaves"] = True
     return job

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,10 @@ import pyarrow as pa
 
 from executor.adapters.chdb_engine import ChDBConnection
 from executor.adapters.clickhouse_link import ClickHouseLink, kill_sql, settings_for
+from executor.errors import ErrorCode, StatementFailed
+
+_READS_A_FILE = re.compile(r"\s*Function file\b", re.IGNORECASE)
+"""In a line of ``EXPLAIN AST``."""
 
 
 class EmbeddedLink(ClickHouseLink):
@@ -32,6 +37,12 @@ class EmbeddedLink(ClickHouseLink):
         self._settings = settings_for(token, timeout_s, memory_mb=memory_mb, threads=threads)
         self._connection = ChDBConnection(address, self._settings)
         self._killing = threading.Lock()
+
+    def check(self, sql: str) -> None:
+        """See `ClickHouseLink.check`. No grant and no setting keeps chDB's function ``file`` from a file: this does."""
+        super().check(sql)
+        if any(_READS_A_FILE.match(str(line)) for (line,) in self.ask(f"EXPLAIN AST {sql}")):
+            raise StatementFailed(ErrorCode.STATEMENT_FAILED, "The function file is not there for statements.")
 
     def ask(self, sql: str) -> list[list[Any]]:
         """See `ClickHouseLink.ask`."""

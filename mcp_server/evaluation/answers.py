@@ -18,6 +18,11 @@ class Asked:
     question: str
     evidence: str = ""
 
+    @property
+    def text(self) -> str:
+        """The question with what is known about it, as one text."""
+        return f"{self.question}\n\nWhat is known: {self.evidence}" if self.evidence else self.question
+
 
 @dataclass(frozen=True, slots=True)
 class Written:

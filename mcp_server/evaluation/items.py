@@ -1,4 +1,7 @@
-"""One scored question as a line of a file. The file is the run: what stands in it is not asked again."""
+"""One scored question as a line of a file. The file is the run: what stands in it is not asked again.
+
+But for questions that found nobody to answer them: those are no verdict on anything, and another run asks them anew.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,10 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from executor import SettingsInvalid
+
+_NOBODY = frozenset(
+    {"model_unavailable", "budget_exhausted", "executor_unavailable", "no_workers", "worker_lost", "mcp_failed"}
+)
 
 
 class Item(BaseModel):
@@ -43,9 +50,16 @@ class Item(BaseModel):
         """Names the item in its run: the model and the question."""
         return self.model, self.id
 
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody was there to answer, so that the question may be asked anew."""
+        return self.error in _NOBODY
+
 
 def read_items(path: Path) -> list[Item]:
-    """The items of a run's file; of one that is not there, none. A last line that was not written whole is left out.
+    """The items of a run's file; of one that is not there, none. Of a question that was asked anew, the newest.
+
+    A last line that was not written whole is left out.
 
     Raises:
         SettingsInvalid: the file holds something else.
@@ -56,18 +70,19 @@ def read_items(path: Path) -> list[Item]:
         lines = path.read_text("utf-8").splitlines(keepends=True)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsInvalid(message=f"{path} cannot be read: {error}", hint="Name another file.") from error
-    items: list[Item] = []
+    items: dict[tuple[str, str], Item] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip() or not line.endswith("\n"):
             continue
         try:
-            items.append(Item.model_validate_json(line))
+            item = Item.model_validate_json(line)
         except ValidationError as error:
             raise SettingsInvalid(
                 message=f"{path}, line {number} is no item of an evaluation.",
                 hint="Name another file for --out, or a run's own to go on with it.",
             ) from error
-    return items
+        items[item.key] = item
+    return list(items.values())
 
 
 class ItemFile:
@@ -75,12 +90,17 @@ class ItemFile:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self.items = [] if path is None else read_items(path)
+        self._items = {item.key: item for item in ([] if path is None else read_items(path))}
         if path is not None and path.exists():
             # a line that a killed run did not finish would swallow the next one
             whole = path.read_bytes()
             if whole and not whole.endswith(b"\n"):
                 path.write_bytes(whole[: whole.rfind(b"\n") + 1])
+
+    @property
+    def items(self) -> list[Item]:
+        """All of them."""
+        return list(self._items.values())
 
     def add(self, item: Item) -> None:
         """Keep `item`: it is in the file when this returns.
@@ -88,7 +108,7 @@ class ItemFile:
         Raises:
             SettingsInvalid: the file cannot be written.
         """
-        self.items.append(item)
+        self._items[item.key] = item
         if self._path is None:
             return
         try:

@@ -25,11 +25,11 @@ async def evaluate(
     *,
     told: Callable[[Item], None],
 ) -> None:
-    """Asks each writer each question that `kept` has no item of, and keeps one; `told` is called with each.
+    """Asks each writer each question that `kept` has no answer to, and keeps an item; `told` is called with each.
 
     A question whose gold brings no rows is asked, and its item says why it cannot be scored.
     """
-    known = {item.key for item in kept.items}
+    known = answered_in(kept)
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one(question: Question) -> None:
@@ -50,6 +50,11 @@ async def evaluate(
     finally:
         for task in tasks:
             task.cancel()
+
+
+def answered_in(kept: ItemFile) -> set[tuple[str, str]]:
+    """The keys of the questions that are not asked again."""
+    return {item.key for item in kept.items if not item.is_open}
 
 
 async def _golds(question: Question, running: Running) -> tuple[list[Gold], str]:

@@ -102,7 +102,7 @@ class Comparison:
 
 
 def compare(a: Sequence[Item], b: Sequence[Item]) -> list[Comparison]:
-    """Each set of two runs, each of one model, in the first run's order.
+    """Each set of two runs, each of one model, by the set's name.
 
     Raises:
         ValueError: a run is of several models.
@@ -112,7 +112,7 @@ def compare(a: Sequence[Item], b: Sequence[Item]) -> list[Comparison]:
         raise ValueError(f"one run holds several models: {', '.join(max(names, key=len))}")
     told = [", ".join(models) for models in names]
     compared: list[Comparison] = []
-    for group in dict.fromkeys(item.set for item in [*a, *b]):
+    for group in sorted({item.set for item in [*a, *b]}):
         first, second = (
             {item.id: item.exact for item in run if item.set == group and item.gold_error is None} for run in (a, b)
         )

@@ -40,9 +40,8 @@ class ThroughMcp:
 
     async def write(self, asked: Asked) -> Written:
         """The SQL of the server's answer."""
-        question = f"{asked.question}\n\nWhat is known: {asked.evidence}" if asked.evidence else asked.question
         try:
-            view = await self._call(_TOOL, question=question, source=asked.source, wait_seconds=_WAIT_S)
+            view = await self._call(_TOOL, question=asked.text, source=asked.source, wait_seconds=_WAIT_S)
             while view.get("state") in _GOES_ON:
                 view = await self._call("get_job", job_id=view["job_id"], wait_seconds=_WAIT_S)
             return await self._written(view)

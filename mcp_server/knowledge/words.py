@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib import resources
+from threading import Lock
 
 import snowballstemmer
 
@@ -57,6 +58,8 @@ ASKING_WORDS = frozenset(_ASKING_WORDS.split())
 """Words that sentences ask with, and that name tables and columns at times."""
 
 _stemmer = snowballstemmer.stemmer("english")
+_stemming = Lock()
+"""The stemmer keeps the word that it is at in itself: two threads at once would mix theirs."""
 
 
 @lru_cache(maxsize=100_000)
@@ -64,7 +67,8 @@ def stem(word: str) -> str:
     """The stem of a lower-case English word: ``countries`` and ``country`` have the same."""
     if len(word) <= 3 and not word.endswith("s"):
         return word  # qty is no form of qti
-    return _stemmer.stemWord(word)
+    with _stemming:
+        return _stemmer.stemWord(word)
 
 
 def parts(text: str) -> list[str]:

@@ -29,8 +29,10 @@ class Access(Reach):
     principal_of: PrincipalOf
 
 
-def progress_to(context: ToolContext) -> Report:
-    """Tells the client of a wait, if it asked for progress."""
+def progress_to(context: ToolContext) -> Report | None:
+    """Tells the client of a wait; None where it did not ask for progress."""
+    if "progress_token" not in (context.request_context.meta or {}):
+        return None
 
     async def report(seconds: float, words: str) -> None:
         await context.report_progress(seconds, None, words)

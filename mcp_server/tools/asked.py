@@ -112,6 +112,7 @@ async def _said(access: Access, job: Job, request: InputRequest, context: ToolCo
             async for change in changes:
                 if change.state is not JobState.WAITING:
                     break
-                await report(round((change.seen_at or 0) - job.submitted_at, 1), "waiting for the user's answer")
+                if report is not None:
+                    await report(round((change.seen_at or 0) - job.submitted_at, 1), "waiting for the user's answer")
         group.cancel_scope.cancel()
     return said[0] if said else None

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import psycopg
 import pytest
-from databases import SHOP
+from databases import SHOP, clickhouse_shop, rows_of
 from lockdown import ALTERS, CANARY, GROUPS, Attack, Playground, attacks
 from psycopg import sql
 
@@ -28,6 +28,7 @@ PLAYGROUNDS = {
     "sqlite": ("sqlite", "file"),
     "duckdb": ("duckdb", "file"),
     "duckdb over files": ("duckdb", "files"),
+    "clickhouse": ("clickhouse", "folder"),
     "postgres as superuser": ("postgres", "superuser"),
     "postgres as reader": ("postgres", "reader"),
     "postgres at TEST_POSTGRES_URL as superuser": ("postgres", "superuser"),
@@ -65,6 +66,8 @@ def _playground(name: str, request: pytest.FixtureRequest) -> Iterator[Playgroun
             opening = _sqlite(folder)
         elif kind == "duckdb":
             opening = _duckdb(folder, role)
+        elif kind == "clickhouse":
+            opening = _clickhouse(folder)
         else:
             url = os.environ.get("TEST_POSTGRES_URL") if "TEST_" in name else request.getfixturevalue("postgres_url")
             if url is None:
@@ -160,6 +163,26 @@ def _duckdb(folder: Path, role: str) -> Iterator[Playground]:
         "duckdb", role, adapter, folder, state=lambda: None, fill=lambda: {"random": seeded[0]}
     )  # the file lies in the folder
     adapter.close()
+
+
+_CLICKHOUSE = """
+    SELECT groupArray(x) FROM (SELECT x FROM (
+        SELECT toString(tuple(*)) AS x FROM shop.customers
+        UNION ALL SELECT toString(tuple(*)) FROM shop.orders
+        UNION ALL SELECT concat(database, name, toString(engine), create_table_query) FROM system.tables
+                  WHERE database NOT IN ('INFORMATION_SCHEMA', 'information_schema', 'system')
+        UNION ALL SELECT name FROM system.databases
+        UNION ALL SELECT name FROM system.functions WHERE origin != 'System'
+    ) ORDER BY x)
+"""
+
+
+@contextmanager
+def _clickhouse(folder: Path) -> Iterator[Playground]:
+    with tempfile.TemporaryDirectory(prefix="lockdown-") as apart:  # the engine's own files change all the time
+        adapter = make_adapter("shop", clickhouse_shop(Path(apart)).config)
+        yield Playground("clickhouse", "folder", adapter, folder, state=lambda: rows_of(adapter, _CLICKHOUSE))
+        adapter.close()
 
 
 _POSTGRES = (

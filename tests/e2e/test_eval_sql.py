@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from model_double import Reply, ask_back, model_server, sql
 
 QUESTIONS: list[dict[str, Any]] = [
     {"id": "q1", "set": "a", "question": "How many songs?", "gold_sql": ["SELECT count(*) FROM songs"]},
@@ -51,9 +52,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def eval_sql(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def eval_sql(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("AWAITSQL_")}
-    env = {**kept, "HOME": str(folder), "XDG_STATE_HOME": str(folder / "state")}
+    env = {**kept, "HOME": str(folder), "XDG_STATE_HOME": str(folder / "state"), **variables}
     command = [sys.executable, "-m", "mcp_server", "eval", "sql", *arguments]
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=90, check=False)
 
@@ -114,6 +115,9 @@ def test_two_runs_are_compared_without_running_anything(folder):
     ("arguments", "words"),
     [
         (ASKS, "--predictions"),
+        ((*ASKS, "--model", "a", "--model", "b"), "--model NAME"),
+        ((*ASKS, "--model", "scripted"), "base_url"),
+        ((*ASKS, "--model", "openai:some"), "OPENAI_API_KEY"),
         (("--questions", "questions.jsonl"), "--db-root"),
         ((*REPLAY, "--set", "c"), "There is no set c"),
         ((*REPLAY, "--model", "better"), "Models: bad, good"),
@@ -141,3 +145,39 @@ def test_another_server_is_asked_through_its_tool_ask(folder):
     a, b = json.loads(ran.stdout.splitlines()[-1])["scores"]
     assert (a["items"], a["exact"], a["failed"]) == (2, 1, 1)
     assert (b["items"], b["exact"], b["unscored"]) == (1, 0, 1)
+
+
+def test_a_model_is_asked_live_and_who_found_it_away_is_asked_anew(folder: Path) -> None:
+    is_away = True
+
+    def script(text: str) -> Reply:
+        if "How many songs?" in text:
+            assert "What is known: all of them" in text
+            return sql("SELECT count(*) FROM song") if "<tried>" not in text else sql("SELECT count(*) FROM songs")
+        if "Titles by length" in text:
+            asked = "you_asked" in text
+            return sql("SELECT title FROM songs ORDER BY secs DESC") if asked else ask_back("Which way?", "up", "down")
+        return Reply(status=400) if is_away else sql("SELECT title FROM songs ORDER BY secs DESC LIMIT 1")
+
+    lines = [json.loads(line) for line in (folder / "questions.jsonl").read_text().splitlines()][:3]
+    lines[0]["evidence"] = "all of them"
+    (folder / "questions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    live = (*ASKS, "--model", "scripted", "--out", "run.jsonl", "--json")
+    with model_server(script) as (double, base_url):
+        first = eval_sql(folder, *live, AWAITSQL_MCP_SERVER__ASK__BASE_URL=base_url)
+        assert first.returncode == 0, first.stderr
+        items = {i["id"]: i for i in map(json.loads, (folder / "run.jsonl").read_text().splitlines())}
+        asked = len(double.requests)
+        is_away = False
+        again = eval_sql(folder, *live, AWAITSQL_MCP_SERVER__ASK__BASE_URL=base_url)
+        assert len(double.requests) == asked + 1, "what was answered is not asked again"
+
+    assert (items["q1"]["exact"], items["q1"]["calls"]) == (True, 2)
+    assert (items["q1"]["input_tokens"], items["q1"]["output_tokens"]) == (200, 40)
+    assert items["q1"]["write_s"] > 0
+    assert (items["q2"]["exact"], items["q2"]["calls"]) == (False, 2)
+    assert (items["q3"]["error"], items["q3"]["sql"]) == ("model_unavailable", None)
+    assert [request for request in double.requests if "They would not say" in request]
+    a, b = json.loads(again.stdout.splitlines()[-1])["scores"]
+    assert (a["items"], a["exact"], a["calls"], a["input_tokens"]) == (2, 1, 4, 400)
+    assert (b["items"], b["exact"], b["failed"]) == (1, 1, 0)

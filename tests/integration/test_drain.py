@@ -8,7 +8,7 @@ import time
 from machines import COUNT_A_WHILE, COUNT_FOR_EVER, running, settings_for
 from worker_processes import worker_process, write_config
 
-from executor import EXIT_ASKED, JobState
+from executor import EXIT_ASKED, GENERATE, JobState
 
 
 async def test_a_worker_asked_to_stop_finishes_what_runs_and_takes_nothing_new(tmp_path, shop):
@@ -100,3 +100,30 @@ async def test_slots_of_one_that_leaves_are_not_taken_from_the_others(tmp_path, 
                 others = [await machine.submit(COUNT_FOR_EVER + f" LIMIT {n}") for n in (3, 4)]
                 for job in others:
                     await machine.until(job, JobState.RUNNING, timeout_s=10)
+
+
+async def test_a_service_of_questions_that_drains_finishes_its_own_and_takes_none(tmp_path, shop):
+    from test_parents import ask, body_over
+
+    async with running(settings_for(tmp_path, shop)) as machine:
+        may_end, drain = asyncio.Event(), asyncio.Event()
+        answers = body_over(machine)
+
+        async def body(lease):
+            await may_end.wait()
+            return await answers(lease)
+
+        service = asyncio.create_task(machine.executor.serve(GENERATE, body, slots=4, drain=drain))
+        job = await machine.until(await ask(machine, "SELECT 1"), JobState.RUNNING)
+        drain.set()
+        async with asyncio.timeout(10):
+            while not any(worker.leaves for worker in await machine.executor.workers()):
+                await asyncio.sleep(0.02)
+        late = await ask(machine, "SELECT 2")
+        may_end.set()
+        job = await machine.until(job, JobState.SUCCEEDED)
+        in_order = await asyncio.wait_for(service, 20)
+        late = await machine.executor.get(late.id, owner=late.owner)
+
+    assert (job.attempt, job.preview, in_order) == (1, [[1]], True)
+    assert (late.state, late.attempt, late.workers_alive) == (JobState.QUEUED, 1, 0)

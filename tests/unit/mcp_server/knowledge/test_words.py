@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from mcp_server.knowledge.expansion import Expansion, abbreviates
@@ -71,3 +74,17 @@ def test_an_asked_word_means_itself_first_then_its_kin_and_what_people_say_for_i
 def test_a_misspelt_word_finds_the_near_one() -> None:
     assert set(Expansion(["customer"]).of("custmer")) == {stem("customer")}
     assert not Expansion(["customer"]).of("curtain")
+
+
+def test_words_that_are_stemmed_at_once_are_stemmed_as_one_after_the_other() -> None:
+    words = [f"{beginning}{ending}" for beginning in ("nation", "relat", "hope") for ending in ("al", "ational", "s")]
+    words = [f"{letter}{word}" for letter in "abcdefghijkl" for word in words]
+    one_by_one = list(map(stem.__wrapped__, words))
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            at_once = list(threads.map(lambda _: list(map(stem.__wrapped__, words)), range(8)))
+    finally:
+        sys.setswitchinterval(usual)
+    assert at_once == [one_by_one] * 8
