@@ -46,7 +46,7 @@ from executor.profiles import SourceProfile, TableProfile
 from executor.reaper import Reaper
 from executor.results import BlockFormat, ExportFormat, ResultStore, may_be_cut
 from executor.schemas import SchemaCache
-from executor.settings import ExecutorSettings
+from executor.settings import RECORD_VERSION, ExecutorSettings
 from executor.sharing import share_key
 from executor.signals import ChangeListener
 from executor.signing import Signer
@@ -133,7 +133,9 @@ class Executor:
         try:
             await asyncio.to_thread(reaper_store.check_key, self._signer)
             if self._submits:
-                await asyncio.to_thread(reaper_store.publish_policy, self._signer, self._policy_version)
+                await asyncio.to_thread(
+                    reaper_store.publish, self._signer, self._policy_version, self.settings.source_fingerprints()
+                )
         except OutOfMemoryError as error:
             raise broker_full() from error
         except BROKER_ERRORS as error:
@@ -580,7 +582,10 @@ class Executor:
             jobs: list[Job] = []
             async with asyncio.timeout(_BROKER_S):
                 for job_id in await self._store.ids_of(owner, limit):
-                    job = await self._store.get(job_id)
+                    try:
+                        job = await self._store.get(job_id)
+                    except ExecutorError:  # a newer version's; servers that have been upgraded list it
+                        continue
                     if job is None:
                         await self._store.forget(owner, job_id)
                     elif job.id == job_id and job.owner == owner:
@@ -860,6 +865,8 @@ class Executor:
         fields = {
             "payload": payload,
             "signature": signature,
+            "record": str(RECORD_VERSION),
+            "source_print": order["source_fingerprint"],
             "shown_sql": statement.shown_sql,
             "queue_timeout_s": str(limits.queue_timeout_s),
             "job_timeout_s": str(limits.job_timeout_s),

@@ -58,7 +58,7 @@ def told_of(settings: ExecutorSettings, *, slots: int, busy: int, leaves: bool, 
             "slots": slots,
             "busy": busy,
             "leaves": leaves,
-            "sources": {name: source.fingerprint() for name, source in settings.sources.items()},
+            "sources": settings.source_fingerprints(),
             "clock": time.time(),
             "ttl_s": ttl_s,
         }

@@ -327,7 +327,8 @@ class Job:
     ``estimate`` and ``plan`` of a statement that was explained, ``confirmation`` and ``confirm_by`` of one that needs a
     yes, ``shared`` (``joined`` or ``stored``) of one whose rows another job's run brought; ``stopped_after_ms`` and
     ``stop_seen`` (see `StopSeen`) once the database was seen to have stopped, counted from the cancel or from the
-    end of the time, and ``left`` where the statement went on for other callers; ``broker_memory``, in percent,
+    end of the time, and ``left`` where the statement went on for other callers; ``waits_for`` (``record``, ``source``)
+    of one that is queued for a worker of a newer version, or that has its source; ``broker_memory``, in percent,
     while the broker's memory is nearly full; ``slow_store``, seconds, where most of the time went into storing the
     rows; ``tables``, ``{"done", "total"}``, of a job that profiles a source; ``question``; ``generated`` (what its body
     told of itself) and ``answer_of`` (the job that brought its rows) of a question. `parent_id` is the job that

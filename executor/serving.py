@@ -181,7 +181,7 @@ class Serving:
         if self._leaving.has_begun:
             self._store.return_ticket(job_id, attempt)
             return
-        claim = self._store.claim(job_id, attempt, self._worker)
+        claim = self._store.claim(job_id, attempt, self._worker, self._settings.source_fingerprints())
         if claim is None:
             return
         for earlier in self.running():

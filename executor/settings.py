@@ -211,6 +211,10 @@ class ExecutorSettings(BaseModel):
             return RESULTS if source == RESULTS else None
         return config.fingerprint()
 
+    def source_fingerprints(self) -> dict[str, str]:
+        """By name, the fingerprint of each source."""
+        return {name: source.fingerprint() for name, source in self.sources.items()}
+
     def max_running(self, source: str) -> int:
         """How many statements on `source` run at once, over all workers."""
         return self.query_result_max_running if source == RESULTS else self.sources[source].max_running

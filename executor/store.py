@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,8 +44,10 @@ from executor.orders import cautions_of, proof_of
 from executor.profile_store import VERSION, ProfileHead, ProfileStore, profile_key, profile_of
 from executor.profiles import SourceProfile
 from executor.scripts import script
-from executor.settings import ExecutorSettings
+from executor.settings import RECORD_VERSION, ExecutorSettings
 from executor.signing import Signer
+
+log = logging.getLogger(__name__)
 
 _CONNECTIONS = 32
 _TURN_S = 20.0
@@ -60,6 +63,10 @@ MEMORY_WARN_PERCENT = 75
 _MEMORY_KNOWN_S = 60
 
 BROKER_ERRORS = (RedisConnectionError, RedisTimeoutError, OSError)
+
+
+class NewerRecord(Exception):
+    """Made by a newer version: to be left to whoever can read it."""
 
 
 def broker_away(error: BaseException) -> ExecutorError:
@@ -182,6 +189,8 @@ def job_of(
     for name in ("expensive", "confirmation", "confirm_by", "shared"):
         if row.get(name):
             notes[name] = row[name]
+    if row.get("waits_for") and row["state"] == JobState.QUEUED:
+        notes["waits_for"] = row["waits_for"]
     return Job(
         id=payload["job_id"],
         kind=JobKind(payload["kind"]),
@@ -218,6 +227,15 @@ def job_of(
         input_deadline_at=_time(row.get("input_deadline_at")) if input_request is not None else None,
         seen_at=seen_at,
     )
+
+
+def _check_version(payload: Mapping[str, Any]) -> None:
+    if payload.get("record", 1) > RECORD_VERSION:
+        raise ExecutorError.of(
+            ErrorCode.EXECUTOR_UNAVAILABLE,
+            f"Job {payload['job_id']} was made by a newer version of awaitsql than this server runs.",
+            hint="The job goes on. Ask a server that has been upgraded, or again when this one has been.",
+        )
 
 
 def _answer(signer: Signer, row: Mapping[str, str], payload: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -356,11 +374,16 @@ class ClientStore:
         return self._job(snapshot) if snapshot else None
 
     def _job(self, snapshot: list[Any]) -> Job | None:
-        """The job, unless its row was written by somebody without the key: such a row is nobody's."""
+        """The job, unless its row was written by somebody without the key: such a row is nobody's.
+
+        Raises:
+            ExecutorError: ``executor_unavailable`` where a newer version made it.
+        """
         flat = cast("list[str]", snapshot[0])
         row = dict(zip(flat[::2], flat[1::2], strict=True))
         try:
             payload = self._signer.open(row["payload"], row["signature"])
+            _check_version(payload)
             answer = _answer(self._signer, row, payload)
             if not _is_whose_rows(self._signer, row, payload if answer is None else answer):
                 return None
@@ -507,10 +530,23 @@ class WorkerStore:
         seconds, micros = self._redis.time()
         return seconds + micros / 1e6
 
-    def claim(self, job_id: str, attempt: str, worker: str) -> Claim | None:
-        """The job, if the ticket is still good."""
-        answer = cast("list[str]", self._run("claim", job_id, attempt, worker, self._settings.lease_s, token_hex(8)))
-        if not answer:
+    def claim(self, job_id: str, attempt: str, worker: str, sources: Mapping[str, str]) -> Claim | None:
+        """The job, if the ticket is still good and this worker is one that can run it.
+
+        Args:
+            job_id: the ticket's.
+            attempt: likewise.
+            worker: who asks.
+            sources: by name, the fingerprint of each source as it is configured here.
+        """
+        nonce, lease_s = token_hex(8), self._settings.lease_s
+        told = json.dumps(sources)
+        answer = cast("list[str]", self._run("claim", job_id, attempt, worker, lease_s, nonce, RECORD_VERSION, told))
+        if len(answer) < 2:
+            if answer:
+                log.warning(
+                    "job_left_for_another", extra={"job_id": job_id, "why": answer[0], "record_here": RECORD_VERSION}
+                )
             return None
         ends_at = time.monotonic() + float(answer[2])
         return Claim(answer[0], answer[1], ends_at, answer[3], answer[4], (answer[5], answer[6]), answer[7])
@@ -527,10 +563,21 @@ class WorkerStore:
         flat = [part for pair in fields.items() for part in pair]
         return bool(self._run("note", job_id, attempt, worker, *flat))
 
-    def publish_policy(self, signer: Signer, version: str) -> None:
-        """Says which version of the policies holds from now on: what was checked under another does not run."""
-        payload, signature = signer.sign({"policy_version": version, "issued_at": self.now()})
-        self._redis.hset(f"{self._ns}:policy", mapping={"payload": payload, "signature": signature})
+    def publish(self, signer: Signer, policy_version: str, sources: Mapping[str, str]) -> None:
+        """Says what servers go by from now on.
+
+        Args:
+            signer: with the configuration's key.
+            policy_version: of the policies; what was checked under another does not run.
+            sources: by name, the fingerprint of each source; a worker that has another leaves its jobs to others.
+        """
+        payload, signature = signer.sign({"policy_version": policy_version, "issued_at": self.now()})
+        with self._redis.pipeline() as pipe:
+            pipe.hset(f"{self._ns}:policy", mapping={"payload": payload, "signature": signature})
+            pipe.delete(f"{self._ns}:sources")
+            if sources:
+                pipe.hset(f"{self._ns}:sources", mapping={**sources})
+            pipe.execute()
 
     def beat(
         self, job_id: str, attempt: str, worker: str, *, stage: str, rows: int, size: int, query_id: str | None

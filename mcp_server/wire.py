@@ -419,6 +419,11 @@ def _warnings(job: Job) -> list[str]:
     if not job.is_finished and job.workers_alive == 0:
         queue = " --queue generate" if job.kind is JobKind.ASK else ""
         said.append(f"No worker is running, so nothing will start. Someone must run: awaitsql worker{queue}")
+    if job.notes.get("waits_for") and not job.is_finished:
+        missing = (
+            "runs an older version" if job.notes["waits_for"] == "record" else "has not read its configuration again"
+        )
+        said.append(f"A worker that {missing} left the job to another. If it stays queued, whoever runs them must act.")
     if job.notes.get("server_leaves"):
         said.append(SERVER_LEAVES)
     if job.stage == "storing":

@@ -28,7 +28,7 @@ end
 -- there as a gap.
 local function tell(id, from, to, at, reason, more)
   redis.call('XADD', NS .. ':events', 'MAXLEN', '~', CONF.events, '*',
-    'job', id, 'from', from, 'to', to, 'reason', reason, 'at', stamp(at), unpack(more))
+    'job', id, 'from', from, 'to', to, 'reason', reason, 'at', stamp(at), 'v', CONF.record, unpack(more))
 end
 
 -- The only place where a state changes: the state before, or false when somebody else moved first. What follows the
