@@ -133,9 +133,7 @@ class Executor:
         try:
             await asyncio.to_thread(reaper_store.check_key, self._signer)
             if self._submits:
-                await asyncio.to_thread(
-                    reaper_store.publish, self._signer, self._policy_version, self.settings.source_fingerprints()
-                )
+                await asyncio.to_thread(self._publish, self.settings, self._policy_version)
         except OutOfMemoryError as error:
             raise broker_full() from error
         except BROKER_ERRORS as error:
@@ -153,6 +151,42 @@ class Executor:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    async def reload(self, settings: ExecutorSettings, *, policy_version: str) -> None:
+        """From now on `settings` hold: sources, limits; the rest as it was. Jobs that run go on as they were signed.
+
+        With `submits`, `policy_version` is the one that holds for all workers from now on.
+
+        Raises:
+            ValueError: the settings name another queue.
+            ExecutorError: ``executor_unavailable``; then nothing has changed.
+        """
+        if settings.namespace != self.settings.namespace:
+            raise ValueError("these settings name another queue")
+        if self._submits:
+            try:
+                await asyncio.to_thread(self._publish, settings, policy_version)
+            except BROKER_ERRORS as error:
+                raise broker_away(error) from error
+        before, now = self.settings.source_fingerprints(), settings.source_fingerprints()
+        self.settings, self._policy_version = settings, policy_version
+        for source in before:
+            if now.get(source) != before[source]:
+                self._schemas.forget(source)
+                self._profiles.forget(source)
+        for source in now:
+            if now[source] != before.get(source):
+                self._schemas.ask(source)
+
+    def _publish(self, settings: ExecutorSettings, policy_version: str) -> None:
+        """Says what servers go by from now on. Raises what the broker raises."""
+        connection = connect_sync(self._broker_url)
+        try:
+            store = WorkerStore(settings, connection)
+            store.check_key(self._signer)
+            store.publish(self._signer, policy_version, settings.source_fingerprints())
+        finally:
+            connection.close()
 
     def stop_waiting(self) -> None:
         """The process is to go: whoever waits for a job, now or later, is given it as it is."""
@@ -352,7 +386,9 @@ class Executor:
         # loads Celery, which a process that only submits has no use for
         from executor.serving import Serving  # noqa: PLC0415
 
-        serving = Serving(self.settings, self._broker_url, self._signer, queue, body, slots=slots, worker=worker)
+        serving = Serving(
+            lambda: self.settings, self._broker_url, self._signer, queue, body, slots=slots, worker=worker
+        )
         return await serving.run(drain)
 
     async def spend(self, purse: str, amount: int, *, at_most: int | None, for_s: float) -> int | None:
@@ -844,15 +880,15 @@ class Executor:
             )
         confirmed = None if confirm is None else await self._confirmed(statement, owner, confirm)
         share = ""
+        version = self._policy_version if statement.policy_version is None else statement.policy_version
         if source is not None and self.settings.cache_ttl_s > 0:
-            version = self._policy_version
             share = share_key(statement, source, owner=owner, policy_version=version, confirmed=confirmed, asks=asks)
         order = payload_of(
             statement,
             job_id=job_id,
             owner=owner,
             source_fingerprint=self._fingerprint(statement),
-            policy_version=self._policy_version,
+            policy_version=version,
             confirmed=confirmed,
             asks=asks,
             share=share,

@@ -200,6 +200,7 @@ class Statement:
         shared_with: whose equal statements may have its rows: ``nobody``'s where it may give others when it runs again.
         inputs: of `JobKind.QUERY_RESULT`: the results that are its tables.
         origins: of `JobKind.QUERY_RESULT`: where their rows were read.
+        policy_version: of the policies that it was checked under; None where it is those that hold now.
         profiled: of `JobKind.PROFILE`: ``(schema, table)`` of those that may be read for all.
         anew_since: of `JobKind.PROFILE`: what was read before is read again, changed or not (broker's Unix seconds).
     """
@@ -218,6 +219,7 @@ class Statement:
     shared_with: Literal["nobody", "principal", "equal_grant"] = "nobody"
     inputs: tuple[Input, ...] = ()
     origins: tuple[Origin, ...] = ()
+    policy_version: str | None = None
     profiled: tuple[tuple[str, str], ...] = ()
     anew_since: float = 0.0
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from executor.costs import gate_of
-from executor.errors import ErrorCode, StatementFailed
+from executor.errors import ErrorCode, SourceFailed, StatementFailed
 from executor.jobs import Caution, CostGate, Input, JobKind, Limits, Origin, Statement, Touch
 from executor.settings import RECORD_VERSION
 from executor.signing import SIGNED_FOR_S
@@ -113,12 +113,19 @@ class Order:
             now: Unix seconds.
 
         Raises:
+            SourceFailed: ``source_removed``.
             StatementFailed: ``statement_failed`` for an order of another job or owner, ``statement_expired`` for a late
                 one or another configuration of the source, ``policy_changed``.
         """
         if (self.job_id, self.owner, self.source) != (job_id, owner, source):
             raise StatementFailed(
                 ErrorCode.STATEMENT_FAILED, "The statement was signed for another job; it was not run.", hint=_AGAIN
+            )
+        if source_fingerprint is None:
+            raise SourceFailed(
+                ErrorCode.SOURCE_REMOVED,
+                f"Source {self.source} is not in the configuration any more; the statement was not run.",
+                hint="list_sources shows those that are.",
             )
         if self.source_fingerprint != source_fingerprint:
             raise StatementFailed(

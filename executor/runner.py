@@ -61,6 +61,7 @@ class Runner:
         self._worker = worker
         self._adapters: dict[str, Adapter] = {}
         self._adapters_lock = threading.Lock()
+        self._retired: list[Adapter] = []
         # by attempt: after a lost lease the next attempt may come to this very worker
         self._running: dict[tuple[str, str], RunningJob] = {}
         self._leaving = leaving
@@ -120,8 +121,12 @@ class Runner:
         for job in self.running():
             job.stop("left")
 
-    def adapter(self, source: str) -> Adapter:
-        """The source's adapter. Raises `SourceFailed` for an unknown source or a missing driver."""
+    def adapter(self, source: str, job: RunningJob | None = None) -> Adapter:
+        """The source's adapter, from now on `job`'s.
+
+        Raises:
+            SourceFailed: an unknown source, or a missing driver.
+        """
         with self._adapters_lock:
             if source not in self._adapters:
                 config = self._settings.sources.get(source)
@@ -132,14 +137,40 @@ class Runner:
                         hint="Start servers and workers with the same configuration.",
                     )
                 self._adapters[source] = make_adapter(source, config)
+            if job is not None:
+                job.database = self._adapters[source]
             return self._adapters[source]
+
+    @property
+    def settings(self) -> ExecutorSettings:
+        """Those that hold now."""
+        return self._settings
+
+    def reload(self, settings: ExecutorSettings) -> None:
+        """From now on the sources of `settings` are those there are. What runs on another one goes on."""
+        with self._adapters_lock:
+            for source in [
+                name for name in self._adapters if settings.sources.get(name) != self._settings.sources[name]
+            ]:
+                self._retired.append(self._adapters.pop(source))
+            self._settings = settings
+        self._close_retired()
+
+    def _close_retired(self) -> None:
+        with self._adapters_lock:
+            in_use = [job.database for job in self.running()]
+            idle = [adapter for adapter in self._retired if adapter not in in_use]
+            self._retired = [adapter for adapter in self._retired if adapter in in_use]
+        for adapter in idle:
+            adapter.close()
 
     def close(self) -> None:
         """Closes every adapter's connections."""
         with self._adapters_lock:
-            for adapter in self._adapters.values():
+            for adapter in (*self._adapters.values(), *self._retired):
                 adapter.close()
             self._adapters.clear()
+            self._retired.clear()
 
     # -- one job ---------------------------------------------------------------------------------------------------
 
@@ -161,6 +192,8 @@ class Runner:
         finally:
             self._running.pop((job_id, attempt), None)
             job.is_over = True
+            if self._retired:
+                self._close_retired()
             if job.is_given_up and job.query_id is None:
                 # its end was told before, without the proof
                 self._store.stopped(job_id, "call")
@@ -213,7 +246,7 @@ class Runner:
     def _execute(self, job: RunningJob, order: Order, ends_at: float) -> dict[str, str]:
         if order.kind is JobKind.QUERY_RESULT:
             return self._query_results(job, order, self._seconds(job, order, ends_at))
-        adapter = self.adapter(order.source)
+        adapter = self.adapter(order.source, job)
         if order.kind is JobKind.INTROSPECT:
             job.check()
             schema = adapter.inspect()
@@ -461,7 +494,7 @@ class Runner:
         if job.query_id is None or not job.has_begun:
             # the database runs in this process and its call has come back; what has not begun runs nowhere
             return {"stop_seen": "call"}
-        how = see_the_end(self.adapter(job.source), job.query_id, within_s=_SEE_S)
+        how = None if job.database is None else see_the_end(job.database, job.query_id, within_s=_SEE_S)
         return {} if how is None else {"stop_seen": how}
 
     def _abandon(self, job: RunningJob) -> None:

@@ -54,7 +54,7 @@ class Serving:
 
     def __init__(
         self,
-        settings: ExecutorSettings,
+        settings_now: Callable[[], ExecutorSettings],
         broker_url: str,
         signer: Signer,
         queue: str,
@@ -63,7 +63,8 @@ class Serving:
         slots: int,
         worker: str = "",
     ) -> None:
-        self._settings = settings
+        self._settings_now = settings_now
+        self._settings = settings = settings_now()
         self._broker_url = broker_url
         self._signer = signer
         self._queue = queue
@@ -108,6 +109,7 @@ class Serving:
             queue=self._queue,
             slots=self._slots,
             on_exhausted=exhaust,
+            settings_now=self._settings_now,
         ):
             taking.start()
             log.info("worker_started", extra={"worker": self._worker, "queue": self._queue, "slots": self._slots})
@@ -181,7 +183,7 @@ class Serving:
         if self._leaving.has_begun:
             self._store.return_ticket(job_id, attempt)
             return
-        claim = self._store.claim(job_id, attempt, self._worker, self._settings.source_fingerprints())
+        claim = self._store.claim(job_id, attempt, self._worker, self._settings_now().source_fingerprints())
         if claim is None:
             return
         for earlier in self.running():
@@ -236,7 +238,7 @@ class Serving:
             job_id=job.job_id,
             owner=claim.owner,
             source=claim.source,
-            source_fingerprint=self._settings.fingerprint_of(order.source),
+            source_fingerprint=self._settings_now().fingerprint_of(order.source),
             policy_version=self._policy[1],
             now=time.time(),
         )

@@ -134,6 +134,11 @@ class ExecutorSettings(BaseModel):
     realm: str = Field(
         default="", description="Keeps jobs apart from those of another configuration over the same sources."
     )
+    deployment: str = Field(
+        default="",
+        pattern="^[a-z0-9_-]{0,40}$",
+        description="Names the queue in place of the sources, so that they may change while servers and workers run.",
+    )
     signing_key: SecretRef | None = Field(
         default=None, description="Shared by servers and workers; made by itself on a single machine."
     )
@@ -192,11 +197,12 @@ class ExecutorSettings(BaseModel):
         """Names the configuration: servers and workers with the same one share a queue, others never do.
 
         Sources decide it, and where results go, and the store's version; not limits or descriptions, so that a
-        changed limit does not strand the jobs already queued.
+        changed limit does not strand the jobs already queued. A deployment's name stands in the place of the sources:
+        what a statement was checked for, its order says in any case, and no worker runs it on another source.
         """
         told: dict[str, object] = {
             "store": STORE_VERSION,
-            "sources": {name: source.fingerprint() for name, source in sorted(self.sources.items())},
+            "sources": self.deployment or dict(sorted(self.source_fingerprints().items())),
             "results": str(self.results_dir or ""),
             "realm": self.realm,
         }

@@ -81,8 +81,10 @@ class Watchdog:
         on_exhausted: Callable[[], None],
         on_left_running: Callable[[], None] = _nothing,
         queue: str = "",
+        settings_now: Callable[[], ExecutorSettings],
     ) -> None:
         self._settings = settings
+        self._settings_now = settings_now
         self._store = store
         self._runner = runner
         self._connection = connection
@@ -151,7 +153,7 @@ class Watchdog:
         busy, leaves = len(self._runner.running()), self._leaving.has_begun
         slots = busy if leaves else max(self._slots - len(self._zombies), 0)
         ttl_s = self._settings.beat_s * _WORKER_TTL_FACTOR
-        about = told_of(self._settings, slots=self._slots, busy=busy, leaves=leaves, ttl_s=ttl_s)
+        about = told_of(self._settings_now(), slots=self._slots, busy=busy, leaves=leaves, ttl_s=ttl_s)
         self._store.enrol(self._worker, slots, ttl_s, about, queue=self._queue, leaves=leaves)
         self._told = (busy, leaves)
         self._stops_wanted.set()

@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -75,13 +76,22 @@ class _Exit:
 
 
 def run_worker(
-    settings: ExecutorSettings, broker_url: str, signing_key: bytes, *, worker: str = "", stop_with_stdin: bool = False
+    settings: ExecutorSettings,
+    broker_url: str,
+    signing_key: bytes,
+    *,
+    worker: str = "",
+    read_again: Callable[[Callable[[ExecutorSettings], None]], None] | None = None,
+    stop_with_stdin: bool = False,
 ) -> None:
     """Runs jobs until a signal (or, with `stop_with_stdin`, the end of standard input) says stop; ends the process.
 
     At SIGTERM or SIGINT nothing new is taken, and what runs is finished within ``drain_timeout_s``; what is not goes
     back in line, its statement stopped. A second signal, or the end of standard input, does that at once. Its exit code
     is one of `executor.leaving`.
+
+    At SIGHUP `read_again` is called with what lets it go on under other settings; without, that signal is as SIGTERM.
+    Each further line of standard input, with `stop_with_stdin`, is such settings, too.
 
     Raises:
         SettingsInvalid: the signing key is not the one that this configuration's servers use.
@@ -105,16 +115,25 @@ def run_worker(
         leaving.hurry()
         way_out.go(code)
 
-    def on_stdin_end() -> None:
-        while sys.stdin.buffer.read(4096):
-            pass
+    def reload(settings: ExecutorSettings) -> None:
+        runner.reload(settings)
+        log.info("worker_reloaded", extra={"worker": worker, "sources": list(settings.sources)})
+
+    def on_hang_up(_number: int, _frame: FrameType | None) -> None:
+        if read_again is not None:
+            threading.Thread(target=read_again, args=(reload,), name="awaitsql-reload").start()
+
+    def on_stdin() -> None:
+        while line := sys.stdin.buffer.readline():
+            reload(ExecutorSettings.model_validate(json.loads(line)["settings"]))
         hurry_away()
 
     controller = make_controller(app, f"awaitsql@{worker}", threads=settings.concurrency)
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGHUP, on_signal if read_again is None else on_hang_up)
     if stop_with_stdin:
-        threading.Thread(target=on_stdin_end, name="awaitsql-parent", daemon=True).start()
+        threading.Thread(target=on_stdin, name="awaitsql-parent", daemon=True).start()
     with (
         Watchdog(
             settings,
@@ -126,6 +145,7 @@ def run_worker(
             slots=settings.concurrency,
             on_exhausted=lambda: hurry_away(EXIT_STUCK),
             on_left_running=runner.stop_left_running,
+            settings_now=lambda: runner.settings,
         ),
         Reaper(store, settings.lease_s),
         Drainer(settings, store, connection, signer),

@@ -22,7 +22,6 @@ from mcp_server.http.links import Links
 from mcp_server.http.loopback import listening_socket
 from mcp_server.http.reach import CallerOf, WebReach
 from mcp_server.http.sign_in import calling_principal, signed_in_principal
-from mcp_server.knowledge.meanings import Glossaries
 from mcp_server.knowledge.verified import VerifiedQueries
 from mcp_server.machine import Machine
 from mcp_server.principal import Principal, with_rights
@@ -89,7 +88,7 @@ def build_server(
         principal_of=lambda _context: asks(),
         policies=machine.policies,
         farewells=machine.farewells,
-        glossaries=Glossaries.read(settings.glossary),
+        glossaries=machine.glossaries,
         verified=VerifiedQueries(machine.executor.settings),
     )
     tasks = JobTasks(access)
@@ -124,7 +123,7 @@ def build_http(machine: Machine, settings: McpServerSettings, departure: Departu
     Raises:
         SettingsInvalid: a host other than loopback, where nobody signs in.
     """
-    downloads = Downloads(machine.executor, Links(machine.link_key, policies=machine.policies.version))
+    downloads = Downloads(machine.executor, Links(machine.link_key, policies=lambda: machine.policies.version))
     protocol = build_server(
         machine,
         settings,
@@ -137,7 +136,7 @@ def build_http(machine: Machine, settings: McpServerSettings, departure: Departu
         settings=settings,
         policies=machine.policies,
         farewells=machine.farewells,
-        glossaries=Glossaries.read(settings.glossary),
+        glossaries=machine.glossaries,
         verified=VerifiedQueries(machine.executor.settings),
         caller_of=caller_of(settings),
         downloads=downloads,

@@ -244,6 +244,30 @@ def doctor(*, where: Where = HERE, json: Json = False) -> int:
 
 
 @app.command
+def workers(*, where: Where = HERE, json: Json = False) -> int:
+    """The worker processes of this configuration on all machines: version, jobs, who leaves.
+
+    Parameters:
+        json: for a program.
+    """
+    from mcp_server.commands.workers import run_workers  # noqa: PLC0415 - a command loads what it needs
+
+    return run_workers(where, as_json=json)
+
+
+@app.command
+def reload(*, where: Where = HERE, json: Json = False) -> int:
+    """Let this configuration's servers and workers on this machine read it again, after looking whether it is right.
+
+    Parameters:
+        json: for a program.
+    """
+    from mcp_server.commands.reload import run_reload  # noqa: PLC0415 - a command loads what it needs
+
+    return run_reload(where, as_json=json)
+
+
+@app.command
 def install(
     client: str,
     *,

@@ -177,8 +177,11 @@ def _about_nothing(root: _Root, places: Places) -> list[str]:
 
 
 def _in_its_realm(root: _Root) -> ExecutorSettings:
-    """The ``[executor]`` table; with policies its jobs never share a queue with servers that have none."""
-    if not root.mcp_server.policies or root.executor.realm:
+    """The ``[executor]`` table; with policies its jobs never share a queue with servers that have none.
+
+    A deployment keeps its queue when it is given policies: what was checked without them does not run any more.
+    """
+    if not root.mcp_server.policies or root.executor.realm or root.executor.deployment:
         return root.executor
     return root.executor.model_copy(update={"realm": "policies"})
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
 import threading
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from executor import EXIT_ASKED, EXIT_STUCK, GENERATE, Executor, ExecutorSettings, SettingsInvalid, log_as_json
@@ -22,6 +24,11 @@ from mcp_server.machine import policies_of
 from mcp_server.problems import Places
 from mcp_server.settings import McpServerSettings, Settings
 
+log = logging.getLogger(__name__)
+
+Reload = Callable[[Settings], Awaitable[None]]
+"""Lets what runs go on under other settings."""
+
 
 async def serve_questions(
     settings: Settings,
@@ -29,10 +36,13 @@ async def serve_questions(
     key: bytes,
     *,
     drain: asyncio.Event,
+    ready: asyncio.Future[Reload],
     slots: int | None = None,
     worker: str = "",
 ) -> bool:
     """Works on questions until it is cancelled; what it was at goes back in line. See `Executor.serve`.
+
+    `ready` is given what lets it go on under other settings.
 
     Raises:
         SettingsInvalid: no model is configured, or its key is not there.
@@ -47,6 +57,14 @@ async def serve_questions(
     policies = policies_of(settings, key)
     async with Executor(settings.executor, broker_url, key, policy_version=policies.version, submits=False) as executor:
         asker = Asker(executor, policies, ask, Writer(model, ask, executor))
+
+        async def reload(found: Settings) -> None:
+            rules = policies_of(found, key)
+            await executor.reload(found.executor, policy_version=rules.version)
+            policies.become(rules)
+            log.info("worker_reloaded", extra={"worker": worker, "sources": list(found.executor.sources)})
+
+        ready.set_result(reload)
         return await executor.serve(GENERATE, asker, slots=slots or ask.concurrency, drain=drain, worker=worker)
 
 
@@ -57,22 +75,34 @@ def run_questions_worker(
     *,
     slots: int | None = None,
     worker: str = "",
+    read_again: Callable[[Reload], Awaitable[None]] | None = None,
     stop_with_stdin: bool = False,
 ) -> bool:
     """Works on questions until a signal (or, with `stop_with_stdin`, the end of standard input) says stop.
 
     At SIGTERM or SIGINT what is being worked on is finished within ``drain_timeout_s``; a second one, or the end of
-    standard input, ends it at once. False where the process is of no more use, see `Executor.serve`.
+    standard input, ends it at once. False where the process is of no more use, see `Executor.serve`. At SIGHUP
+    `read_again` is called; each further line of standard input, with `stop_with_stdin`, is settings to go on under.
 
     Raises: as `serve_questions`.
     """
 
     async def main() -> bool:
-        drain = asyncio.Event()
+        drain, loop = asyncio.Event(), asyncio.get_running_loop()
+        ready: asyncio.Future[Reload] = loop.create_future()
+        reloads: set[asyncio.Task[None]] = set()
+
+        def begin_reload(how: Callable[[Reload], Awaitable[None]]) -> None:
+            async def work() -> None:
+                await how(await ready)
+
+            begun = asyncio.ensure_future(work())
+            reloads.add(begun)
+            begun.add_done_callback(reloads.discard)
+
         task = asyncio.ensure_future(
-            serve_questions(settings, broker_url, key, drain=drain, slots=slots, worker=worker)
+            serve_questions(settings, broker_url, key, drain=drain, ready=ready, slots=slots, worker=worker)
         )
-        loop = asyncio.get_running_loop()
 
         def on_signal() -> None:
             if drain.is_set():
@@ -81,14 +111,19 @@ def run_questions_worker(
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, on_signal)
+        if read_again is None:
+            loop.add_signal_handler(signal.SIGHUP, on_signal)
+        else:
+            loop.add_signal_handler(signal.SIGHUP, begin_reload, read_again)
         if stop_with_stdin:
 
-            def on_stdin_end() -> None:
-                while sys.stdin.buffer.read(4096):
-                    pass
+            def on_stdin() -> None:
+                while line := sys.stdin.buffer.readline():
+                    found = _settings(json.loads(line))
+                    loop.call_soon_threadsafe(begin_reload, _going_on_with(found))
                 loop.call_soon_threadsafe(task.cancel)
 
-            threading.Thread(target=on_stdin_end, name="awaitsql-parent", daemon=True).start()
+            threading.Thread(target=on_stdin, name="awaitsql-parent", daemon=True).start()
         try:
             return await task
         except asyncio.CancelledError:
@@ -97,16 +132,25 @@ def run_questions_worker(
     return asyncio.run(main())
 
 
-def main() -> None:
-    """The child process: settings from standard input, then questions until the pipe closes."""
-    told: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
-    log_as_json(told["log_level"])
+def _going_on_with(found: Settings) -> Callable[[Reload], Awaitable[None]]:
+    return lambda reload: reload(found)
+
+
+def _settings(told: Mapping[str, Any]) -> Settings:
+    """As the parent tells them."""
     more = told["more"]
-    settings = Settings(
+    return Settings(
         ExecutorSettings.model_validate(told["settings"]),
         McpServerSettings.model_validate(more["mcp_server"]),
         Places(more["file"], more["text"], [tuple(path) for path in more["overridden"]]),
     )
+
+
+def main() -> None:
+    """The child process: settings from standard input, then questions until the pipe closes."""
+    told: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
+    log_as_json(told["log_level"])
+    settings = _settings(told)
     key = bytes.fromhex(told["signing_key"])
     in_order = run_questions_worker(settings, told["broker_url"], key, worker=told["worker"], stop_with_stdin=True)
     # threads of Celery's may still sleep on the broker; nothing here needs them any more
