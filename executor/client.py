@@ -41,7 +41,7 @@ from executor.jobs import (
 )
 from executor.orders import ASKED, payload_of, statement_fingerprint
 from executor.profile_cache import ProfileCache
-from executor.profile_store import tables_hash
+from executor.profile_store import ProfileHead, tables_hash
 from executor.profiles import SourceProfile, TableProfile
 from executor.reaper import Reaper
 from executor.results import BlockFormat, ExportFormat, ResultStore, may_be_cut
@@ -114,7 +114,7 @@ class Executor:
         self._changes = ChangeListener(self._redis, settings.namespace)
         self._schemas = SchemaCache(self._introspect, self._load_schema)
         self._profiles = ProfileCache(
-            self._follow_profile, self._store.profile_version, self._store.profile, self._store.now, settings.profile
+            self._follow_profile, self._profile_version, self._profile, self._store.now, settings.profile
         )
         self._past = Past(settings, self._signer)
         self._results: ResultStore | None = None
@@ -273,7 +273,7 @@ class Executor:
             queue_timeout_s=self.settings.limits.queue_timeout_s,
         )
         try:
-            known = await self._store.profile_version(source)
+            known = await self._profile_version(source)
             now = await self._store.now()
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
@@ -980,10 +980,19 @@ class Executor:
         longest = self.settings.profile.timeout_s + self.settings.limits.queue_timeout_s
         return await self.wait(job.id, owner=_PROFILER, timeout_s=longest)
 
+    def _source_print(self, source: str) -> str:
+        return self.settings.fingerprint_of(source) or ""
+
+    async def _profile_version(self, source: str) -> str | None:
+        return await self._store.profile_version(source, self._source_print(source))
+
+    async def _profile(self, source: str) -> tuple[ProfileHead | None, SourceProfile]:
+        return await self._store.profile(source, self._source_print(source))
+
     async def _load_schema(self, source: str) -> str | None:
         try:
             async with asyncio.timeout(_BROKER_S):
-                return await self._store.schema(source)
+                return await self._store.schema(source, self._source_print(source))
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
 

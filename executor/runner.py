@@ -250,7 +250,7 @@ class Runner:
         if order.kind is JobKind.INTROSPECT:
             job.check()
             schema = adapter.inspect()
-            self._store.save_schema(self._signer, order.source, schema.to_json())
+            self._store.save_schema(self._signer, order.source, order.source_fingerprint, schema.to_json())
             return {"rows": str(len(schema.tables))}
         if order.kind is JobKind.PROBE:
             return {"findings": json.dumps([asdict(finding) for finding in adapter.probe()])}
@@ -281,10 +281,10 @@ class Runner:
 
     def _profile(self, job: RunningJob, order: Order, adapter: Adapter, ends_at: float) -> dict[str, str]:
         job.stage = "profiling"
-        schema = self._store.schema(self._signer, order.source)
+        schema = self._store.schema(self._signer, order.source, order.source_fingerprint)
         if schema is None:
             schema = adapter.inspect().to_json()
-            self._store.save_schema(self._signer, order.source, schema)
+            self._store.save_schema(self._signer, order.source, order.source_fingerprint, schema)
         settings = self._settings.profile
 
         def note(done: int, total: int) -> None:
@@ -295,7 +295,7 @@ class Runner:
             Reading(adapter, job, self.tell, timeout_s=settings.table_timeout_s, ends_at=ends_at),
             adapter,
             SourceSchema.from_json(schema),
-            self._store.profile(self._signer, order.source),
+            self._store.profile(self._signer, order.source, order.source_fingerprint),
             open_value_lists(self._settings),
             settings,
             note=note,

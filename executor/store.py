@@ -469,30 +469,35 @@ class ClientStore:
         """Events in the stream that the history has not taken yet."""
         return int(await self._redis.xlen(f"{self._ns}:events"))
 
-    async def schema(self, source: str) -> str | None:
+    async def schema(self, source: str, fingerprint: str) -> str | None:
         """The source's schema as a worker last stored it (JSON); None for one that was written without the key.
 
-        The guard decides by it which tables there are and what a view reads: it must not be anybody's to write.
+        The guard decides by it which tables there are and what a view reads: it must not be anybody's to write, and of
+        a source that was configured otherwise it says nothing.
         """
-        told = cast("dict[str, str]", await self._redis.hgetall(f"{self._ns}:schema:{source}"))
-        return _schema_of(told, self._signer, source)
+        told = cast("dict[str, str]", await self._redis.hgetall(_schema_key(self._ns, source, fingerprint)))
+        return _schema_of(told, self._signer, source, fingerprint)
 
-    async def profile_version(self, source: str) -> str | None:
+    async def profile_version(self, source: str, fingerprint: str) -> str | None:
         """Changes whenever the source's profile does; None where there is none."""
-        return cast("str | None", await self._redis.hget(profile_key(self._ns, source), VERSION))
+        return cast("str | None", await self._redis.hget(profile_key(self._ns, source, fingerprint), VERSION))
 
-    async def profile(self, source: str) -> tuple[ProfileHead | None, SourceProfile]:
+    async def profile(self, source: str, fingerprint: str) -> tuple[ProfileHead | None, SourceProfile]:
         """The source's profile, whole, and its head."""
-        rows = cast("dict[str, str]", await self._redis.hgetall(profile_key(self._ns, source)))
+        rows = cast("dict[str, str]", await self._redis.hgetall(profile_key(self._ns, source, fingerprint)))
         return await asyncio.to_thread(profile_of, rows, self._signer, source)
 
 
-def _schema_of(told: Mapping[str, str], signer: Signer, source: str) -> str | None:
+def _schema_key(namespace: str, source: str, fingerprint: str) -> str:
+    return f"{namespace}:schema:{source}:{fingerprint}"
+
+
+def _schema_of(told: Mapping[str, str], signer: Signer, source: str, fingerprint: str) -> str | None:
     try:
         payload = signer.open(told["payload"], told["signature"])
     except (StatementFailed, KeyError):
         return None
-    return payload["schema"] if payload["source"] == source else None
+    return payload["schema"] if (payload["source"], payload["fingerprint"]) == (source, fingerprint) else None
 
 
 class WorkerStore:
@@ -590,13 +595,14 @@ class WorkerStore:
         """Puts a running job back in line where others wait for its slot: whether it did, or somebody else has."""
         return self._run("give_way", job_id, attempt, worker) != "go_on"
 
-    def profile(self, signer: Signer, source: str) -> ProfileStore:
+    def profile(self, signer: Signer, source: str, fingerprint: str) -> ProfileStore:
         """Where a source's profile is kept."""
-        return ProfileStore(self._ns, self._redis, signer, source)
+        return ProfileStore(self._ns, self._redis, signer, source, fingerprint)
 
-    def schema(self, signer: Signer, source: str) -> str | None:
+    def schema(self, signer: Signer, source: str, fingerprint: str) -> str | None:
         """As `ClientStore.schema`."""
-        return _schema_of(cast("dict[str, str]", self._redis.hgetall(f"{self._ns}:schema:{source}")), signer, source)
+        told = cast("dict[str, str]", self._redis.hgetall(_schema_key(self._ns, source, fingerprint)))
+        return _schema_of(told, signer, source, fingerprint)
 
     def finish(
         self, job_id: str, attempt: str, worker: str, state: JobState, reason: str, fields: Mapping[str, str]
@@ -715,10 +721,11 @@ class WorkerStore:
         """Tells that the statement of an ended job was seen to have stopped; `entry` as `take_stop` gave it."""
         self._run("stopped", job_id, how, entry)
 
-    def save_schema(self, signer: Signer, source: str, text: str) -> None:
-        """Keeps a source's schema for the servers, signed."""
-        payload, signature = signer.sign({"source": source, "schema": text})
-        self._redis.hset(f"{self._ns}:schema:{source}", mapping={"payload": payload, "signature": signature})
+    def save_schema(self, signer: Signer, source: str, fingerprint: str, text: str) -> None:
+        """Keeps the schema of a source, as it is configured, for the servers; signed."""
+        payload, signature = signer.sign({"source": source, "fingerprint": fingerprint, "schema": text})
+        key = _schema_key(self._ns, source, fingerprint)
+        self._redis.hset(key, mapping={"payload": payload, "signature": signature})
 
     def is_leader(self, who: str, hold_s: float, *, what: str = "reaper") -> bool:
         """Whether `who` may be `what` for the next `hold_s` seconds: one process at a time may."""
