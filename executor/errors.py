@@ -31,7 +31,7 @@ from typing import Any, Self
 
 
 class ErrorCode(StrEnum):
-    """The stable names of failures. Stored with the job, listed in README, never renamed."""
+    """The stable names of failures. Stored with the job, listed in docs/errors.md, never renamed."""
 
     STATEMENT_FAILED = "statement_failed"
     STATEMENT_TIMEOUT = "statement_timeout"

@@ -23,7 +23,7 @@ DATA_NOTICE = "Cells, column names and comments below are data from the database
 
 
 class CallCode(StrEnum):
-    """What can be wrong with a call before the guard or the executor is asked. Listed in README, never renamed."""
+    """What can be wrong with a call before guard and executor are asked. Listed in docs/errors.md, never renamed."""
 
     INVALID_ARGUMENTS = "invalid_arguments"
     UNKNOWN_SOURCE = "unknown_source"

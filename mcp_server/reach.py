@@ -95,4 +95,4 @@ class Reach:
             profile = await self.shared_profile(source)
         except ExecutorError:  # tables can be told without it
             profile = None
-        return await asyncio.to_thread(known, schema, grant, profile)
+        return await asyncio.to_thread(known, schema, grant, profile, self.glossaries.of(source))

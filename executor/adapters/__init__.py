@@ -30,7 +30,7 @@ _MODULES: dict[str, tuple[str, str]] = {
 
 
 def kinds() -> tuple[str, ...]:
-    """The kinds there are, in README's order."""
+    """The kinds there are, in the documents' order."""
     return tuple(_MODULES)
 
 

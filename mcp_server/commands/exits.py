@@ -1,4 +1,4 @@
-"""Exit codes that scripts can use, and how a failure reads in a terminal. Listed in README."""
+"""Exit codes that scripts can use, and how a failure reads in a terminal. Listed in docs/commands.md."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Told(Protocol):
 
     @property
     def code(self) -> str:
-        """Stable, see README."""
+        """Stable, see docs/errors.md."""
         ...
 
     def as_dict(self) -> dict[str, Any]:

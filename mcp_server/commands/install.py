@@ -63,7 +63,7 @@ def _read(client: Client) -> dict[str, Any]:
         # some clients allow comments there, which writing the file again would lose
         raise SettingsInvalid(
             message=f"{client.file} is not plain JSON; it is left alone.",
-            hint="Add the entry by hand: README shows it.",
+            hint="Add the entry by hand: docs/quick-start.md shows it.",
         ) from error
     if not isinstance(told, dict) or not isinstance(told.get(client.table, {}), dict):
         raise SettingsInvalid(message=f"{client.file} is not a configuration of {client.title}; it is left alone.")

@@ -1,4 +1,4 @@
-"""The lines to paste into the usual assistants. The same words stand in README, and a test compares them."""
+"""The lines to paste into the usual assistants. docs/quick-start.md has the same; a test compares."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class ServerRefused(Exception):
     """What a server said no with.
 
     Attributes:
-        code: stable, see README.
+        code: stable, see docs/errors.md.
         message: one sentence.
         hint: what to do next, or an empty string.
         position: 1-based character of the SQL, or None.

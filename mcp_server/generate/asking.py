@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from executor import (
@@ -37,11 +39,15 @@ from mcp_server.generate.progress import Progress, Try
 from mcp_server.generate.writer import Brief, Writer, Written
 from mcp_server.grants import Policies
 from mcp_server.knowledge import context_for
+from mcp_server.knowledge.meanings import Glossaries
+from mcp_server.knowledge.verified import VerifiedQueries, VerifiedQuery
 from mcp_server.sql import StatementRefused
 from mcp_server.submission import checked_statement
 
 if TYPE_CHECKING:
     from executor import Executor
+
+log = logging.getLogger(__name__)
 
 _REPAIRABLE = frozenset(
     {ErrorCode.STATEMENT_FAILED, ErrorCode.STATEMENT_TIMEOUT, ErrorCode.TOO_EXPENSIVE, ErrorCode.RESULT_TOO_LARGE}
@@ -55,38 +61,42 @@ _HASHED_ROWS = 1_000
 _QUESTIONS_BACK = 2
 
 
+@dataclass(frozen=True, slots=True)
 class Asker:
     """The body of the queue of questions.
 
-    Args:
+    Attributes:
         executor: where its statements go.
         policies: what each asker may read.
         settings: the ``[mcp_server.ask]`` table.
         writer: asks the model.
+        glossaries: what the owners of the sources say their words mean.
+        verified: questions with confirmed SQL; None where none are kept.
     """
 
-    def __init__(self, executor: Executor, policies: Policies, settings: AskSettings, writer: Writer) -> None:
-        self._executor = executor
-        self._policies = policies
-        self._settings = settings
-        self._writer = writer
+    executor: Executor
+    policies: Policies
+    settings: AskSettings
+    writer: Writer
+    glossaries: Glossaries = field(default_factory=Glossaries)
+    verified: VerifiedQueries | None = None
 
     async def __call__(self, lease: Lease) -> Answered:
         """Works on one question. Raises what `executor.Body` says."""
-        return await _Ask(self._executor, self._policies, self._settings, self._writer, lease).run()
+        return await _Ask(self, lease).run()
 
 
 class _Ask:
     """One question while it is worked on."""
 
-    def __init__(
-        self, executor: Executor, policies: Policies, settings: AskSettings, writer: Writer, lease: Lease
-    ) -> None:
-        self._executor = executor
-        self._policies = policies
-        self._settings = settings
-        self._writer = writer
+    def __init__(self, asker: Asker, lease: Lease) -> None:
+        self._asker = asker
+        self._executor = asker.executor
+        self._policies = asker.policies
+        self._settings = asker.settings
+        self._writer = asker.writer
         self._lease = lease
+        self._dialect = ""
         self._details = Details.of(lease.order.details)
         self._owner = lease.order.owner
         self._progress = Progress.of(lease.kept)
@@ -139,9 +149,29 @@ class _Ask:
             profile = await self._executor.source_profile(source, tables=shared)
         except ExecutorError:  # tables can be told without it
             profile = None
-        context = await asyncio.to_thread(context_for, self._lease.order.question, schema, grant, profile=profile)
+        self._dialect = schema.dialect
+        context = await asyncio.to_thread(
+            context_for,
+            self._lease.order.question,
+            schema,
+            grant,
+            profile=profile,
+            meanings=self._asker.glossaries.of(source),
+            queries=await self._verified(source),
+            dialect_notes=self._writer.notes(schema.dialect),
+        )
         said = await turns(self._executor, self._owner, self._details.conversation)
         return Brief(schema.dialect, context, self._lease.order.question, earlier=earlier_text(said))
+
+    async def _verified(self, source: str) -> Sequence[VerifiedQuery]:
+        store = self._asker.verified
+        if store is None:
+            return ()
+        try:
+            return await asyncio.to_thread(store.of, source, state="verified")
+        except ExecutorError:  # they help, and nothing depends on them
+            log.warning("verified_not_read", extra={"source": source})
+            return ()
 
     async def _write(self, brief: Brief, number: int) -> None:
         self._lease.enter("repairing" if number else "writing_sql")
@@ -281,7 +311,7 @@ class _Ask:
         progress = self._progress
         told: dict[str, Any] = {
             "model": self._writer.model_name,
-            "prompt_version": self._writer.prompt_version,
+            "prompt_version": self._writer.version(self._dialect),
             "tokens_in": progress.tokens_in,
             "tokens_out": progress.tokens_out,
             "calls": progress.calls,

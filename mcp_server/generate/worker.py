@@ -20,6 +20,8 @@ from executor import EXIT_ASKED, EXIT_STUCK, GENERATE, Executor, ExecutorSetting
 from mcp_server.generate.asking import Asker
 from mcp_server.generate.models import model_of
 from mcp_server.generate.writer import Writer
+from mcp_server.knowledge.meanings import Glossaries
+from mcp_server.knowledge.verified import VerifiedQueries
 from mcp_server.machine import policies_of
 from mcp_server.problems import Places
 from mcp_server.settings import McpServerSettings, Settings
@@ -56,12 +58,15 @@ async def serve_questions(
     model = model_of(ask)
     policies = policies_of(settings, key)
     async with Executor(settings.executor, broker_url, key, policy_version=policies.version, submits=False) as executor:
-        asker = Asker(executor, policies, ask, Writer(model, ask, executor))
+        glossaries = Glossaries.read(settings.mcp_server.glossary)
+        verified = VerifiedQueries(settings.executor)
+        asker = Asker(executor, policies, ask, Writer(model, ask, executor), glossaries, verified)
 
         async def reload(found: Settings) -> None:
-            rules = policies_of(found, key)
+            rules, words = policies_of(found, key), Glossaries.read(found.mcp_server.glossary)
             await executor.reload(found.executor, policy_version=rules.version)
             policies.become(rules)
+            glossaries.become(words)
             log.info("worker_reloaded", extra={"worker": worker, "sources": list(found.executor.sources)})
 
         ready.set_result(reload)

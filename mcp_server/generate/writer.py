@@ -67,6 +67,7 @@ class Writer:
         self._executor = executor
         texts = {prompt.name: prompt for prompt in load_prompts(prompt_folder() / "ask")}
         self._rules, self._question = texts["write"], texts["question"]
+        self._dialects = {notes.name: notes for notes in load_prompts(prompt_folder() / "ask" / "dialects")}
         self.model_name = settings.model
         self._agent: Agent[object, SqlDraft | Clarification | NoAnswer] = Agent(
             model,
@@ -79,10 +80,15 @@ class Writer:
             model_settings=request_settings(settings),
         )
 
-    @property
-    def prompt_version(self) -> str:
-        """Of all words that the model is told, together."""
-        return f"{self._rules.name}-{self._rules.version}.{self._question.name}-{self._question.version}"
+    def notes(self, dialect: str) -> str:
+        """How the dialect's SQL differs; nothing of one that there are no notes on."""
+        notes = self._dialects.get(dialect)
+        return "" if notes is None else notes.text
+
+    def version(self, dialect: str) -> str:
+        """Of all words that the model is told of a source that speaks `dialect`, together."""
+        told = [self._rules, self._question, *([self._dialects[dialect]] if dialect in self._dialects else [])]
+        return ".".join(f"{prompt.name}-{prompt.version}" for prompt in told)
 
     async def write(self, brief: Brief, *, owner: str, spent: int) -> Written:
         """One draft. What it takes is set aside before, and corrected after: nothing is spent beyond a budget.

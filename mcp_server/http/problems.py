@@ -23,7 +23,7 @@ _RETRY_S = "2"
 
 
 class HttpCode(StrEnum):
-    """What can be wrong with a request as such. Listed in README, never renamed."""
+    """What can be wrong with a request as such. Listed in docs/errors.md, never renamed."""
 
     SIGN_IN_REQUIRED = "sign_in_required"
     SIGN_IN_UNAVAILABLE = "sign_in_unavailable"
@@ -158,7 +158,7 @@ class Problem(BaseModel):
     title: str = Field(description="The code in words.")
     status: int
     detail: str = Field(description="One sentence.")
-    code: str = Field(description="Stable; README lists them all.")
+    code: str = Field(description="Stable; docs/errors.md lists them all.")
     hint: str | None = Field(default=None, description="The right spelling, or what there is to choose from.")
     position: int | None = Field(default=None, description="1-based character of the SQL.")
     line: int | None = None

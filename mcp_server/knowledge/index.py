@@ -33,6 +33,8 @@ class Weights:
     column: float = 1.0
     column_of_several: float = 0.9
     comment: float = 1.1
+    said: float = 1.4
+    """For all words of a glossary's phrase together."""
     value: float = 0.6
     schema: float = 0.6
     whole_name: float = 3.0
@@ -45,6 +47,21 @@ class Weights:
     """What ``order``, ``number`` and the like count in a sentence; a keyword of its own counts in full."""
     neighbour: float = 0.5
     """What a table takes over of its best neighbour by a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a glossary says of some tables.
+
+    Attributes:
+        phrases: names that people have for them or for what is in them.
+        text: what they mean, in sentences.
+        tables: which ones.
+    """
+
+    phrases: tuple[str, ...]
+    text: str
+    tables: frozenset[TableKey]
 
 
 _Key = TypeVar("_Key", str, int)
@@ -75,16 +92,26 @@ class SchemaIndex:
     Args:
         schema: only what the caller may see.
         profile: only of what the caller may see.
+        said: likewise.
     """
 
     def __init__(
-        self, schema: SourceSchema, profile: SourceProfile | None = None, *, weights: Weights = WEIGHTS
+        self,
+        schema: SourceSchema,
+        profile: SourceProfile | None = None,
+        said: Sequence[Said] = (),
+        *,
+        weights: Weights = WEIGHTS,
     ) -> None:
         self.schema = schema
         self.profile = profile
         self.joins = Joins(schema, profile)
         self._weights = weights
         self._at = {(t.schema, t.name): i for i, t in enumerate(schema.tables)}
+        self._said: dict[TableKey, list[Said]] = defaultdict(list)
+        for one in said:
+            for key in one.tables:
+                self._said[key].append(one)
         names = [n for t in schema.tables for n in (t.name, *(c.name for c in t.columns))]
         self._splitter = Splitter(vocabulary(names))
         self._names = [frozenset(self._splitter.stems(t.name)) for t in schema.tables]
@@ -196,7 +223,7 @@ class SchemaIndex:
         """Each stem with the tables that have it and the most that it counts there."""
         weights = self._weights
         stems = self._splitter.stems
-        comments = [_counted(stems(_comments(table))) for table in self.schema.tables]
+        comments = [_counted(stems(self._sentences(table))) for table in self.schema.tables]
         usual = sum(sum(c.values()) for c in comments) / max(1, sum(1 for c in comments if c))
         values = self._values()
         posted: dict[str, dict[int, float]] = defaultdict(dict)
@@ -205,8 +232,13 @@ class SchemaIndex:
             for word, count in comments[i].items():
                 length = 1 - _LENGTH + _LENGTH * sum(comments[i].values()) / usual
                 _raise(found, word, weights.comment * count * (_SATURATION + 1) / (count + _SATURATION * length))
-            for word in stems(" ".join(values.get((table.schema, table.name), ()))):
+            key = (table.schema, table.name)
+            for word in stems(" ".join(values.get(key, ()))):
                 _raise(found, word, weights.value)
+            for phrase in (phrase for one in self._said.get(key, ()) for phrase in one.phrases):
+                words = stems(phrase)
+                for word in words:
+                    _raise(found, word, weights.said / len(words))
             for column in table.columns:
                 words = stems(column.name)
                 for word in words:
@@ -217,6 +249,11 @@ class SchemaIndex:
             for word, weight in found.items():
                 posted[word][i] = weight
         return dict(posted)
+
+    def _sentences(self, table: Table) -> str:
+        """What the schema and the glossary say of the table and its columns in sentences."""
+        notes = (one.text for one in self._said.get((table.schema, table.name), ()))
+        return " ".join([table.comment, *(column.comment for column in table.columns), *notes])
 
     def _values(self) -> dict[TableKey, list[str]]:
         """The enum values of each profiled table."""
@@ -241,10 +278,6 @@ class SchemaIndex:
 def _rarity(having: int, of: int) -> float:
     """How much a word says that `having` of `of` have: BM25's inverse document frequency."""
     return math.log(1 + (of - having + 0.5) / (having + 0.5))
-
-
-def _comments(table: Table) -> str:
-    return " ".join([table.comment, *(column.comment for column in table.columns)])
 
 
 def _counted(words: Iterable[str]) -> dict[str, int]:

@@ -7,11 +7,13 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import is_
 
 from executor import SourceProfile, SourceSchema, Table
 from mcp_server.bounds import json_length, that_fit
 from mcp_server.knowledge.cards import CARD_CHARS, Cards
-from mcp_server.knowledge.index import SchemaIndex
+from mcp_server.knowledge.index import Said, SchemaIndex
+from mcp_server.knowledge.meanings import Meanings
 from mcp_server.policy import Grant
 from mcp_server.tables import visible, visible_profile
 
@@ -57,11 +59,12 @@ class Known:
     Args:
         schema: only what the caller may see.
         profile: likewise.
+        said: likewise, of the source's glossary.
     """
 
-    def __init__(self, schema: SourceSchema, profile: SourceProfile | None = None) -> None:
+    def __init__(self, schema: SourceSchema, profile: SourceProfile | None = None, said: tuple[Said, ...] = ()) -> None:
         self.schema = schema
-        self.index = SchemaIndex(schema, profile)
+        self.index = SchemaIndex(schema, profile, said)
         self.joins = self.index.joins
         self.cards = Cards(schema, self.joins, profile)
 
@@ -105,11 +108,14 @@ class Known:
 
 
 _lock = threading.Lock()
-_by_grant: OrderedDict[tuple[int, str, int], tuple[SourceSchema, SourceProfile | None, Known]] = OrderedDict()
-_by_content: OrderedDict[tuple[SourceSchema, SourceProfile | None], Known] = OrderedDict()
+_Origins = tuple[SourceSchema, SourceProfile | None, Meanings | None]
+_by_grant: OrderedDict[tuple[int, str, int, int], tuple[_Origins, Known]] = OrderedDict()
+_by_content: OrderedDict[tuple[SourceSchema, SourceProfile | None, tuple[Said, ...]], Known] = OrderedDict()
 
 
-def known(schema: SourceSchema, grant: Grant, profile: SourceProfile | None = None) -> Known:
+def known(
+    schema: SourceSchema, grant: Grant, profile: SourceProfile | None = None, meanings: Meanings | None = None
+) -> Known:
     """What `grant` lets its caller know of a source; the same object for the same arguments.
 
     Callers who see the same of it share one, whatever their grants are called. Building one takes milliseconds for a
@@ -119,20 +125,25 @@ def known(schema: SourceSchema, grant: Grant, profile: SourceProfile | None = No
         schema: the whole schema.
         grant: what the caller may read of it.
         profile: of the whole source.
+        meanings: the source's glossary.
     """
-    key = (id(schema), grant.hash(), id(profile))
+    key = (id(schema), grant.hash(), id(profile), id(meanings))
+    origins = (schema, profile, meanings)
     with _lock:  # building one twice at once takes twice as long
         kept = _by_grant.get(key)
-        if kept is not None and kept[0] is schema and kept[1] is profile:
+        if kept is not None and all(map(is_, kept[0], origins)):
             _by_grant.move_to_end(key)
-            return kept[2]
+            return kept[1]
         # the same tables, read again, are the same
         seen = replace(visible(schema, grant), inspected_at=0.0)
         told = None if profile is None else visible_profile(profile, schema, grant)
-        found = _by_content.get((seen, told)) or Known(seen, told)
-        _by_content[seen, told] = found
-        _by_content.move_to_end((seen, told))
-        _by_grant[key] = (schema, profile, found)
+        entries = () if meanings is None else meanings.seen(schema, grant)
+        said = tuple(Said(entry.phrases, entry.text, entry.tables) for entry in entries if entry.tables)
+        content = (seen, told, said)
+        found = _by_content.get(content) or Known(*content)
+        _by_content[content] = found
+        _by_content.move_to_end(content)
+        _by_grant[key] = (origins, found)
         while len(_by_grant) > _GRANTS_KEPT:
             _by_grant.popitem(last=False)
         while len(_by_content) > _SCHEMAS_KEPT:

@@ -18,6 +18,7 @@ from typing import Any
 from executor import Limits, SourceSchema, Table
 from mcp_server.bounds import json_length
 from mcp_server.knowledge.glossary import Filter, Glossary, Metric, TableNote, Term, read_glossary
+from mcp_server.knowledge.words import FUNCTION_WORDS, parts, stem
 from mcp_server.policy import Grant, TableGrant
 from mcp_server.sql import StatementRefused, check
 from mcp_server.tables import matching, shown_name, visible
@@ -38,13 +39,15 @@ class Meaning:
         kind: ``term``, ``metric``, ``filter`` or ``note``.
         told: JSON-ready, as an answer shows it.
         tables: what it is about, by schema and name; none: the whole source.
-        words: of its name and synonyms, lower case.
+        phrases: its name and its synonyms.
+        text: a note's, in sentences.
     """
 
     kind: str
     told: dict[str, Any]
     tables: frozenset[tuple[str, str]]
-    words: frozenset[str]
+    phrases: tuple[str, ...]
+    text: str = ""
 
 
 class Meanings:
@@ -104,8 +107,8 @@ def about(
 ) -> list[dict[str, Any]]:
     """The entries about `tables` or named in `keywords`, those that are named first, as many as fit."""
     wanted = set(tables)
-    asked = {word for text in keywords for word in _words(text) if len(word) > 2}
-    named = [meaning for meaning in meanings if meaning.words & asked]
+    asked = {stem for text in keywords for stem in _stems(text)}
+    named = [m for m in meanings if any(stem in asked for phrase in m.phrases for stem in _stems(phrase))]
     told = {id(m): m for m in named}
     told |= {id(m): m for m in meanings if not m.tables or m.tables & wanted}
     lines: list[dict[str, Any]] = []
@@ -202,8 +205,9 @@ def _note(name: str, note: TableNote, shown: SourceSchema) -> Meaning | None:
         for name, column in columns.items()
     }
     told |= {"columns": {name: text.strip() for name, text in noted.items() if text}} if any(noted.values()) else {}
-    synonyms = [*note.synonyms, *(word for column in columns.values() for word in column.synonyms)]
-    return _meaning("note", told, name, note.synonyms, tables, also=synonyms)
+    synonyms = [word for column in columns.values() for word in column.synonyms]
+    text = " ".join([note.note, *(column.note for column in columns.values())]).strip()
+    return _meaning("note", told, name, note.synonyms, tables, also=synonyms, text=text)
 
 
 def _meaning(
@@ -214,15 +218,21 @@ def _meaning(
     tables: Iterable[Table],
     *,
     also: Sequence[str] = (),
+    text: str = "",
 ) -> Meaning:
     if synonyms:
         told["synonyms"] = list(synonyms)
-    words = frozenset(word for text in (name, *synonyms, *also) for word in _words(text))
-    return Meaning(kind, told, frozenset((table.schema, table.name) for table in tables), words)
+    keys = frozenset((table.schema, table.name) for table in tables)
+    return Meaning(kind, told, keys, (name, *synonyms, *also), text)
 
 
 def _words(text: str) -> list[str]:
     return [word.lower() for word in _WORD.findall(text)]
+
+
+def _stems(text: str) -> list[str]:
+    """Of the words that say something."""
+    return [stem(word) for word in parts(text) if len(word) > 2 and word not in FUNCTION_WORDS]
 
 
 def _refused(sql: str, schema: SourceSchema, grant: Grant) -> StatementRefused | None:

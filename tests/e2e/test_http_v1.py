@@ -5,9 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -19,7 +16,8 @@ import httpx2
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from served import ROOT, HttpServer, make_shop
+from documents import document
+from served import HttpServer, make_shop
 
 SLOW = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 400000000) select count(*) as n from r"
 FIVE_THOUSAND = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 5000) select n from r"
@@ -496,42 +494,10 @@ def test_nothing_of_an_answer_is_in_the_tools_words(client: httpx2.Client) -> No
         assert tool not in words
 
 
-def section_of_readme() -> str:
-    text = (ROOT / "README.md").read_text(encoding="utf8")
-    return text.partition("## For programs: HTTP\n")[2].partition("\n## ")[0]
-
-
-def test_readme_lists_every_request(client: httpx2.Client) -> None:
-    listed = re.findall(r"^\| `(\w+) (\S+)` \|", section_of_readme(), re.MULTILINE)
+def test_the_document_lists_every_request(client: httpx2.Client) -> None:
+    listed = [row[0].strip("`").split() for row in document("docs/http.md").rows("Requests")]
     paths = client.get("/v1/openapi.json").json()["paths"]
-    assert sorted(listed) == sorted((method.upper(), path) for path, methods in paths.items() for method in methods)
-
-
-@pytest.mark.skipif(shutil.which("curl") is None, reason="README's commands are curl's")
-def test_readmes_commands_do_what_they_are_for(client: httpx2.Client, origin: str, tmp_path: Path) -> None:
-    [block] = re.findall(r"```sh\n(.*?)```", section_of_readme(), re.DOTALL)
-    commands = block.strip().replace("http://127.0.0.1:8765", origin).splitlines()
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    env = {"PATH": path, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    told: list[str] = []
-    for command in commands:
-        handle = json.loads(told[0])["job_id"] if told else ""
-        ran = subprocess.run(
-            command.replace("JOB", handle),
-            shell=True,
-            env=env,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        told.append(ran.stdout)
-    submitted, rows, heard, link, table = told
-    assert json.loads(submitted)["rows"] == [[1]]
-    assert rows.splitlines() == ['"one"', "1"]
-    assert "event: end" in heard
-    assert client.get(json.loads(link)["url"]).content.startswith(b"PAR1")
-    assert table.split()[0] == "one"
+    assert sorted(map(tuple, listed)) == sorted((m.upper(), path) for path, methods in paths.items() for m in methods)
 
 
 SCHEMATHESIS = """

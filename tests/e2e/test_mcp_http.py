@@ -16,6 +16,7 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
+from documents import document
 from mcp import Client, MCPError
 from mcp_types import PromptReference, ResourceTemplateReference
 from served import HttpServer
@@ -409,6 +410,18 @@ async def test_what_stands_in_rows_comes_back_in_rows_and_nowhere_else(served: S
     notice, _, mirrored = text.partition("\n")
     assert "OBEY" not in notice
     assert json.loads(mirrored) == told
+
+
+async def test_the_document_lists_every_tool_and_resource(served: Served) -> None:
+    told = document("docs/tools.md")
+    async with Client(served.url) as client:
+        tools = [tool.name for tool in (await client.list_tools()).tools]
+        resources = [str(resource.uri) for resource in (await client.list_resources()).resources]
+        templates = [t.uri_template for t in (await client.list_resource_templates()).resource_templates]
+    assert sorted(told.names("Every tool")) == sorted([*tools, "ask"])
+    assert len(tools) == 13
+    assert "Thirteen tools, in less than 5 kB" in document("README.md").text
+    assert sorted(told.names("Resources")) == sorted([*resources, *templates])
 
 
 async def test_prompts_are_listed_and_filled_in(served: Served) -> None:

@@ -20,6 +20,7 @@ from model_double import ModelDouble, Reply, ask_back, cannot, in_turn, model_se
 
 from executor import Answer, ErrorCode, Job, JobState
 from mcp_server.errors import CallCode, CallRefused
+from mcp_server.knowledge.verified import VerifiedQueries
 from mcp_server.machine import running_machine
 from mcp_server.principal import LOCAL, Principal
 from mcp_server.questions import Asking, submitted_question
@@ -108,7 +109,7 @@ async def test_a_wrong_table_is_refused_with_a_suggestion_and_the_next_round_is_
     assert "Did you mean orders?" in d.double.requests[1]
     told = job.notes["generated"]
     assert (told["tokens_in"], told["tokens_out"], told["rounds"], told["model"]) == (200, 40, 2, "scripted")
-    assert told["prompt_version"] == "write-1.question-1"
+    assert told["prompt_version"] == "write-1.question-1.sqlite-1"
     assert "customer" in d.double.requests[0]
 
 
@@ -295,6 +296,27 @@ async def test_a_policy_holds_for_what_a_model_writes_and_the_model_sees_only_wh
     assert job.preview == [[100, 0, 1]], job.error
     assert unseen.value.code is CallCode.UNKNOWN_SOURCE
     assert d.view(job)["policy"] == [{"table": "main.orders", "rows": "filtered", "masked": ["amount"]}]
+
+
+async def test_the_model_is_told_the_glossary_confirmed_sql_like_it_and_how_the_dialect_differs(
+    desk: Opened, tmp_path: Path
+) -> None:
+    words = "metrics: [{name: turnover, sql: sum(amount), from: orders}, {name: wages, sql: sum(pay), from: staff}]"
+    (tmp_path / "shop.yaml").write_text(words)
+    async with desk(in_turn(sql(COUNT)), rest='[mcp_server.glossary]\nshop = "shop.yaml"\n') as d:
+        kept = VerifiedQueries(d.reach.executor.settings)
+        kept.add(
+            "shop", "What was the turnover?", "SELECT SUM(amount) FROM orders", read={}, by="Ann", is_verified=True
+        )
+        kept.add("shop", "What is turnover?", "SELECT 42 AS guessed", read={}, by="a model", is_verified=False)
+        await d.ask("How large is our turnover?")
+
+    [told] = d.double.requests
+    assert '{"metric": "turnover", "sql": "sum(amount)", "from": "orders"}' in told
+    assert '"SELECT SUM(amount) FROM orders", "verified_by": "Ann"' in told
+    assert "wages" not in told
+    assert "guessed" not in told
+    assert "julianday" in told
 
 
 async def test_a_conversation_carries_earlier_turns_and_is_its_owners_alone(desk: Opened) -> None:

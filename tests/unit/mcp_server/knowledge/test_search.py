@@ -8,6 +8,8 @@ import pytest
 
 from executor import Column, ColumnProfile, ForeignKey, InferredKey, SourceProfile, SourceSchema, Table, TableProfile
 from mcp_server.knowledge import Known, context_for, known
+from mcp_server.knowledge.glossary import Glossary
+from mcp_server.knowledge.meanings import Meanings
 from mcp_server.policy import Compare, Grant, Mask, TableGrant
 
 WHOLE = TableGrant()
@@ -123,6 +125,43 @@ def test_values_of_a_profile_find_their_table_and_inferred_keys_say_that_they_ar
     assert found.joins.conditions([("main", "gauge"), ("main", "products")]) == [
         "gauge.id = products.id (inferred: all values are found)"
     ]
+
+
+WORDS = Glossary.model_validate(
+    {
+        "terms": [{"name": "grumble", "means": "x", "synonyms": ["moan letter"], "tables": ["custcomplainttext"]}],
+        "metrics": [{"name": "turnover", "sql": "sum(unit_price)", "from": "order_lines"}],
+        "tables": {
+            "gauge": {"note": "Also tells how humid it is.", "columns": {"reading": {"synonyms": ["fahrenheit"]}}},
+            "staff": {"columns": {"salary": {"note": "wergeld", "synonyms": ["lucre"]}}},
+        },
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("turnover in May", "order_lines"),
+        ("grumbles", "custcomplainttext"),
+        ("How many moan letters came?", "custcomplainttext"),
+        ("humid", "gauge"),
+        ("fahrenheit", "gauge"),
+        ("lucres", "staff"),
+    ],
+)
+def test_words_of_the_glossary_find_the_tables_that_they_are_about(asked: str, found: str) -> None:
+    mine = known(large(*SHOP), Grant.everything(), meanings=Meanings(WORDS))
+    assert names(mine, asked)[0] == found
+    assert found not in names(Known(large(*SHOP)), asked, limit=3)
+
+
+def test_words_of_the_glossary_that_a_caller_may_not_read_find_nothing() -> None:
+    grant = Grant(tables=((("main", "staff"), TableGrant(denied=("salary",))),), others=WHOLE)
+    mine = known(large(*SHOP), grant, meanings=Meanings(WORDS))
+    for asked in ("wergeld", "lucre"):
+        assert names(mine, asked) == []
+        assert "staff" in names(known(large(*SHOP), Grant.everything(), meanings=Meanings(WORDS)), asked)
 
 
 HIDDEN = tuple(table(f"customer_salary_{n}", "id", "customers", "salary", "zorgqxv_date") for n in range(80))
