@@ -81,8 +81,10 @@ if TYPE_CHECKING:
     from executor.demo import build_shop, demo_questions
     from executor.embedded import EmbeddedBroker
     from executor.fleet import Program, WorkerFleet
+    from executor.health import BrokerSeen, ResultsSeen, look_at_broker, try_results
     from executor.history.place import open_records
     from executor.logs import log_as_json
+    from executor.secret_strength import Weakness, weaknesses
     from executor.worker import run_worker
 
 _LAZY = {
@@ -95,7 +97,13 @@ _LAZY = {
     "WorkerFleet": "executor.fleet",
     "build_shop": "executor.demo",
     "demo_questions": "executor.demo",
+    "BrokerSeen": "executor.health",
+    "ResultsSeen": "executor.health",
+    "look_at_broker": "executor.health",
+    "try_results": "executor.health",
     "log_as_json": "executor.logs",
+    "Weakness": "executor.secret_strength",
+    "weaknesses": "executor.secret_strength",
     "run_worker": "executor.worker",
 }
 
@@ -113,6 +121,7 @@ __all__ = [
     "AnySource",
     "BigQuerySource",
     "Body",
+    "BrokerSeen",
     "Caution",
     "ClickHouseSource",
     "Column",
@@ -153,6 +162,7 @@ __all__ = [
     "ResultFailed",
     "ResultPage",
     "ResultSummary",
+    "ResultsSeen",
     "SQLiteSource",
     "SecretRef",
     "SettingsInvalid",
@@ -171,6 +181,7 @@ __all__ = [
     "TrinoSource",
     "Truncated",
     "Voice",
+    "Weakness",
     "WorkerFleet",
     "WorkerSeen",
     "attribute_of",
@@ -178,6 +189,7 @@ __all__ = [
     "demo_questions",
     "inputs_of",
     "log_as_json",
+    "look_at_broker",
     "new_job_id",
     "open_broker",
     "open_records",
@@ -187,6 +199,8 @@ __all__ = [
     "run_worker",
     "schema_of_results",
     "signing_key",
+    "try_results",
+    "weaknesses",
 ]
 
 

@@ -219,8 +219,10 @@ class Executor:
             raise KeyError(source)
         return await self._schemas.get(source, wait_s=wait_s, refresh=refresh)
 
-    async def probe(self, source: str) -> list[dict[str, str]]:
+    async def probe(self, source: str) -> tuple[list[dict[str, str]], int | None]:
         """How the source lets us in, as a worker finds it: ``{"level": ok | warning | error, "message", "fix"}`` each.
+
+        And how many connections it lets our role have at once, where it bounds that.
 
         Raises:
             ExecutorError: why the worker could not look, or ``no_workers``.
@@ -228,7 +230,7 @@ class Executor:
         job = await self._internal(JobKind.PROBE, source, queue_timeout_s=15.0)
         if job.error is not None:
             raise job.error
-        return job.notes.get("findings", [])
+        return job.notes.get("findings", []), job.notes.get("connections")
 
     async def source_profile(
         self, source: str, *, tables: Collection[tuple[str, str]], wait_s: float = 0.0
@@ -317,6 +319,7 @@ class Executor:
         fresh: bool = False,
         asks: bool = False,
         parent_id: str = "",
+        only_worker: str = "",
     ) -> Job:
         """Stores the job, durably, and puts it in line. Known again by `idempotency_key`, it is not made twice.
 
@@ -330,6 +333,7 @@ class Executor:
             asks: whether somebody is there to say yes (`answer`): the job waits where it would fail with
                 ``needs_confirmation``.
             parent_id: the job, being run now, that submits this one. It ends with that, and is not listed beside it.
+            only_worker: the name of the one worker that is to run it; the others leave it alone.
 
         Raises:
             SubmitRefused: ``queue_full``, ``idempotency_conflict``, ``executor_unavailable``.
@@ -345,6 +349,7 @@ class Executor:
             fresh=fresh,
             asks=asks,
             parent_id=parent_id,
+            only_worker=only_worker,
         )
 
     async def ask(self, question: Question, *, owner: str, idempotency_key: str | None = None) -> Job:
@@ -865,6 +870,7 @@ class Executor:
         fresh: bool = False,
         asks: bool = False,
         parent_id: str = "",
+        only_worker: str = "",
         details: str = "",
         owner_cap: int | None = None,
     ) -> Job:
@@ -910,6 +916,8 @@ class Executor:
         queue = QUEUE_OF.get(statement.kind)
         if queue is not None:
             fields["queue"] = queue
+        if only_worker:
+            fields["only_worker"] = only_worker
         if statement.inputs:
             kept = dict.fromkeys(i for told in statement.inputs for i in (told.job_id, told.rows_of))
             fields["inputs"] = " ".join(kept)

@@ -253,7 +253,11 @@ class Runner:
             self._store.save_schema(self._signer, order.source, order.source_fingerprint, schema.to_json())
             return {"rows": str(len(schema.tables))}
         if order.kind is JobKind.PROBE:
-            return {"findings": json.dumps([asdict(finding) for finding in adapter.probe()])}
+            findings = adapter.probe()
+            told = {"findings": json.dumps([asdict(finding) for finding in findings])}
+            if all(finding.level != "error" for finding in findings):
+                told["connections"] = json.dumps(adapter.most_connections())
+            return told
         if order.kind is JobKind.PROFILE:
             return self._profile(job, order, adapter, ends_at)
         seconds = self._seconds(job, order, ends_at)

@@ -179,7 +179,7 @@ def job_of(
             notes[name] = True
     if row.get("answer_of"):
         notes["answer_of"] = row["answer_of"]
-    for name in ("findings", "estimate", "plan", "generated"):
+    for name in ("findings", "connections", "estimate", "plan", "generated"):
         if row.get(name):
             notes[name] = json.loads(row[name])
     if row.get("slow_store"):
@@ -189,7 +189,7 @@ def job_of(
     for name in ("expensive", "confirmation", "confirm_by", "shared"):
         if row.get(name):
             notes[name] = row[name]
-    if row.get("waits_for") and row["state"] == JobState.QUEUED:
+    if row.get("waits_for", "worker") != "worker" and row["state"] == JobState.QUEUED:
         notes["waits_for"] = row["waits_for"]
     return Job(
         id=payload["job_id"],
@@ -548,7 +548,7 @@ class WorkerStore:
         told = json.dumps(sources)
         answer = cast("list[str]", self._run("claim", job_id, attempt, worker, lease_s, nonce, RECORD_VERSION, told))
         if len(answer) < 2:
-            if answer:
+            if answer and answer[0] != "worker":
                 log.warning(
                     "job_left_for_another", extra={"job_id": job_id, "why": answer[0], "record_here": RECORD_VERSION}
                 )

@@ -232,15 +232,16 @@ def profile(
 
 
 @app.command
-def doctor(*, where: Where = HERE, json: Json = False) -> int:
+def doctor(*, where: Where = HERE, deep: Annotated[bool, Parameter(negative="")] = False, json: Json = False) -> int:
     """Look at everything a run needs, and say what is wrong and what to type.
 
     Parameters:
+        deep: run a statement on each worker and source, look at the broker, clocks, disks, connections and secrets.
         json: for a program.
     """
     from mcp_server.commands.doctor import run_doctor  # noqa: PLC0415 - a command loads what it needs
 
-    return run_doctor(where, as_json=json)
+    return run_doctor(where, deep=deep, as_json=json)
 
 
 @app.command

@@ -37,6 +37,7 @@ class Machine:
     farewells: Farewells
     statements: WorkerFleet
     questions: WorkerFleet
+    broker_url: str = field(repr=False)
     key: bytes = field(repr=False)
     link_key: bytes = field(repr=False)
     state_key: bytes = field(repr=False)
@@ -140,6 +141,7 @@ async def running_machine(
                 farewells,
                 statements,
                 asked,
+                broker_url,
                 key,
                 link_key=hmac.digest(key, b"awaitsql export links", hashlib.sha256),
                 state_key=hmac.digest(key, b"awaitsql request state", hashlib.sha256),

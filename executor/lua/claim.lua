@@ -1,8 +1,8 @@
 -- A worker takes a job by its ticket: what was signed, how many seconds the job still has, whose row it is, the policies of
 -- now, and what the job was told when it asked. Nothing for a stale ticket: another attempt, a state that has moved on.
 -- Asked again with the same nonce (the answer was lost on the way) it answers the same. A job that this worker cannot run
--- and another can is left to that one; then why, alone: 'record' (a newer version made it) or 'source' (the worker's
--- configuration of its source is not the one that servers go by now).
+-- and another can is left to that one; then why, alone: 'record' (a newer version made it), 'source' (the worker's
+-- configuration of its source is not the one that servers go by now) or 'worker' (another is named).
 -- ARGV: id, attempt, worker, lease_s, nonce, version of records, its sources (JSON: name -> fingerprint)
 local id, attempt, worker = ARGV[1], ARGV[2], ARGV[3]
 local at = now()
@@ -16,14 +16,14 @@ local function order()
 end
 
 local job = redis.call('HMGET', key, 'state', 'attempt', 'claim_nonce', 'job_timeout_s', 'queue', 'record', 'source',
-  'source_print')
+  'source_print', 'only_worker')
 if job[1] == 'running' and job[2] == attempt and job[3] == ARGV[5] then
   return order()
 end
 if job[1] ~= 'queued' or job[2] ~= attempt then
   return {}
 end
-local why = misfit(job[6], job[7], job[8], ARGV[6], ARGV[7])
+local why = job[9] and job[9] ~= worker and 'worker' or misfit(job[6], job[7], job[8], ARGV[6], ARGV[7])
 if why then
   if redis.call('ZSCORE', line_of(job[5]) .. ':dispatched', id) then
     set_aside(id, at, why)

@@ -147,6 +147,6 @@ local function set_aside(id, at, why)
   local times = redis.call('HINCRBY', key, 'set_aside', 1)
   redis.call('HSET', key, 'waits_for', why)
   release(id)
-  redis.call('ZADD', NS .. ':aside', stamp(at + math.min(0.25 * 2 ^ times, 10)), id)
+  redis.call('ZADD', NS .. ':aside', stamp(at + (why == 'worker' and 0.1 or math.min(0.25 * 2 ^ times, 10))), id)
   redis.call('PUBLISH', NS .. ':changed', id)
 end
