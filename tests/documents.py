@@ -5,7 +5,7 @@ The first word after a fence is the block's language. What follows it is for tes
     sh                   every command is run, in order, in a folder of the document's own
     sh exits N           as above, and the last command's exit code is N
     sh model             as above, with a scripted model in the place of the configured one
-    sh run by FILE       the tests need not run it: FILE does, and holds each command
+    sh run by FILE       FILE holds each command, and is run itself: .ci/run, or another document
     sh not run: REASON   no machine of the tests can run it
     text                 after commands: what they print; … stands for anything
     toml                 a configuration that is loaded

@@ -13,13 +13,18 @@ from executor import SettingsInvalid
 _YES = ("y", "yes")
 
 
+def somebody_sits_here() -> bool:
+    """Whether there is a terminal to ask at."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def typed_answer(message: str, schema: Mapping[str, Any], console: Console) -> dict[str, Any]:
     """The answer by `schema`, a line each; empty where the first line is. Yes or no is a y or anything else.
 
     Raises:
         SettingsInvalid: nobody sits there.
     """
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not somebody_sits_here():
         raise SettingsInvalid(
             message="Nobody sits at this terminal to be asked.",
             hint="Give the answer as an argument: yes, no or a text.",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from executor import Job, JobState, SettingsInvalid
+from mcp_server.answers import answer_in_words
+from mcp_server.commands.answering import somebody_sits_here, typed_answer
 from mcp_server.commands.exits import Exit, exit_of, say_error
 from mcp_server.commands.follow import follow, run_until_interrupted
 from mcp_server.commands.options import Where, chosen_source
@@ -86,6 +89,12 @@ async def _ask(
         except CallRefused as refused:
             raise SettingsInvalid(message=refused.message, hint=refused.hint) from refused
         job = await follow(machine.executor, job, owner=owner, wait_s=wait_s, console=console)
+        while job.input_request is not None and somebody_sits_here():
+            request = job.input_request
+            typed = typed_answer(request.message, request.schema, console)
+            said = replace(answer_in_words(request, typed or None), by="human")
+            job = await machine.executor.answer(job.id, owner=owner, answer=said)
+            job = await follow(machine.executor, job, owner=owner, wait_s=wait_s, console=console)
         view = job_view(job, max_chars=settings.mcp_server.preview_chars)
         if as_json:
             sys.stdout.write(json.dumps(view.content(), ensure_ascii=False) + "\n")
@@ -117,6 +126,10 @@ def tell_writing(view: dict[str, object], console: Console) -> None:
 
 
 def _unfinished(job: Job, console: Console) -> int:
+    if job.input_request is not None:
+        console.print(job.input_request.message, markup=False)
+        console.print(f"  awaitsql jobs answer {job.id}, with the same --db or --config, answers it.", markup=False)
+        return Exit.UNFINISHED
     console.print(f"still {job.state}; its handle: {job.id}", markup=False)
     console.print("  awaitsql jobs show HANDLE --wait 60, with the same --db or --config, goes on with it.")
     return Exit.UNFINISHED

@@ -42,7 +42,9 @@ def words(job: Job) -> str:
 
 
 async def follow(executor: Executor, job: Job, *, owner: str, wait_s: float | None, console: Console) -> Job:
-    """The job at its end, or after `wait_s` seconds. Cancelled itself (Ctrl-C), it cancels the job and waits for that.
+    """The job at its end, when it asks something, or after `wait_s` seconds.
+
+    Cancelled itself (Ctrl-C), it cancels the job and waits for that.
 
     Raises:
         asyncio.CancelledError: after the job was cancelled.
@@ -59,6 +61,8 @@ async def follow(executor: Executor, job: Job, *, owner: str, wait_s: float | No
                 async for change in changes:
                     job = change
                     spinner.update(line, description=words(job))
+                    if job.state is JobState.WAITING:
+                        break
     except asyncio.CancelledError:
         await asyncio.shield(_cancel(executor, job, owner, console))
         raise

@@ -197,7 +197,7 @@ def _with_executor(where: Where, show: Callable[[Machine, Settings], Awaitable[i
     settings = where.settings()
 
     async def main() -> int:
-        async with running_machine(settings, workers=workers) as machine:
+        async with running_machine(settings, workers=workers, questions=workers > 0) as machine:
             return await show(machine, settings)
 
     return run_until_interrupted(main)

@@ -109,15 +109,10 @@ def run_answer_there(job_id: str, answer: str | None, there: There, *, wait_s: f
     async def work(server: Server) -> int:
         console = Console(stderr=True, highlight=False)
         view = await server.job(job_id, rows=False)
-        asks = view.get("asks")
-        if asks is None:
+        if view.get("asks") is None:
             console.print(f"{view['job_id']} asks nothing; it is {words(view)}", markup=False)
             return exit_of_view(view)
-        request = InputRequest("", "", asks["message"], asks["answer"])
-        told = typed_answer(request.message, request.schema, console) if answer is None else answer
-        said = answer_in_words(request, told or None)
-        body = {"answer": dict(said.content) if said.action == "accept" else None}
-        view = await server.ask("POST", f"/v1/jobs/{view['job_id']}/answer", json=body)
+        view = await answered(server, view, answer, console)
         view = await followed(server, view, wait_s=wait_s, console=console)
         if as_json:
             _say(view)
@@ -128,6 +123,21 @@ def run_answer_there(job_id: str, answer: str | None, there: There, *, wait_s: f
         return exit_of_view(view)
 
     return run_there(there, work, as_json=as_json)
+
+
+async def answered(server: Server, view: dict[str, Any], answer: str | None, console: Console) -> dict[str, Any]:
+    """The waiting job after it was told `answer`, or what is typed at the terminal.
+
+    Raises:
+        SettingsInvalid: nobody sits there.
+        ServerRefused: the answer does not fit.
+    """
+    asks = view["asks"]
+    request = InputRequest("", "", asks["message"], asks["answer"])
+    told = typed_answer(request.message, request.schema, console) if answer is None else answer
+    said = answer_in_words(request, told or None)
+    body = {"answer": dict(said.content) if said.action == "accept" else None}
+    return await server.ask("POST", f"/v1/jobs/{view['job_id']}/answer", json=body)
 
 
 def run_cancel_there(job_id: str, there: There, *, as_json: bool) -> int:

@@ -170,9 +170,10 @@ def _exit_of_code(code: str) -> Exit:
 
 
 async def followed(server: Server, view: JobDict, *, wait_s: float | None, console: Console) -> JobDict:
-    """The job at its end, or after `wait_s` seconds. Cancelled itself (Ctrl-C), it cancels the job and waits for that.
+    """The job at its end, when it asks something, or after `wait_s` seconds.
 
-    A server that is being started again meanwhile is waited for.
+    Cancelled itself (Ctrl-C), it cancels the job and waits for that. A server that is being started again meanwhile is
+    waited for.
 
     Raises:
         asyncio.CancelledError: after the job was cancelled.
@@ -187,7 +188,7 @@ async def followed(server: Server, view: JobDict, *, wait_s: float | None, conso
     try:
         with spinner:
             line = spinner.add_task(words(view), total=None)
-            while view["state"] not in FINISHED and (left := until - time.monotonic()) > 0:
+            while view["state"] not in (*FINISHED, "waiting") and (left := until - time.monotonic()) > 0:
                 try:
                     view = await server.job(view["job_id"], wait_s=min(left, _LOOK_S))
                 except ExecutorError:

@@ -7,8 +7,6 @@ goes on where this one was lost and runs nothing twice.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -21,43 +19,28 @@ from executor import (
     ExecutorError,
     InputNeeded,
     InputRequest,
-    Job,
     Lease,
     QuestionFailed,
-    ResultSummary,
     SourceSchema,
-    StatementFailed,
 )
 from mcp_server.ask_settings import AskSettings
-from mcp_server.cautions import cautions_said
 from mcp_server.conversations import Turn, add_turn, turns
 from mcp_server.details import Details
-from mcp_server.errors import error_content
 from mcp_server.generate.context import earlier_text, tried_text
 from mcp_server.generate.drafts import Clarification, NoAnswer, SqlDraft
 from mcp_server.generate.progress import Progress, Try
+from mcp_server.generate.trying import Trying
 from mcp_server.generate.writer import Brief, Writer, Written
 from mcp_server.grants import Policies
 from mcp_server.knowledge import context_for
 from mcp_server.knowledge.meanings import Glossaries
 from mcp_server.knowledge.verified import VerifiedQueries, VerifiedQuery
-from mcp_server.sql import StatementRefused
-from mcp_server.submission import checked_statement
 
 if TYPE_CHECKING:
     from executor import Executor
 
 log = logging.getLogger(__name__)
 
-_REPAIRABLE = frozenset(
-    {ErrorCode.STATEMENT_FAILED, ErrorCode.STATEMENT_TIMEOUT, ErrorCode.TOO_EXPENSIVE, ErrorCode.RESULT_TOO_LARGE}
-)
-"""Failures of a statement that other SQL may not have."""
-
-_NO_DOUBT = frozenset({"truncated", "limit_tie"})
-"""Cautions that are for the one who asked: they do not make the SQL wrong."""
-
-_HASHED_ROWS = 1_000
 _QUESTIONS_BACK = 2
 
 
@@ -97,6 +80,7 @@ class _Ask:
         self._writer = asker.writer
         self._lease = lease
         self._dialect = ""
+        self._trying = Trying(asker.executor, asker.policies, lease, compares=asker.settings.candidates > 1)
         self._details = Details.of(lease.order.details)
         self._owner = lease.order.owner
         self._progress = Progress.of(lease.kept)
@@ -120,7 +104,7 @@ class _Ask:
             if isinstance(first.draft, NoAnswer):
                 if self._best() is None:
                     await self._tell()
-                    raise QuestionFailed(
+                    raise self._unconfirmed() or QuestionFailed(
                         ErrorCode.CANNOT_ANSWER,
                         f"The model says that this source cannot answer the question: {first.draft.why}",
                         hint="Ask for something that its tables hold; describe_tables shows them.",
@@ -134,7 +118,7 @@ class _Ask:
         best = self._best()
         await self._tell(best)
         if best is None:
-            raise self._failed()
+            raise self._unconfirmed() or self._failed()
         await self._remember(best)
         return Answered(best.child)
 
@@ -225,20 +209,27 @@ class _Ask:
 
     async def _try_all(self, tries: list[Try], number: int) -> bool:
         """Runs the round's SQL; whether the answer is found."""
-        if not any(one.child or one.feedback for one in tries):
+        said_before = {one.sql: one for earlier in self._progress.rounds[:number] for one in earlier if one.child}
+        for one in tries:
+            if one.sql in said_before:  # its rows are there
+                before = said_before[one.sql]
+                one.child, one.rows_hash, one.doubts = before.child, before.rows_hash, before.doubts
+        if not any(one.child or one.feedback or one.dear for one in tries):
             came = await asyncio.gather(
                 *(
-                    self._try(one, f"{number}.{place}")
+                    self._trying.run(one, f"{number}.{place}")
                     for place, one in enumerate(tries)
                     if isinstance(one.draft, SqlDraft)
                 ),
                 return_exceptions=True,
             )
             errors = [one for one in came if isinstance(one, BaseException)]
-            if errors and not any(one.child for one in tries):
+            if errors and not any(one.child or one.dear for one in tries):
                 await self._tell()
                 raise errors[0]
             await self._keep()
+        if not any(one.child for one in tries):
+            await self._confirm(tries, number)
         done = [one for one in tries if one.child]
         if not done:
             return False
@@ -246,55 +237,18 @@ class _Ask:
         chosen = max(done, key=lambda one: counts[one.rows_hash])
         if chosen is not done[0]:
             tries.sort(key=lambda one: one is not chosen)
-        said_before = [one.sql for earlier in self._progress.rounds[:number] for one in earlier if one.child]
         return not chosen.doubts or chosen.sql in said_before
 
-    async def _try(self, one: Try, place: str) -> None:
-        draft = one.draft
-        assert isinstance(draft, SqlDraft)  # noqa: S101 # the caller looked; this tells the type checker
-        limits = self._executor.settings.limits.limits()
-        if self._details.max_rows is not None:
-            limits = replace(limits, max_rows=min(self._details.max_rows, limits.max_rows))
-        self._lease.enter("explaining")
-        try:
-            statement = await checked_statement(
-                self._executor,
-                self._policies,
-                self._details.principal,
-                draft.sql,
-                source=self._lease.order.source,
-                limits=limits,
-            )
-        except StatementRefused as refused:
-            one.code, one.feedback = str(refused.code), f"Refused: {_in_words(refused)}"
-            return
-        job = await self._executor.submit(
-            statement,
-            owner=self._owner,
-            parent_id=self._lease.job_id,
-            idempotency_key=f"{self._lease.job_id} {place}",
-        )
-        self._lease.enter("executing")
-        job = await self._executor.wait(job.id, owner=self._owner, timeout_s=self._lease.seconds_left)
-        if job.error is not None:
-            if job.error.code not in _REPAIRABLE:
-                raise job.error
-            one.code, one.feedback = str(job.error.code), f"The database failed: {_in_words(job.error)}"
-            return
-        if job.summary is None:
-            raise StatementFailed(
-                ErrorCode.STATEMENT_FAILED,
-                f"The statement was {job.state} before it was done.",
-                hint="Ask again if it is still wanted.",
-            )
-        one.child, one.doubts = job.id, _doubts(job, job.summary)
-        if self._settings.candidates > 1:
-            one.rows_hash = await self._hash(job)
-
-    async def _hash(self, job: Job) -> str:
-        page = await self._executor.page(job.id, owner=self._owner, limit=_HASHED_ROWS)
-        told: list[Any] = [job.rows, sorted(json.dumps(row, default=str) for row in page.rows)]
-        return hashlib.blake2b(json.dumps(told).encode(), digest_size=16).hexdigest()
+    async def _confirm(self, tries: list[Try], number: int) -> None:
+        """Has somebody say whether the first of `tries` that is dear may run all the same."""
+        place, one = next(((place, one) for place, one in enumerate(tries) if one.dear), (0, tries[0]))
+        while one.dear is not None:
+            try:
+                await self._trying.confirmed(one, f"{number}.{place}", self._lease.answers)
+            except InputNeeded:
+                await self._tell(one)
+                raise
+            await self._keep()
 
     # -- telling ---------------------------------------------------------------------------------------------------
 
@@ -325,9 +279,19 @@ class _Ask:
             told |= {"sql": last.draft.sql, "assumptions": last.draft.assumptions, "warnings": []}
             if last.draft.ambiguity:
                 told["warnings"].append(f"It can be read differently: {last.draft.ambiguity}")
-        if self._settings.candidates > 1 and best is not None:
+        if self._settings.candidates > 1 and best is not None and best.child:
             told["agreeing"] = sum(one.rows_hash == best.rows_hash for tries in progress.rounds for one in tries)
         await self._lease.tell(told)
+
+    def _unconfirmed(self) -> ExecutorError | None:
+        """Why there is no answer, where somebody said no to what it would cost."""
+        if not any(one.code == ErrorCode.NEEDS_CONFIRMATION for tries in self._progress.rounds for one in tries):
+            return None
+        return ExecutorError.of(
+            ErrorCode.NEEDS_CONFIRMATION,
+            "Somebody was asked about the statement's cost and did not say yes. The model found no cheaper one.",
+            hint="Ask for less; or send the SQL to query with dry_run=true, which shows its plan, and make it cheaper.",
+        )
 
     def _failed(self) -> ExecutorError:
         last = next(one for tries in reversed(self._progress.rounds) for one in tries if one.feedback)
@@ -353,12 +317,3 @@ def _request(name: str, draft: Clarification) -> InputRequest:
         "required": ["answer"],
     }
     return InputRequest(name, "clarify", draft.question, schema)
-
-
-def _doubts(job: Job, summary: ResultSummary) -> list[str]:
-    """Cautions that other SQL may not have."""
-    return [said for said in cautions_said(job, summary) if said.partition(":")[0] not in _NO_DOUBT]
-
-
-def _in_words(error: StatementRefused | ExecutorError) -> str:
-    return json.dumps({key: value for key, value in error_content(error).items() if key != "next_step"})

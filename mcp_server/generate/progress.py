@@ -4,7 +4,26 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from executor import Voice
 from mcp_server.generate.drafts import Draft, SqlDraft
+
+
+class Dear(BaseModel):
+    """A statement that somebody has to say yes to before it runs.
+
+    Attributes:
+        why: what the database expects of it, in words.
+        token: says yes to it, for ten minutes.
+        by: who may say so.
+        asked: how often somebody was asked before.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    why: str
+    token: str
+    by: Voice
+    asked: int = 0
 
 
 class Try(BaseModel):
@@ -17,6 +36,7 @@ class Try(BaseModel):
         feedback: what the model is told of it next time.
         code: of the refusal or the failure.
         doubts: what speaks against its rows.
+        dear: while its cost waits for a yes.
     """
 
     draft: Draft
@@ -25,6 +45,7 @@ class Try(BaseModel):
     feedback: str = ""
     code: str = ""
     doubts: list[str] = Field(default_factory=list[str])
+    dear: Dear | None = None
 
     @property
     def sql(self) -> str:

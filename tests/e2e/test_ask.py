@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 from mcp import Client
-from model_double import ModelDouble, in_turn, model_server, sql
+from model_double import ModelDouble, Reply, ask_back, in_turn, model_server, sql
 from served import ROOT, HttpServer, make_orders
 
 COUNT = "SELECT COUNT(*) AS n FROM orders"
@@ -101,6 +101,33 @@ def test_the_command_answers_on_this_machine_with_the_model_that_the_environment
 
     assert told.returncode == 0, told.stderr
     assert json.loads(told.stdout)["rows"] == [[120]]
+
+
+def test_what_is_asked_back_on_this_machine_is_answered_by_another_command(tmp_path: Path) -> None:
+    def script(text: str) -> Reply:
+        return sql(COUNT) if '"answer": "all"' in text else ask_back("Which orders?", "all", "none")
+
+    with model_server(script) as (_, base_url):
+        environ = {
+            **HttpServer(tmp_path, []).environment(),
+            "AWAITSQL_MCP_SERVER__ASK__MODEL": "scripted",
+            "AWAITSQL_MCP_SERVER__ASK__BASE_URL": base_url,
+        }
+        file = make_orders(tmp_path / "shop.sqlite")
+
+        def awaitsql(*arguments: str) -> subprocess.CompletedProcess[str]:
+            command = [sys.executable, "-m", "mcp_server", *arguments, "--db", str(file)]
+            return subprocess.run(
+                command, cwd=ROOT, env=environ, capture_output=True, check=False, timeout=90, text=True
+            )
+
+        asked = awaitsql("ask", "How many?")
+        assert "Which orders?" in asked.stderr
+        handle = asked.stderr.partition("awaitsql jobs answer ")[2].partition(",")[0]
+        told = awaitsql("jobs", "answer", handle, "all", "--wait", "60")
+
+    assert told.returncode == 0, told.stderr
+    assert "120" in told.stdout.split()
 
 
 def test_the_demo_asks_a_question_too_where_a_model_is_configured(

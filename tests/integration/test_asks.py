@@ -18,7 +18,7 @@ import pytest
 from machines import COUNT_FOR_EVER, make_shop
 from model_double import ModelDouble, Reply, ask_back, cannot, in_turn, model_server, sql
 
-from executor import Answer, ErrorCode, Job, JobState
+from executor import Answer, ErrorCode, InputFailed, Job, JobState
 from mcp_server.errors import CallCode, CallRefused
 from mcp_server.knowledge.verified import VerifiedQueries
 from mcp_server.machine import running_machine
@@ -173,6 +173,48 @@ async def test_a_clarifying_question_waits_for_its_answer_and_goes_on_with_it(de
     assert job.preview == [[100]], job.error
     assert len(d.double.requests) == 2
     assert '"answer": "customer 1"' in d.double.requests[1]
+
+
+DEAR = "[mcp_server.cost]\nconfirm = 1000\n"
+
+
+async def test_a_dear_statement_waits_for_a_yes_and_runs_with_it(desk: Opened) -> None:
+    async with desk(in_turn(sql(COUNT, assumptions=["all orders"])), rest=f'{DEAR}confirm_by = "human"\n') as d:
+        job = await d.submit("How many orders are there?")
+        waiting = await d.until(job, "waiting", "failed", "succeeded")
+        assert waiting.input_request is not None, waiting.error
+        assert "about 5,000 rows" in waiting.input_request.message
+        view = d.view(waiting)
+        assert (view["sql"], view["assumptions"]) == (COUNT, ["all orders"])
+        with pytest.raises(InputFailed, match="person"):
+            await d.reach.executor.answer(job.id, owner=job.owner, answer=Answer("accept", {"confirm": True}))
+        yes = Answer("accept", {"confirm": True}, by="human")
+        await d.reach.executor.answer(job.id, owner=job.owner, answer=yes)
+        job = await d.until(job, "succeeded", "failed")
+        children = await d.children(job)
+
+    assert job.preview == [[5000]], job.error
+    assert [child.state for child in children] == [JobState.FAILED, JobState.SUCCEEDED]
+    assert len(d.double.requests) == 1
+
+
+async def test_a_no_to_what_a_statement_costs_has_a_cheaper_one_written_or_ends_the_ask(desk: Opened) -> None:
+    def script(text: str) -> Reply:
+        if "They said no" not in text:
+            return sql(COUNT)
+        return cannot("there is no cheaper way") if "altogether" in text else sql("SELECT 5000 AS n")
+
+    async with desk(script, rest=DEAR) as d:
+        for question in ("How many orders, about?", "How many orders altogether?"):
+            job = await d.submit(question)
+            await d.until(job, "waiting", "failed", "succeeded")
+            await d.reach.executor.answer(job.id, owner=job.owner, answer=Answer("decline"))
+            job = await d.until(job, "succeeded", "failed")
+            if "about" in question:
+                assert job.preview == [[5000]], job.error
+
+    assert job.error is not None
+    assert job.error.code is ErrorCode.NEEDS_CONFIRMATION
 
 
 async def test_a_budget_that_is_used_up_ends_the_ask_and_the_next_of_the_same_caller(desk: Opened) -> None:

@@ -66,11 +66,13 @@ def test_a_command_that_no_test_runs_says_why_and_one_that_is_run_elsewhere_is_t
     for block in [*told.blocks("sh"), *told.blocks("sql")]:
         if block.mark.startswith("run by "):
             elsewhere = (ROOT / block.mark.removeprefix("run by ")).read_text(encoding="utf8")
+            assert block.mark.removeprefix("run by ").startswith((".ci/", "docs/"))
             for command in " && ".join(block.commands).split(" && "):
                 assert command.replace(" install ", " install --quiet ") in elsewhere or command in elsewhere, command
         elif block.mark.startswith("not run"):
             reason = block.mark.removeprefix("not run").removeprefix(":").split()
             assert len(reason) >= 5, f"{told.name}:{block.line} does not say why"
+    assert not {block.language for block in told.blocks()} & {"", "bash", "shell", "console", "zsh"}
 
 
 @ALL
@@ -289,11 +291,14 @@ def functions_of(file: Path) -> set[str]:
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
+NAMED_TEST = r"\[([\w ]+)\]\(\.\./(tests/[\w/]+\.py)\)"
+"""A test's name in words, and its file."""
+
+
 @ALL
 def test_every_test_that_a_document_names_is_there(told: Document):
-    for path, name in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", told.text):
-        assert (ROOT / path).exists(), path
-        assert not name or name in functions_of(ROOT / path), f"{path}::{name}"
+    for words, path in re.findall(NAMED_TEST, told.text):
+        assert f"test_{words.replace(' ', '_')}" in functions_of(ROOT / path), f"{path}: {words}"
 
 
 def test_every_threat_has_a_defence_and_a_test():
@@ -309,7 +314,7 @@ def test_every_threat_has_a_defence_and_a_test():
     ):
         rows = security.rows(threat)
         assert len(rows) >= 3
-        assert all(re.fullmatch(r"`tests/[\w/]+\.py::test_\w+`", row[2]) for row in rows)
+        assert all(re.fullmatch(NAMED_TEST, row[2]) for row in rows)
         assert "The limit: " in security.section(threat)
 
 
