@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 
-from executor.adapters import make_adapter
 from executor.adapters.base import Adapter, Session
 from executor.answering import opened_answers, signed_request
 from executor.answers import InputNeeded, InputRequest
 from executor.costs import answered_cost, confirmable, confirmation, cost_request, hold, in_words
 from executor.endings import say
-from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
+from executor.errors import ErrorCode, ExecutorError, StatementFailed
 from executor.jobs import CostGate, JobKind, JobState
 from executor.leaving import Leaving
+from executor.open_sources import OpenSources
 from executor.orders import Order
 from executor.profiling.profiler import GaveWay, Profiler
 from executor.profiling.reading import Reading
@@ -59,9 +58,7 @@ class Runner:
         self._results = results
         self._signer = signer
         self._worker = worker
-        self._adapters: dict[str, Adapter] = {}
-        self._adapters_lock = threading.Lock()
-        self._retired: list[Adapter] = []
+        self._open = OpenSources(settings, self.running)
         # by attempt: after a lost lease the next attempt may come to this very worker
         self._running: dict[tuple[str, str], RunningJob] = {}
         self._leaving = leaving
@@ -106,7 +103,7 @@ class Runner:
         Raises: whatever a driver raises, or the broker; what was not stopped is tried again later.
         """
         while (left := self._store.take_stop()) is not None:
-            adapter = self.adapter(left.source)
+            adapter = self._open.adapter(left.source)
             found = adapter.stop(left.query_id)
             how = see_the_end(adapter, left.query_id, within_s=_SEE_S)
             log.warning(
@@ -121,56 +118,18 @@ class Runner:
         for job in self.running():
             job.stop("left")
 
-    def adapter(self, source: str, job: RunningJob | None = None) -> Adapter:
-        """The source's adapter, from now on `job`'s.
-
-        Raises:
-            SourceFailed: an unknown source, or a missing driver.
-        """
-        with self._adapters_lock:
-            if source not in self._adapters:
-                config = self._settings.sources.get(source)
-                if config is None:
-                    raise SourceFailed(
-                        ErrorCode.SOURCE_UNAVAILABLE,
-                        f"The worker has no source named {source}.",
-                        hint="Start servers and workers with the same configuration.",
-                    )
-                self._adapters[source] = make_adapter(source, config)
-            if job is not None:
-                job.database = self._adapters[source]
-            return self._adapters[source]
-
     @property
     def settings(self) -> ExecutorSettings:
         """Those that hold now."""
-        return self._settings
+        return self._open.settings
 
     def reload(self, settings: ExecutorSettings) -> None:
         """From now on the sources of `settings` are those there are. What runs on another one goes on."""
-        with self._adapters_lock:
-            for source in [
-                name for name in self._adapters if settings.sources.get(name) != self._settings.sources[name]
-            ]:
-                self._retired.append(self._adapters.pop(source))
-            self._settings = settings
-        self._close_retired()
-
-    def _close_retired(self) -> None:
-        with self._adapters_lock:
-            in_use = [job.database for job in self.running()]
-            idle = [adapter for adapter in self._retired if adapter not in in_use]
-            self._retired = [adapter for adapter in self._retired if adapter in in_use]
-        for adapter in idle:
-            adapter.close()
+        self._open.reload(settings)
 
     def close(self) -> None:
-        """Closes every adapter's connections."""
-        with self._adapters_lock:
-            for adapter in (*self._adapters.values(), *self._retired):
-                adapter.close()
-            self._adapters.clear()
-            self._retired.clear()
+        """Closes every source's connections."""
+        self._open.close()
 
     # -- one job ---------------------------------------------------------------------------------------------------
 
@@ -179,7 +138,7 @@ class Runner:
         if self._leaving.has_begun:
             self._store.return_ticket(job_id, attempt)
             return
-        claim = self._store.claim(job_id, attempt, self._worker, self._settings.source_fingerprints())
+        claim = self._store.claim(job_id, attempt, self._worker, self.settings.source_fingerprints())
         if claim is None:
             return
         for earlier in self.running():
@@ -192,8 +151,7 @@ class Runner:
         finally:
             self._running.pop((job_id, attempt), None)
             job.is_over = True
-            if self._retired:
-                self._close_retired()
+            self._open.tidy()
             if job.is_given_up and job.query_id is None:
                 # its end was told before, without the proof
                 self._store.stopped(job_id, "call")
@@ -206,7 +164,7 @@ class Runner:
                 job_id=job.job_id,
                 owner=claim.owner,
                 source=claim.source,
-                source_fingerprint=self._settings.fingerprint_of(order.source),
+                source_fingerprint=self.settings.fingerprint_of(order.source),
                 policy_version=self._policy_version(claim),
                 now=time.time(),
             )
@@ -246,7 +204,7 @@ class Runner:
     def _execute(self, job: RunningJob, order: Order, ends_at: float) -> dict[str, str]:
         if order.kind is JobKind.QUERY_RESULT:
             return self._query_results(job, order, self._seconds(job, order, ends_at))
-        adapter = self.adapter(order.source, job)
+        adapter = self._open.lend(job, order.source, order.source_fingerprint)
         if order.kind is JobKind.INTROSPECT:
             job.check()
             schema = adapter.inspect()
@@ -419,8 +377,9 @@ class Runner:
         if isinstance(error, ExecutorError):
             return error
         is_asked = order is None or order.kind in (JobKind.QUERY, JobKind.DRY_RUN, JobKind.QUERY_RESULT)
-        if order is not None and not is_asked and order.source in self._adapters:
-            return self._adapters[order.source].classify(error)
+        known = None if order is None or is_asked else self._open.known(order.source)
+        if known is not None:
+            return known.classify(error)
         log.exception("job_crashed", exc_info=error)
         return StatementFailed(
             ErrorCode.STATEMENT_FAILED,
