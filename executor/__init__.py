@@ -25,6 +25,7 @@ from executor.errors import (
     StatementFailed,
     SubmitRefused,
 )
+from executor.figures import Figures, QueueFigures
 from executor.inputs import MOST_INPUTS, inputs_of, origins_of_results, proof_of_results, schema_of_results
 from executor.jobs import (
     GENERATE,
@@ -80,10 +81,13 @@ if TYPE_CHECKING:
     from executor.client import Executor
     from executor.demo import build_shop, demo_questions
     from executor.embedded import EmbeddedBroker
+    from executor.exposition import metrics_of
     from executor.fleet import Program, WorkerFleet
     from executor.health import BrokerSeen, ResultsSeen, look_at_broker, try_results
     from executor.history.place import open_records
     from executor.logs import log_as_json
+    from executor.metrics import process_registry
+    from executor.metrics_page import serving_metrics
     from executor.secret_strength import Weakness, weaknesses
     from executor.worker import run_worker
 
@@ -104,7 +108,10 @@ _LAZY = {
     "log_as_json": "executor.logs",
     "Weakness": "executor.secret_strength",
     "weaknesses": "executor.secret_strength",
+    "metrics_of": "executor.exposition",
+    "process_registry": "executor.metrics",
     "run_worker": "executor.worker",
+    "serving_metrics": "executor.metrics_page",
 }
 
 __all__ = [
@@ -133,6 +140,7 @@ __all__ = [
     "Executor",
     "ExecutorError",
     "ExecutorSettings",
+    "Figures",
     "ForeignKey",
     "GenericSource",
     "HistorySettings",
@@ -157,6 +165,7 @@ __all__ = [
     "Program",
     "Question",
     "QuestionFailed",
+    "QueueFigures",
     "ResultBlock",
     "ResultColumn",
     "ResultFailed",
@@ -190,14 +199,17 @@ __all__ = [
     "inputs_of",
     "log_as_json",
     "look_at_broker",
+    "metrics_of",
     "new_job_id",
     "open_broker",
     "open_records",
     "origins_of_results",
     "parse_job_id",
+    "process_registry",
     "proof_of_results",
     "run_worker",
     "schema_of_results",
+    "serving_metrics",
     "signing_key",
     "try_results",
     "weaknesses",

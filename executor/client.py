@@ -62,7 +62,10 @@ from executor.store import (
 )
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from executor.bodies import Body
+    from executor.figures import Figures
     from executor.history.chain import ChainReport
     from executor.results.value_lists import ListedValue
 
@@ -372,7 +375,16 @@ class Executor:
             owner_cap=self.settings.principal_max_asking,
         )
 
-    async def serve(self, queue: str, body: Body, *, slots: int, drain: asyncio.Event, worker: str = "") -> bool:
+    async def serve(
+        self,
+        queue: str,
+        body: Body,
+        *,
+        slots: int,
+        drain: asyncio.Event,
+        worker: str = "",
+        registry: CollectorRegistry | None = None,
+    ) -> bool:
         """Leases the jobs of `queue` to `body`, `slots` at once, until it is cancelled; then they go back in line.
 
         Once `drain` is set nothing new is taken, and what runs is finished within ``drain_timeout_s``: True. False
@@ -387,12 +399,20 @@ class Executor:
             slots: how many jobs at once.
             drain: when set, the process is to go.
             worker: the name that leases are held under; drawn where there is none.
+            registry: where its metrics stand, for whoever serves them; nowhere if none is given.
         """
         # loads Celery, which a process that only submits has no use for
         from executor.serving import Serving  # noqa: PLC0415
 
         serving = Serving(
-            lambda: self.settings, self._broker_url, self._signer, queue, body, slots=slots, worker=worker
+            lambda: self.settings,
+            self._broker_url,
+            self._signer,
+            queue,
+            body,
+            slots=slots,
+            worker=worker,
+            registry=registry,
         )
         return await serving.run(drain)
 
@@ -695,6 +715,18 @@ class Executor:
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
 
+    async def figures(self, *, within_s: float = 3.0) -> Figures:
+        """Queues, workers, counters and memory of this configuration, as its broker tells them within that time.
+
+        Raises:
+            ExecutorError: ``executor_unavailable``.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._store.figures()
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+
     # -- results ---------------------------------------------------------------------------------------------------
 
     async def page(
@@ -905,6 +937,7 @@ class Executor:
         )
         payload, signature = self._signer.sign(order)
         fields = {
+            "kind": str(statement.kind),
             "payload": payload,
             "signature": signature,
             "record": str(RECORD_VERSION),

@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,7 @@ class WorkerFleet:
         self._log_level = log_level
         self._store = WorkerStore(settings, connect_sync(broker_url))
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._metrics_ports: dict[str, int | None] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="awaitsql-fleet", daemon=True)
@@ -98,17 +100,17 @@ class WorkerFleet:
         """The children go on under these settings, and those that are started later begin with them."""
         with self._lock:
             self._settings, self._program = settings, program
-            children = list(self._children.values())
-        for child in children:
+            children = [(child, self._metrics_ports[worker]) for worker, child in self._children.items()]
+        for child, port in children:
             if child.stdin is not None:
                 # one that has just died is started again, with what it missed
                 with suppress(OSError, ValueError):
-                    child.stdin.write(json.dumps(self._told("")).encode() + b"\n")
+                    child.stdin.write(json.dumps(self._told("", port)).encode() + b"\n")
                     child.stdin.flush()
 
-    def _told(self, worker: str) -> dict[str, Any]:
+    def _told(self, worker: str, port: int | None) -> dict[str, Any]:
         return {
-            "settings": self._settings.model_dump(mode="json"),
+            "settings": self._settings.model_copy(update={"metrics_port": port}).model_dump(mode="json"),
             "broker_url": self._broker_url,
             "signing_key": self._signing_key.hex(),
             "worker": worker,
@@ -145,6 +147,7 @@ class WorkerFleet:
 
     def _spawn(self) -> None:
         worker = f"fleet:{secrets.token_hex(6)}"
+        port = self._free_metrics_port()
         with self.log_file.open("ab") as output:
             child = subprocess.Popen(  # noqa: S603 - a module of ours
                 # -P: whatever lies in the current folder is not ours to import
@@ -158,10 +161,20 @@ class WorkerFleet:
             )
         if child.stdin is None:
             raise RuntimeError("a pipe was asked for")
-        child.stdin.write(json.dumps(self._told(worker)).encode() + b"\n")
+        child.stdin.write(json.dumps(self._told(worker, port)).encode() + b"\n")
         child.stdin.flush()
         with self._lock:
             self._children[worker] = child
+            self._metrics_ports[worker] = port
+
+    def _free_metrics_port(self) -> int | None:
+        """Each child has one of its own, and one that is started in another's place that one's."""
+        first = self._settings.metrics_port
+        if first is None:
+            return None
+        with self._lock:
+            taken = {self._metrics_ports[worker] for worker in self._children}
+        return next(port for port in count(first) if port not in taken)
 
     def _watch(self) -> None:
         backoff_s = 0.1
@@ -171,6 +184,7 @@ class WorkerFleet:
                 dead = [(worker, child) for worker, child in self._children.items() if child.poll() is not None]
                 for worker, _ in dead:
                     del self._children[worker]
+                    del self._metrics_ports[worker]
             for worker, child in dead:
                 log.warning("worker_died", extra={"worker": worker, "exit_code": child.returncode})
                 if child.stdin is not None:

@@ -60,7 +60,7 @@ class OpenSources:
                     f"The configuration of source {source} has changed since the statement was checked.",
                     hint="Submit the statement again.",
                 )
-            job.database = adapter = self._adapter(source)
+            job.lent = adapter = self._adapter(source)
             return adapter
 
     def known(self, source: str) -> Adapter | None:
@@ -81,7 +81,7 @@ class OpenSources:
         if not self._retired:
             return
         with self._lock:
-            in_use = [job.database for job in self._running()]
+            in_use = [job.lent for job in self._running()]
             idle = [adapter for adapter in self._retired if adapter not in in_use]
             self._retired = [adapter for adapter in self._retired if adapter in in_use]
         for adapter in idle:

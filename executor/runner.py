@@ -10,6 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 
 from executor.adapters.base import Adapter, Session
@@ -20,6 +21,7 @@ from executor.endings import say
 from executor.errors import ErrorCode, ExecutorError, StatementFailed
 from executor.jobs import CostGate, JobKind, JobState
 from executor.leaving import Leaving
+from executor.metrics import WorkerMetrics
 from executor.open_sources import OpenSources
 from executor.orders import Order
 from executor.profiling.profiler import GaveWay, Profiler
@@ -37,6 +39,8 @@ from executor.timers import Timers
 
 log = logging.getLogger(__name__)
 
+_STATEMENTS = (JobKind.QUERY, JobKind.DRY_RUN, JobKind.QUERY_RESULT)
+
 _SEE_S = 1.5
 """How long it is looked whether a server has stopped a statement before the job ends without that proof."""
 
@@ -52,6 +56,7 @@ class Runner:
         signer: Signer,
         worker: str,
         leaving: Leaving,
+        metrics: WorkerMetrics,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -59,6 +64,7 @@ class Runner:
         self._signer = signer
         self._worker = worker
         self._open = OpenSources(settings, self.running)
+        self._metrics = metrics
         # by attempt: after a lost lease the next attempt may come to this very worker
         self._running: dict[tuple[str, str], RunningJob] = {}
         self._leaving = leaving
@@ -168,6 +174,8 @@ class Runner:
                 policy_version=self._policy_version(claim),
                 now=time.time(),
             )
+            job.kind = order.kind
+            self._metrics.waited("worker", order.source, claim.waited_s)
             job.answers = opened_answers(self._signer, claim.answers, job_id=job.job_id)
             fields = self._execute(job, order, claim.ends_at)
         except StoppedFromOutside:
@@ -220,7 +228,9 @@ class Runner:
             return self._profile(job, order, adapter, ends_at)
         seconds = self._seconds(job, order, ends_at)
         try:
-            with adapter.session(timeout_s=seconds) as session:
+            with ExitStack() as lent:
+                with job.connecting:
+                    session = lent.enter_context(adapter.session(timeout_s=seconds))
                 try:
                     job.attach(session)
                     if order.session:
@@ -321,7 +331,8 @@ class Runner:
             InputNeeded: in place of the latter, where somebody is there to ask.
         """
         job.stage = "explaining"
-        found = session.explain(order.sql)
+        with job.database:
+            found = session.explain(order.sql)
         job.check()
         # exact numbers, and a plan's conditions, would tell of rows that the caller may not see
         estimate = {"cost": in_words(found.cost, is_filtered=order.is_filtered)}
@@ -355,12 +366,17 @@ class Runner:
 
     def _stream(self, job: RunningJob, order: Order, session: Session) -> dict[str, str]:
         began = time.monotonic()
-        rows = session.run(order.sql)
+        with job.database:
+            rows = session.run(order.sql)
         writer = self._results.writer(job.job_id, int(job.attempt), limits=order.limits)
         job.watch(writer)
         with writer:
             writer.start(rows.schema)
-            for batch in rows.batches:
+            while True:
+                with job.database:
+                    batch = next(rows.batches, None)
+                if batch is None:
+                    break
                 job.check()
                 if not writer.write(batch):
                     # nobody will read on: without this the driver would drain the rest
@@ -393,16 +409,35 @@ class Runner:
         """Lets the job wait for an answer; a later attempt goes on with it."""
         log.info("job_asks", extra={"job_id": job.job_id, "purpose": request.purpose})
         signed = signed_request(self._signer, request, job_id=job.job_id, attempt=int(job.attempt))
-        self._say(
+        asked = self._say(
             job,
             lambda: self._store.wait(
                 job.job_id, job.attempt, self._worker, signed, self._settings.input_timeout_s, job.notes
             ),
         )
+        if asked:
+            self._measure(job, JobState.WAITING)
 
     def _finish(self, job: RunningJob, state: JobState, reason: str, fields: dict[str, str]) -> bool:
         told = {**job.notes, **fields}
-        return self._say(job, lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told))
+        counts = self._say(job, lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told))
+        if counts:
+            self._measure(job, state)
+        return counts
+
+    def _measure(self, job: RunningJob, state: JobState) -> None:
+        """What an attempt that came to its end took, and what it waited for; nothing of one whose order was no good."""
+        if job.kind is None:
+            return
+        self._metrics.ended(job.kind, state, job.seconds)
+        if job.kind not in _STATEMENTS:
+            return
+        self._metrics.waited("connection", job.source, job.connecting.total_s)
+        self._metrics.waited("database", job.source, job.database.total_s + job.database.waiting_s)
+        if job.stored_s is not None:
+            self._metrics.waited("store", job.source, job.stored_s)
+            if state is JobState.SUCCEEDED:
+                self._metrics.kept(job.source, rows=job.rows, size=job.bytes)
 
     def _say(self, job: RunningJob, word: Callable[[], bool]) -> bool:
         return say(job, word, is_leaving=lambda: self._leaving.seconds_left < 0)
@@ -457,7 +492,7 @@ class Runner:
         if job.query_id is None or not job.has_begun:
             # the database runs in this process and its call has come back; what has not begun runs nowhere
             return {"stop_seen": "call"}
-        how = None if job.database is None else see_the_end(job.database, job.query_id, within_s=_SEE_S)
+        how = None if job.lent is None else see_the_end(job.lent, job.query_id, within_s=_SEE_S)
         return {} if how is None else {"stop_seen": how}
 
     def _abandon(self, job: RunningJob) -> None:

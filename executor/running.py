@@ -6,6 +6,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from executor.jobs import JobKind
+from executor.patience import Patience
+
 if TYPE_CHECKING:
     from executor.answers import Answers
     from executor.results import ResultWriter
@@ -51,6 +54,10 @@ class RunningJob:
         self.job_id = job_id
         self.attempt = attempt
         self.source = source
+        self.kind: JobKind | None = None
+        self._began_at = time.monotonic()
+        self.connecting = Patience()
+        self.database = Patience()
         self._stage = "executing"
         self.notes: dict[str, str] = {}
         self.answers: Answers = {}
@@ -60,7 +67,7 @@ class RunningJob:
         self.told: tuple[str, int] = ("", -1)
         self.beat_at = time.monotonic()
         # kept: by the time it ends the source may be configured otherwise
-        self.database: Looks | None = None
+        self.lent: Looks | None = None
         self._session: Stoppable | None = None
         self._writer: ResultWriter | None = None
         self._lock = threading.Lock()
@@ -120,6 +127,16 @@ class RunningJob:
             # under the lock: after `detach` the connection may already serve another statement
             if self._session is not None:
                 self._session.cancel()
+
+    @property
+    def seconds(self) -> float:
+        """Since it was claimed."""
+        return time.monotonic() - self._began_at
+
+    @property
+    def stored_s(self) -> float | None:
+        """Seconds spent waiting for the place where rows are kept; None while it has none to keep."""
+        return None if self._writer is None else self._writer.patience.total_s
 
     def limit(self, seconds: float) -> None:
         """The database has `seconds` from now to end the statement."""

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from executor.answering import opened_answers, signed_request
 from executor.answers import InputNeeded, InputRequest
 from executor.bodies import Answered, Body, Lease
@@ -22,6 +24,7 @@ from executor.endings import say
 from executor.errors import ErrorCode, ExecutorError, JobLost, StatementFailed
 from executor.jobs import JobState
 from executor.leaving import STOP_S, Leaving
+from executor.metrics import WorkerMetrics
 from executor.orders import Order
 from executor.queue import let_another_begin, make_celery, make_controller, stop_worker
 from executor.running import RunningJob
@@ -62,6 +65,7 @@ class Serving:
         *,
         slots: int,
         worker: str = "",
+        registry: CollectorRegistry | None = None,
     ) -> None:
         self._settings_now = settings_now
         self._settings = settings = settings_now()
@@ -74,6 +78,7 @@ class Serving:
         self._connection = connect_sync(broker_url)
         self._store = WorkerStore(settings, self._connection)
         self._running: dict[tuple[str, str], RunningJob] = {}
+        self._metrics = WorkerMetrics(registry or CollectorRegistry(), slots=slots, busy=lambda: len(self._running))
         self._leaving = Leaving(settings.drain_timeout_s)
         self._policy = (float("-inf"), "")
 
@@ -201,6 +206,8 @@ class Serving:
     def _attempt(self, job: RunningJob, claim: Claim) -> None:
         try:
             order = self._order(job, claim)
+            job.kind = order.kind
+            self._metrics.waited("worker", order.source, claim.waited_s)
             lease = self._lease(job, order, claim)
             answered = asyncio.run_coroutine_threadsafe(self._work(job, lease), self._loop).result()
         except InputNeeded as needed:
@@ -298,22 +305,31 @@ class Serving:
             self._finish(job, JobState.CANCELLED, "asked", {})
         elif job.stopped == "left":
             # its own statements, jobs of their own, go on for the next attempt or end with this one's parent
-            self._say(job, lambda: self._store.give_back(job.job_id, job.attempt, self._worker, "call"))
+            say(
+                job,
+                lambda: self._store.give_back(job.job_id, job.attempt, self._worker, "call"),
+                is_leaving=lambda: self._leaving.seconds_left < 0,
+            )
         # late is told by `_work`; one that is lost is another worker's
 
     def _finish(self, job: RunningJob, state: JobState, reason: str, fields: Mapping[str, str]) -> None:
         told = {**job.notes, **fields}
-        self._say(job, lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told))
+        self._say(job, state, lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told))
 
     def _ask(self, job: RunningJob, request: InputRequest) -> None:
         """Lets the job wait for an answer; a later attempt goes on with it."""
         log.info("job_asks", extra={"job_id": job.job_id, "purpose": request.purpose})
         signed = signed_request(self._signer, request, job_id=job.job_id, attempt=int(job.attempt))
         wait_s = self._settings.input_timeout_s
-        self._say(job, lambda: self._store.wait(job.job_id, job.attempt, self._worker, signed, wait_s, job.notes))
+        self._say(
+            job,
+            JobState.WAITING,
+            lambda: self._store.wait(job.job_id, job.attempt, self._worker, signed, wait_s, job.notes),
+        )
 
-    def _say(self, job: RunningJob, word: Callable[[], bool]) -> None:
-        say(job, word, is_leaving=lambda: self._leaving.seconds_left < 0)
+    def _say(self, job: RunningJob, state: JobState, word: Callable[[], bool]) -> None:
+        if say(job, word, is_leaving=lambda: self._leaving.seconds_left < 0) and job.kind is not None:
+            self._metrics.ended(job.kind, state, job.seconds)
 
 
 async def _either(one: asyncio.Event, other: asyncio.Event) -> None:

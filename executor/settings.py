@@ -18,7 +18,7 @@ from executor.sources import SOURCE_NAME, SecretRef, SourceConfig, SourceInfo, s
 
 _SECRET = re.compile(r"secret|token|password|account_key|access_key$|master_key|sas|service_account_key|encryption_key")
 
-STORE_VERSION = 4
+STORE_VERSION = 5
 """The shape of the job's row and of the scripts. Part of every key, so that two shapes never share a queue."""
 
 RECORD_VERSION = 2
@@ -178,6 +178,15 @@ class ExecutorSettings(BaseModel):
         default=1024, ge=64, description="The most memory of DuckDB for one statement over stored results."
     )
     query_result_max_running: int = Field(default=4, ge=1, description="Such statements at once, over all workers.")
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_535,
+        description="Where a worker serves its /metrics; worker processes of one server take the ports from here on.",
+    )
+    metrics_host: str = Field(
+        default="127.0.0.1", min_length=1, description="The address of that port. Nobody signs in there."
+    )
     limits: LimitSettings = LimitSettings()
     history: HistorySettings = HistorySettings()
     profile: ProfileSettings = ProfileSettings()

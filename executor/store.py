@@ -28,6 +28,7 @@ from executor.answering import opened_request, signed_answer
 from executor.answers import Answer, InputRequest
 from executor.enrolled import WorkerSeen, worker_seen
 from executor.errors import ErrorCode, ExecutorError, JobLost, SettingsInvalid, StatementFailed, SubmitRefused
+from executor.figures import Figures, figures_of
 from executor.jobs import (
     QUEUES,
     Job,
@@ -95,6 +96,7 @@ class Claim:
     `ends_at` is of this process's `time.monotonic`: the clock on the worker's wall decides nothing.
     `policy` is the version of the policies as some server signed it, with its signature; both empty where none did.
     `answers` is what the job was told so far; `executor.answering.opened_answers` reads it.
+    `waited_s` is how long it was in line.
     """
 
     payload: str
@@ -103,7 +105,8 @@ class Claim:
     owner: str
     source: str
     policy: tuple[str, str]
-    answers: str = ""
+    answers: str
+    waited_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +286,7 @@ class ClientStore:
         self._rate = connection.register_script(script(settings, "rate"))
         self._spend = connection.register_script(script(settings, "spend"))
         self._remember = connection.register_script(script(settings, "remember"))
+        self._figures = connection.register_script(script(settings, "figures"))
 
     async def submit(
         self,
@@ -469,6 +473,11 @@ class ClientStore:
         """Events in the stream that the history has not taken yet."""
         return int(await self._redis.xlen(f"{self._ns}:events"))
 
+    async def figures(self) -> Figures:
+        """What the broker tells of the configuration now, in two round trips."""
+        told = cast("list[Any]", await self._figures(args=[]))
+        return figures_of(told, await self._redis.info("memory"))
+
     async def schema(self, source: str, fingerprint: str) -> str | None:
         """The source's schema as a worker last stored it (JSON); None for one that was written without the key.
 
@@ -554,7 +563,8 @@ class WorkerStore:
                 )
             return None
         ends_at = time.monotonic() + float(answer[2])
-        return Claim(answer[0], answer[1], ends_at, answer[3], answer[4], (answer[5], answer[6]), answer[7])
+        policy = (answer[5], answer[6])
+        return Claim(answer[0], answer[1], ends_at, answer[3], answer[4], policy, answer[7], float(answer[8]))
 
     def kept(self, job_id: str) -> tuple[str, str] | None:
         """What an earlier attempt at the job has kept of its work, and its signature."""
@@ -633,18 +643,29 @@ class WorkerStore:
         flat = [part for pair in fields.items() for part in pair]
         return bool(self._run("wait", job_id, attempt, worker, *request, timeout_s, *flat))
 
-    def enrol(self, worker: str, slots: int, ttl_s: float, about: str, *, queue: str = "", leaves: bool = False) -> int:
+    def enrol(
+        self,
+        worker: str,
+        slots: int,
+        ttl_s: float,
+        about: str,
+        *,
+        queue: str = "",
+        zombies: int = 0,
+        leaves: bool = False,
+    ) -> int:
         """Tells that the worker of a queue is alive; the number of its workers alive.
 
         Args:
             worker: its name.
-            slots: jobs it can run at once; of one that leaves, those that it still runs.
+            slots: jobs it can run at once, beside its `zombies`; of one that leaves, those that it still runs.
             ttl_s: seconds after which it is taken to be dead.
             about: as `executor.enrolled.told_of` made it.
             queue: the one it serves.
+            zombies: slots that are held by threads that do not come back.
             leaves: whether it takes no more jobs.
         """
-        return int(self._run("enrol", worker, slots, ttl_s, queue, about, "leaves" if leaves else ""))
+        return int(self._run("enrol", worker, slots, ttl_s, queue, zombies, about, "leaves" if leaves else ""))
 
     def give_back(self, job_id: str, attempt: str, worker: str, seen: str) -> bool:
         """Puts a running job back in line because the worker leaves; False when the lease was lost.

@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 
 from redis.exceptions import RedisError
 
 from executor.adapters.duckdb_spill import remove_orphans
 from executor.errors import ExecutorError
 from executor.jobs import JobState
+from executor.metrics import Gone
 from executor.results import ResultStore, StoredAttempt
 from executor.settings import ExecutorSettings
 from executor.store import WorkerStore
@@ -26,13 +28,27 @@ _LATE_WORD_S = 60.0
 """Rows younger than this stay whatever the job's row says: whoever wrote them may not have had the last word yet."""
 
 
-class Sweeper:
-    """A thread that sweeps when it starts and then every five minutes. A context manager."""
+def _nothing(_why: Gone) -> None:
+    """For one whose deletions nobody counts."""
 
-    def __init__(self, settings: ExecutorSettings, store: WorkerStore, results: ResultStore) -> None:
+
+class Sweeper:
+    """A thread that sweeps when it starts and then every five minutes. A context manager.
+
+    `on_deleted` is told of each deletion, and why.
+    """
+
+    def __init__(
+        self,
+        settings: ExecutorSettings,
+        store: WorkerStore,
+        results: ResultStore,
+        on_deleted: Callable[[Gone], None] = _nothing,
+    ) -> None:
         self._settings = settings
         self._store = store
         self._results = results
+        self._on_deleted = on_deleted
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="awaitsql-sweeper", daemon=True)
 
@@ -70,12 +86,14 @@ class Sweeper:
                 finished[attempt.job_id].append(attempt)
             elif state is None and age >= self._settings.result_ttl_s:
                 self._results.delete(attempt.job_id)
+                self._on_deleted("expired")
                 gone += 1
             elif state is None or (state is JobState.SUCCEEDED and attempt.attempt == current):
                 finished[attempt.job_id].append(attempt)
             elif age >= late_word_s and (state.is_terminal or attempt.attempt < current):
                 # of a lost worker, or of a job that ended without one
                 self._results.delete(attempt.job_id, attempt.attempt)
+                self._on_deleted("orphaned")
                 gone += 1
         return gone + self._make_room(sum(attempt.bytes for attempt in kept), finished)
 
@@ -93,6 +111,7 @@ class Sweeper:
                 break
             if self._store.evict(job_id):
                 self._results.delete(job_id)
+                self._on_deleted("evicted")
                 excess -= sum(attempt.bytes for attempt in attempts)
                 gone += 1
         if gone:

@@ -154,7 +154,8 @@ class Watchdog:
         slots = busy if leaves else max(self._slots - len(self._zombies), 0)
         ttl_s = self._settings.beat_s * _WORKER_TTL_FACTOR
         about = told_of(self._settings_now(), slots=self._slots, busy=busy, leaves=leaves, ttl_s=ttl_s)
-        self._store.enrol(self._worker, slots, ttl_s, about, queue=self._queue, leaves=leaves)
+        zombies = len(self._zombies)
+        self._store.enrol(self._worker, slots, ttl_s, about, queue=self._queue, zombies=zombies, leaves=leaves)
         self._told = (busy, leaves)
         self._stops_wanted.set()
 

@@ -6,6 +6,7 @@ one JSON line from standard input and lives until that pipe closes, so that it n
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import logging
 import os
@@ -20,6 +21,8 @@ from typing import Any
 from executor.history.drainer import Drainer
 from executor.leaving import EXIT_ASKED, EXIT_STUCK, STOP_S, Leaving
 from executor.logs import log_as_json
+from executor.metrics import WorkerMetrics, process_registry
+from executor.metrics_page import serving_metrics
 from executor.queue import make_celery, make_controller
 from executor.reaper import Reaper
 from executor.results.opening import open_results
@@ -103,7 +106,9 @@ def run_worker(
     store.check_key(signer)
     results = open_results(settings)
     leaving = Leaving(settings.drain_timeout_s)
-    runner = Runner(settings, store, results, signer, worker, leaving)
+    registry = process_registry(importlib.metadata.version("awaitsql"))
+    metrics = WorkerMetrics(registry, slots=settings.concurrency, busy=lambda: len(runner.running()))
+    runner = Runner(settings, store, results, signer, worker, leaving, metrics)
     app = make_celery(settings.namespace, broker_url, runner.run, leaving, threads=settings.concurrency)
     way_out = _Exit(store, runner, leaving, worker)
 
@@ -149,7 +154,8 @@ def run_worker(
         ),
         Reaper(store, settings.lease_s),
         Drainer(settings, store, connection, signer),
-        Sweeper(settings, store, results),
+        Sweeper(settings, store, results, metrics.deleted),
+        serving_metrics(registry, settings.metrics_host, settings.metrics_port),
     ):
         log.info("worker_started", extra={"worker": worker, "concurrency": settings.concurrency})
         controller.start()

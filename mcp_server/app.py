@@ -10,9 +10,12 @@ from typing import Any
 import uvicorn
 from mcp.server.mcpserver import MCPServer
 from mcp.server.request_state import RequestStateSecurity
+from prometheus_client import CollectorRegistry
 from sse_starlette.sse import AppStatus
 from starlette.applications import Starlette
 
+from executor import process_registry
+from mcp_server.calls import Calls
 from mcp_server.completions import add_completions
 from mcp_server.core_tasks import CoreTasks
 from mcp_server.http.application import http_application
@@ -71,6 +74,7 @@ def build_server(
     caller: Caller | None = None,
     version: str = "",
     delivery: Delivery | None = None,
+    calls: Calls | None = None,
 ) -> MCPServer[Any]:
     """The MCP server over `machine`, whose executor must be entered before the first call.
 
@@ -80,6 +84,7 @@ def build_server(
         caller: who sent the message that is being answered; the local principal where nothing else says so.
         version: of the product, as clients are told.
         delivery: how exported files are handed over; as files on this machine where nothing else says so.
+        calls: counts what is asked; nobody reads it where none is given.
     """
     asks = caller or local_caller(settings)
     access = Access(
@@ -90,6 +95,7 @@ def build_server(
         farewells=machine.farewells,
         glossaries=machine.glossaries,
         verified=VerifiedQueries(machine.executor.settings),
+        calls=calls or Calls(CollectorRegistry()),
     )
     tasks = JobTasks(access)
     server: MCPServer[Any] = MCPServer(
@@ -118,18 +124,21 @@ def _local_delivery(machine: Machine) -> Delivery:
 
 
 def build_http(machine: Machine, settings: McpServerSettings, departure: Departure, *, version: str = "") -> Starlette:
-    """The HTTP application over `machine`: ``/mcp``, ``/v1``, ``/healthz`` and ``/readyz``.
+    """The HTTP application over `machine`: ``/mcp``, ``/v1``, ``/healthz``, ``/readyz`` and ``/metrics``.
 
     Raises:
         SettingsInvalid: a host other than loopback, where nobody signs in.
     """
     downloads = Downloads(machine.executor, Links(machine.link_key, policies=lambda: machine.policies.version))
+    registry = process_registry(version)
+    calls = Calls(registry)
     protocol = build_server(
         machine,
         settings,
         caller=http_caller(settings),
         version=version,
         delivery=linked_delivery(downloads, settings),
+        calls=calls,
     )
     reach = WebReach(
         executor=machine.executor,
@@ -140,8 +149,9 @@ def build_http(machine: Machine, settings: McpServerSettings, departure: Departu
         verified=VerifiedQueries(machine.executor.settings),
         caller_of=caller_of(settings),
         downloads=downloads,
+        calls=calls,
     )
-    return http_application(protocol, reach, departure, version=version)
+    return http_application(protocol, reach, departure, version=version, registry=registry)
 
 
 async def serve_stdio(machine: Machine, settings: McpServerSettings, *, version: str = "") -> None:

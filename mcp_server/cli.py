@@ -432,7 +432,7 @@ def token_create(
         name: whose it is; tokens of one name see each other's jobs.
         role: a role that policies grant by; may be given several times.
         attribute: NAME=VALUE for row filters and session settings; may be given several times.
-        scope: awaitsql:read, awaitsql:query or awaitsql:export; all of them if none is named.
+        scope: awaitsql:read, awaitsql:query, awaitsql:export (these if none is named) or awaitsql:metrics.
         days: how long it holds; without it, until it is revoked.
         json: for a program.
     """

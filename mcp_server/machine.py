@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from executor import Program, WorkerFleet, open_broker, signing_key
+from executor import ExecutorSettings, Program, WorkerFleet, open_broker, signing_key
 from mcp_server.enforceable import check_enforceable
 from mcp_server.farewells import Farewells
 from mcp_server.grants import Policies
@@ -98,6 +98,12 @@ def _passwords(settings: Settings) -> frozenset[str]:
     return frozenset(named(sources))
 
 
+def _beside(settings: ExecutorSettings, workers: int) -> ExecutorSettings:
+    """For processes beside so many workers: those serve their metrics on as many ports."""
+    first = settings.metrics_port
+    return settings if first is None else settings.model_copy(update={"metrics_port": first + workers})
+
+
 @asynccontextmanager
 async def running_machine(
     settings: Settings, *, workers: int, log_level: str = "INFO", submits: bool = False, questions: bool = False
@@ -122,7 +128,7 @@ async def running_machine(
             settings.executor, broker_url, key, workers, log_level=log_level, program=_statements(settings)
         ) as statements,
         WorkerFleet(
-            settings.executor,
+            _beside(settings.executor, workers),
             broker_url,
             key,
             int(questions and workers > 0 and settings.mcp_server.ask is not None),

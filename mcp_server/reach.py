@@ -7,7 +7,10 @@ import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from prometheus_client import CollectorRegistry
+
 from executor import ExecutorError, SourceInfo, SourceProfile, SourceSchema
+from mcp_server.calls import Calls
 from mcp_server.errors import CallCode, CallRefused
 from mcp_server.farewells import Farewells
 from mcp_server.grants import Policies
@@ -33,6 +36,7 @@ class Reach:
         farewells: takes the jobs of callers that gave up.
         verified: questions with confirmed SQL; None where none are kept.
         glossaries: what the owners of the sources say their words mean.
+        calls: counts what is asked; where nobody reads it, too.
     """
 
     executor: Executor
@@ -41,6 +45,7 @@ class Reach:
     farewells: Farewells
     verified: VerifiedQueries | None = None
     glossaries: Glossaries = field(default_factory=Glossaries)
+    calls: Calls = field(default_factory=lambda: Calls(CollectorRegistry()))
 
     def sources(self, principal: Principal) -> list[SourceInfo]:
         """The sources that exist for the caller, in the configuration's order."""

@@ -39,9 +39,10 @@ def add_resources(server: MCPServer[Any], access: Access) -> None:
     @server.resource("job://{id}", name="job", description="One job, with its SQL whole.", mime_type=_JSON)
     async def job(id: str, context: Context[Any, Any]) -> str:  # noqa: A002 - the template's variable
         try:
-            principal = access.principal_of(context)
-            found = await access.executor.get(id, owner=principal.owner)
-            access.policies.hold(principal, found)
+            with access.calls.counted("mcp", "job://{id}"):
+                principal = access.principal_of(context)
+                found = await access.executor.get(id, owner=principal.owner)
+                access.policies.hold(principal, found)
         except ANSWERED as failed:
             raise _failure(failed) from failed
         view = job_view(found, max_chars=access.settings.preview_chars, sql_chars=_WHOLE_SQL_CHARS)
@@ -58,9 +59,10 @@ def add_resources(server: MCPServer[Any], access: Access) -> None:
     ) -> str:
         principal = access.principal_of(context)
         try:
-            if not limit.isdecimal() or int(limit) < 1:
-                raise CallRefused(CallCode.INVALID_ARGUMENTS, "limit: a whole number of rows, at least 1.")
-            view = await read_page(access, principal=principal, job_id=id, cursor=cursor, limit=int(limit))
+            with access.calls.counted("mcp", "job://{id}/rows"):
+                if not limit.isdecimal() or int(limit) < 1:
+                    raise CallRefused(CallCode.INVALID_ARGUMENTS, "limit: a whole number of rows, at least 1.")
+                view = await read_page(access, principal=principal, job_id=id, cursor=cursor, limit=int(limit))
         except ANSWERED as failed:
             raise _failure(failed) from failed
         return json.dumps(view.content(), ensure_ascii=False)
@@ -70,9 +72,10 @@ def add_resources(server: MCPServer[Any], access: Access) -> None:
     )
     async def schema(source: str, context: Context[Any, Any]) -> str:
         try:
-            principal = access.principal_of(context)
-            name = access.source(principal, source).name
-            found = await access.visible_schema(principal, name, wait_s=READY_WITHIN_S)
+            with access.calls.counted("mcp", "schema://{source}"):
+                principal = access.principal_of(context)
+                name = access.source(principal, source).name
+                found = await access.visible_schema(principal, name, wait_s=READY_WITHIN_S)
         except ANSWERED as failed:
             raise _failure(failed) from failed
         lines = detailed(found.tables, found, max_chars=_SCHEMA_CHARS) if found.tables else []

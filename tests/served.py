@@ -70,6 +70,11 @@ class HttpServer:
     def url(self) -> str:
         return f"{self.origin}/mcp"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "it does not run"
+        return self._process.pid
+
     def start(self) -> HttpServer:
         if not self.port:
             self.port = free_port()

@@ -30,6 +30,7 @@ local function settle(id, to, at, reason, ...)
   if not from then
     return false
   end
+  tally('ended', redis.call('HGET', job_key(id), 'kind'), to, to == 'failed' and reason or '')
   release(id)
   if from == 'queued' then
     leave_line(id)

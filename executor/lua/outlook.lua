@@ -154,7 +154,7 @@ local function outlook(id)
     return { rank + 1, 0 }
   end
   local key = line .. ':outlook'
-  if redis.call('ZCARD', NS .. ':queued') <= FEW then
+  if redis.call('ZCARD', line .. ':queued') <= FEW then
     return play(line, at)[id] or { -1, -1 }
   end
   if redis.call('EXISTS', key) == 0 then

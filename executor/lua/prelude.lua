@@ -67,21 +67,35 @@ local function occupy(id, owner, source)
   redis.call('HINCRBY', line .. ':busy:source', source, 1)
 end
 
+-- What has happened so far, one counter a field, for whoever watches: only words of our own may stand in a name.
+local function tally(...)
+  redis.call('HINCRBY', NS .. ':counts', table.concat({ ... }, ' '), 1)
+end
+
 -- What a job has submitted for itself.
 local function children_key(id)
   return NS .. ':children:' .. id
+end
+
+-- Jobs that wait, in whichever queue, or for an answer.
+local function depth()
+  local found = redis.call('ZCARD', NS .. ':waiting')
+  for name in pairs(QUEUES) do
+    found = found + redis.call('ZCARD', line_of(name) .. ':queued')
+  end
+  return found
 end
 
 -- In the queue, with the time at which waiting there ends.
 local function line_up(id, at)
   local key = job_key(id)
   redis.call('HSET', key, 'queued_at', stamp(at))
-  redis.call('ZADD', NS .. ':queued', stamp(at), id)
+  redis.call('ZADD', my_line(id) .. ':queued', stamp(at), id)
   redis.call('ZADD', NS .. ':impatient', stamp(at + tonumber(redis.call('HGET', key, 'queue_timeout_s'))), id)
 end
 
 local function leave_line(id)
-  redis.call('ZREM', NS .. ':queued', id)
+  redis.call('ZREM', my_line(id) .. ':queued', id)
   redis.call('ZREM', NS .. ':impatient', id)
 end
 
@@ -101,7 +115,7 @@ local function slots(line, at)
   for _, worker in ipairs(alive) do
     total = total + tonumber(redis.call('HGET', line .. ':slots', worker) or '0')
   end
-  return total, #alive
+  return total
 end
 
 -- How many workers of a line could take a job, sooner or later.
@@ -114,6 +128,7 @@ local function strike_off(line, worker)
   redis.call('ZREM', line .. ':workers', worker)
   redis.call('ZREM', line .. ':leaving', worker)
   redis.call('HDEL', line .. ':slots', worker)
+  redis.call('HDEL', line .. ':zombies', worker)
   redis.call('HDEL', line .. ':about', worker)
 end
 

@@ -20,6 +20,7 @@ for name in pairs(QUEUES) do
     if job[5] ~= 'running' then
       release(id)
     else
+      tally('lease_lost', name)
       if job[2] and job[2] ~= '' then
         ask_stop(id, job[1], job[2], at)
       end

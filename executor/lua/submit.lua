@@ -30,7 +30,7 @@ local lead, how
 if share ~= '' and ARGV[10] ~= 'fresh' then
   lead, how = offer(share, at, ARGV[8])
 end
-if how ~= 'stored' and redis.call('ZCARD', NS .. ':queued') + redis.call('ZCARD', NS .. ':waiting') >= CONF.depth then
+if how ~= 'stored' and depth() >= CONF.depth then
   return { 'queue_full', '' }
 end
 local fields = { 'id', id, 'owner', owner, 'source', source, 'owner_cap', ARGV[4], 'source_cap', ARGV[5],
@@ -57,6 +57,7 @@ end
 redis.call('ZREMRANGEBYSCORE', NS .. ':owner:' .. owner, '-inf', stamp(at - CONF.ttl * 2 - CONF.longest))
 redis.call('PEXPIRE', NS .. ':owner:' .. owner, math.floor(CONF.ttl * 2000))
 tell(id, '', 'queued', at, 'submitted', { 'record', ARGV[11], 'mac', ARGV[12] })
+tally('submitted', redis.call('HGET', job_key(id), 'kind'), how or 'run')
 -- records are the large part of the stream: they take so much and no more, whatever becomes of the history
 local told = redis.call('INCRBY', NS .. ':events:bytes', #ARGV[11])
 if told > CONF.event_bytes then

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 from executor.jobs import Limits, ResultColumn, ResultSummary
-from executor.results.patience import Patience
+from executor.patience import Patience
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -17,12 +17,12 @@ from typing import Any, Self
 import pyarrow as pa
 
 from executor.jobs import Limits, ResultSummary, Truncated
+from executor.patience import Patience
 from executor.results import PAGE_BYTES, PREVIEW_ROWS, manifest
 from executor.results.cells import beyond_exact
 from executor.results.columns import cast, cast_batch, result_columns, storable, union_schema, with_type_names
 from executor.results.pages import PageRows
 from executor.results.parts import Part, joined, write_part
-from executor.results.patience import Patience
 from executor.results.places import Place
 from executor.results.statistics import ColumnStatistics, bounded
 from executor.timers import Later, Timers

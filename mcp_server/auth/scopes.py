@@ -1,4 +1,4 @@
-"""What a token may be used for. Three scopes; every tool and method needs one of them."""
+"""What a token may be used for. Three scopes of callers, one of which every tool and method needs; one of operators."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ EXPORT = "awaitsql:export"
 
 SCOPES = (READ, QUERY, EXPORT)
 """``read``: sources, tables, one's jobs and their rows. ``query``: submit and cancel. ``export``: whole results."""
+
+METRICS = "awaitsql:metrics"
+"""``/metrics``: for a Prometheus. No caller needs it, so no token has it that did not ask for it."""
 
 _OF_TOOL = {
     "list_sources": READ,

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from executor import SettingsInvalid
-from mcp_server.auth.scopes import SCOPES
+from mcp_server.auth.scopes import METRICS, SCOPES
 from mcp_server.auth.tokens import Token, TokenFile
 from mcp_server.commands.exits import Exit
 from mcp_server.commands.options import Where
@@ -39,9 +39,10 @@ def run_create(
         raise SettingsInvalid(
             message="--days is a number of days above 0.", hint="Leave it out for a token without end."
         )
-    unknown = [scope for scope in scopes if scope not in SCOPES]
+    known = (*SCOPES, METRICS)
+    unknown = [scope for scope in scopes if scope not in known]
     if unknown:
-        raise SettingsInvalid(message=f"There is no scope {unknown[0]}.", hint=f"Scopes: {', '.join(SCOPES)}.")
+        raise SettingsInvalid(message=f"There is no scope {unknown[0]}.", hint=f"Scopes: {', '.join(known)}.")
     now = time.time()
     token, text = _file(where).create(
         name.strip(),

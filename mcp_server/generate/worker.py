@@ -7,6 +7,7 @@ settings as one JSON line from standard input and lives until that pipe closes.
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import json
 import logging
 import os
@@ -16,7 +17,17 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from executor import EXIT_ASKED, EXIT_STUCK, GENERATE, Executor, ExecutorSettings, SettingsInvalid, log_as_json
+from executor import (
+    EXIT_ASKED,
+    EXIT_STUCK,
+    GENERATE,
+    Executor,
+    ExecutorSettings,
+    SettingsInvalid,
+    log_as_json,
+    process_registry,
+    serving_metrics,
+)
 from mcp_server.generate.asking import Asker
 from mcp_server.generate.models import model_of
 from mcp_server.generate.writer import Writer
@@ -57,6 +68,7 @@ async def serve_questions(
         )
     model = model_of(ask)
     policies = policies_of(settings, key)
+    registry = process_registry(importlib.metadata.version("awaitsql"))
     async with Executor(settings.executor, broker_url, key, policy_version=policies.version, submits=False) as executor:
         glossaries = Glossaries.read(settings.mcp_server.glossary)
         verified = VerifiedQueries(settings.executor)
@@ -70,7 +82,9 @@ async def serve_questions(
             log.info("worker_reloaded", extra={"worker": worker, "sources": list(found.executor.sources)})
 
         ready.set_result(reload)
-        return await executor.serve(GENERATE, asker, slots=slots or ask.concurrency, drain=drain, worker=worker)
+        with serving_metrics(registry, settings.executor.metrics_host, settings.executor.metrics_port):
+            slots = slots or ask.concurrency
+            return await executor.serve(GENERATE, asker, slots=slots, drain=drain, worker=worker, registry=registry)
 
 
 def run_questions_worker(

@@ -1,4 +1,7 @@
-"""The Starlette application: ``/mcp``, ``/v1``, ``/healthz``, ``/readyz``. On loopback only, or behind `SignIn`."""
+"""The Starlette application: ``/mcp``, ``/v1``, ``/healthz``, ``/readyz``, ``/metrics``.
+
+On loopback only, or behind `SignIn`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import DEFAULT_MAX_REQUEST_BODY_SIZE, TransportSecuritySettings
+from prometheus_client import CollectorRegistry
 from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -25,6 +29,7 @@ from mcp_server.http.departure import Departure
 from mcp_server.http.health import healthz, readiness_endpoint
 from mcp_server.http.known_hosts import KnownHosts
 from mcp_server.http.loopback import LOOPBACK_NAMES, refuse_open_host
+from mcp_server.http.metrics import metrics_endpoint
 from mcp_server.http.problems import Problems
 from mcp_server.http.reach import WebReach
 from mcp_server.http.sign_in import SignIn, ToolScopes
@@ -43,8 +48,17 @@ _CHECKED_BEFORE = TransportSecuritySettings(enable_dns_rebinding_protection=Fals
 """`KnownHosts` looks at Host and Origin, for every path alike."""
 
 
-def http_application(server: MCPServer[Any], reach: WebReach, departure: Departure, *, version: str) -> Starlette:
+def http_application(
+    server: MCPServer[Any], reach: WebReach, departure: Departure, *, version: str, registry: CollectorRegistry
+) -> Starlette:
     """The application; its lifespan runs the protocol's sessions, which a mounted application's own would not.
+
+    Args:
+        server: the protocol's.
+        reach: what endpoints are given.
+        departure: tells whether the server leaves.
+        version: of the product.
+        registry: what this process counts, for ``/metrics``.
 
     Raises:
         SettingsInvalid: the settings name a host other than loopback, and nobody signs in.
@@ -76,6 +90,8 @@ def http_application(server: MCPServer[Any], reach: WebReach, departure: Departu
         routes += _metadata_routes(auth)
         middleware += [_sign_in(auth, executor, metadata_url), Middleware(AuthContextMiddleware)]
         protocol = ToolScopes(protocol, metadata_url=metadata_url, max_bytes=DEFAULT_MAX_REQUEST_BODY_SIZE)
+    metrics = metrics_endpoint(executor, registry, metadata_url=metadata_url)
+    routes.append(Route("/metrics", metrics, methods=["GET"]))
     routes.append(Mount("/v1", app=v1_application(reach, version=version, metadata_url=metadata_url)))
     return Starlette(routes=[*routes, Mount("/", app=protocol)], middleware=middleware, lifespan=lifespan)
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from mcp_server.calls import Calls
 from mcp_server.errors import ANSWERED
 from mcp_server.http.asking import Asked, Sent
 from mcp_server.http.presence import ClientGone
@@ -69,21 +70,22 @@ class Operation:
     body: type[Sent] | None = None
 
 
-def routes_of(operations: Sequence[Operation], *, metadata_url: str | None) -> list[Route]:
-    """A route for each path; it answers every failure that is one as a problem."""
+def routes_of(operations: Sequence[Operation], calls: Calls, *, metadata_url: str | None) -> list[Route]:
+    """A route for each path; it answers every failure that is one as a problem, and counts what is asked in `calls`."""
     paths: dict[str, dict[str, Operation]] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method] = operation
-    return [_route(path, methods, metadata_url) for path, methods in paths.items()]
+    return [_route(path, methods, calls, metadata_url) for path, methods in paths.items()]
 
 
-def _route(path: str, operations: Mapping[str, Operation], metadata_url: str | None) -> Route:
+def _route(path: str, operations: Mapping[str, Operation], calls: Calls, metadata_url: str | None) -> Route:
     async def endpoint(request: Request) -> Response:
         operation = operations["GET" if request.method == "HEAD" else request.method]
         if operation.scope is not None and not has_scope(request, operation.scope):
-            return _scope_missing(operation.scope, metadata_url)
+            return scope_missing(operation.scope, metadata_url)
         try:
-            return await operation.endpoint(request)
+            with calls.counted("http", operation.name, refused=HttpRefused, left=ClientGone):
+                return await operation.endpoint(request)
         except HttpRefused as refused:
             return problem_answer(refused)
         except ANSWERED as failed:
@@ -94,7 +96,8 @@ def _route(path: str, operations: Mapping[str, Operation], metadata_url: str | N
     return Route(path, endpoint, methods=list(operations))
 
 
-def _scope_missing(scope: str, metadata_url: str | None) -> Response:
+def scope_missing(scope: str, metadata_url: str | None) -> Response:
+    """403, with the scope that the token would have to have."""
     why = f"This needs the scope {scope}."
     header = challenge(metadata_url, error="insufficient_scope", why=why, scope=scope)
     return problem_answer(HttpRefused(HttpCode.INSUFFICIENT_SCOPE, why), headers={"WWW-Authenticate": header})

@@ -57,4 +57,4 @@ def v1_application(reach: WebReach, *, version: str, metadata_url: str | None) -
         )
     )
     described = document(operations, version=version, signs_in=reach.settings.auth is not None)
-    return Starlette(routes=routes_of(operations, metadata_url=metadata_url))
+    return Starlette(routes=routes_of(operations, reach.calls, metadata_url=metadata_url))

@@ -56,6 +56,7 @@ def ask_tool(access: Access) -> CheckedTool:
         "ask",
         AskArguments,
         ask,
+        calls=access.calls,
         description="A question in plain words; a model here writes the SQL. A job like query's.",
         annotations=READS,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from mcp.server.mcpserver import Context
@@ -13,6 +14,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import Field
 
+from mcp_server.calls import Calls
 from mcp_server.errors import ANSWERED, error_answer
 from mcp_server.tools.arguments import Arguments, read_tool_arguments
 
@@ -27,6 +29,7 @@ class CheckedTool(Tool):
     """A tool whose function is given its `Arguments` and the call's context, and answers with a `CallToolResult`."""
 
     arguments: type[Arguments] = Field(exclude=True)
+    counted: Callable[[], AbstractContextManager[None]] = Field(exclude=True)
 
     async def run(  # the SDK's signature
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
@@ -37,7 +40,8 @@ class CheckedTool(Tool):
             UnexpectedToolError: anything else; the client sees only the tool's name, the log has the traceback.
         """
         try:
-            return await self.fn(read_tool_arguments(self.name, self.arguments, arguments), context)
+            with self.counted():
+                return await self.fn(read_tool_arguments(self.name, self.arguments, arguments), context)
         except ANSWERED as failed:
             return error_answer(failed)  # pyright: ignore[reportArgumentType] - ANSWERED is AnsweredError's members
         except MCPError:
@@ -51,10 +55,11 @@ def checked_tool(
     arguments: type[Arguments],
     fn: Callable[[Any, Context[Any, Any]], Awaitable[CallToolResult | InputRequiredResult]],
     *,
+    calls: Calls,
     description: str,
     annotations: ToolAnnotations,
 ) -> CheckedTool:
-    """A tool with `description` and the trimmed schema of `arguments`; `fn` does its work."""
+    """A tool with `description` and the trimmed schema of `arguments`; `fn` does its work, `calls` counts it."""
     return CheckedTool(
         fn=fn,
         name=name,
@@ -66,6 +71,7 @@ def checked_tool(
         context_kwarg=None,
         annotations=annotations,
         arguments=arguments,
+        counted=lambda: calls.counted("mcp", name),
     )
 
 

@@ -80,6 +80,7 @@ def export_tool(access: Access, delivery: Delivery) -> CheckedTool:
         "export",
         ExportArguments,
         export,
+        calls=access.calls,
         description="A job's whole result as a file: its path or a link. json: JSON lines.",
         annotations=READS,
     )

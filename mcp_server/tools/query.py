@@ -69,6 +69,7 @@ def query_tool(access: Access) -> CheckedTool:
         "query",
         QueryArguments,
         query,
+        calls=access.calls,
         description=(
             "Run one read-only SQL statement. Rows that come within wait_seconds are in the answer, with a "
             "summary per column. A longer query goes on as a job: poll get_job, do not send it again. "

@@ -39,6 +39,7 @@ def query_result_tool(access: Access) -> CheckedTool:
         "query_result",
         QueryResultArguments,
         query_result,
+        calls=access.calls,
         description="SQL over results you have: r1 is the first of job_ids, r2 the next.",
         annotations=READS,
     )

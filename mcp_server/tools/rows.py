@@ -44,6 +44,7 @@ def rows_tool(access: Access) -> CheckedTool:
         "get_rows",
         GetRowsArguments,
         get_rows,
+        calls=access.calls,
         description="A page of a job's rows, also while it still runs. To show rows, not to add them up.",
         annotations=READS,
     )

@@ -36,6 +36,7 @@ def values_tool(access: Access) -> CheckedTool:
         "search_values",
         SearchValuesArguments,
         search_values,
+        calls=access.calls,
         description="Stored values like a word of the question: where, and how spelled.",
         annotations=READS,
     )

@@ -35,6 +35,7 @@ def verified_tool(access: Access) -> CheckedTool:
         "save_verified",
         SaveVerifiedArguments,
         save_verified,
+        calls=access.calls,
         description="Propose SQL that the user found right, for a person to review.",
         annotations=ToolAnnotations(destructive_hint=False),
     )

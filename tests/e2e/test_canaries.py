@@ -88,12 +88,12 @@ path = "broken.sqlite"
 [executor.sources.locked]
 kind = "postgres"
 url = "{locked}"
-password = {{ env = "LOCKED_PASSWORD" }}
+password = {{ file = "{home}/locked.password" }}
 
 [executor.sources.open]
 kind = "postgres"
 url = "{opened}"
-password = {{ file = "{home}/open.password" }}
+password = {{ env = "OPEN_PASSWORD" }}
 
 [mcp_server.auth]
 tokens = true
@@ -111,12 +111,12 @@ rows = "name <> :principal.tenant"
 
 
 @pytest.fixture(scope="module")
-def evidence(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[Evidence]:
+def day(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[Day]:
     home = tmp_path_factory.mktemp("home")
     make_shop(home / "shop.sqlite")
     (home / "broken.sqlite").write_text("this is no database")
     (home / "signing.key").write_text(SIGNING_KEY)
-    (home / "open.password").write_text(RIGHT_PASSWORD)
+    (home / "locked.password").write_text(WRONG_PASSWORD)
     let_in_with_a_password(postgres_url)
     with model_server(lambda asked: Reply(status=401) if "fails" in asked else sql("SELECT 1 AS one")) as (_, model):
         config = home / "awaitsql.toml"
@@ -125,9 +125,14 @@ def evidence(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Ite
         config.write_text(CONFIGURATION.format(home=home, locked=locked, opened=opened, model=model))
         day = Day(home, config)
         day.live()
-    yield day.evidence
+    yield day
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("DROP ROLE canary")
+
+
+@pytest.fixture
+def evidence(day: Day) -> Evidence:
+    return day.evidence
 
 
 def let_in_with_a_password(url: str) -> None:
@@ -145,7 +150,7 @@ class Server(HttpServer):
     """As it is started where secrets are in the environment."""
 
     def environment(self) -> dict[str, str]:
-        return {**super().environment(), "LOCKED_PASSWORD": WRONG_PASSWORD, "MODEL_KEY": MODEL_KEY}
+        return {**super().environment(), "OPEN_PASSWORD": RIGHT_PASSWORD, "MODEL_KEY": MODEL_KEY}
 
 
 class Day:
@@ -153,15 +158,16 @@ class Day:
 
     def __init__(self, home: Path, config: Path) -> None:
         self._home = home
-        self._config = config
+        self.config = config
+        self.headers: dict[str, str] = {}
         self.evidence = Evidence()
 
     def live(self) -> None:
         token = self._command("token", "create", "ada", "--attribute", f"tenant={HIDDEN_VALUE}").stdout.strip()
         self.evidence.secrets.add(token)
-        with Server(self._home, ["--config", str(self._config)]) as server:
-            headers = {"Authorization": f"Bearer {token}"}
-            with httpx2.Client(base_url=server.origin, timeout=60, headers=headers) as client:
+        self.headers = {"Authorization": f"Bearer {token}"}
+        with Server(self._home, ["--config", str(self.config)]) as server:
+            with httpx2.Client(base_url=server.origin, timeout=60, headers=self.headers) as client:
                 self._ask(client)
                 self._processes()
                 self._lose_a_worker(client)
@@ -225,7 +231,7 @@ class Day:
 
     def _broker(self) -> None:
         environ = {"HOME": str(self._home)}
-        settings = load_settings(config=self._config, databases=(), environ=environ).executor
+        settings = load_settings(config=self.config, databases=(), environ=environ).executor
         with open_broker(settings) as url, redis.Redis.from_url(url) as broker:
             self.evidence.keys = "\n".join(repr(value_of(broker, key)) for key in broker.scan_iter())
 
@@ -241,7 +247,7 @@ class Day:
         self.evidence.history = repr(rows)
 
     def _command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "mcp_server", *arguments, "--config", str(self._config)]
+        command = [sys.executable, "-m", "mcp_server", *arguments, "--config", str(self.config)]
         env = Server(self._home, []).environment()
         return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
 
@@ -314,7 +320,23 @@ def test_each_worker_is_given_only_the_secrets_it_needs(evidence: Evidence) -> N
     statements = evidence.environments["executor.worker"]
     questions = evidence.environments["mcp_server.generate.worker"]
 
-    assert statements["LOCKED_PASSWORD"] == WRONG_PASSWORD
+    assert statements["OPEN_PASSWORD"] == RIGHT_PASSWORD
     assert questions["MODEL_KEY"] == MODEL_KEY
     assert not found(json.dumps(statements), {MODEL_KEY, SIGNING_KEY})
     assert not found(json.dumps(questions), {WRONG_PASSWORD, RIGHT_PASSWORD, SIGNING_KEY})
+
+
+def test_a_server_that_is_given_no_password_has_statements_run_by_workers_that_are(day: Day, tmp_path: Path) -> None:
+    config = ["--config", str(day.config)]
+    command = [sys.executable, "-m", "mcp_server", "worker", *config]
+    with (tmp_path / "worker.log").open("wb") as log:
+        worker = subprocess.Popen(command, cwd=ROOT, env=Server(tmp_path, []).environment(), stdout=log, stderr=log)
+    try:
+        with HttpServer(tmp_path, [*config, "--workers", "0"]) as server:
+            assert not set(server.environment()) & {"OPEN_PASSWORD", "MODEL_KEY"}
+            sent = {"sql": "SELECT 1 AS one", "source": "open", "fresh": True, "wait_seconds": 40}
+            view = httpx2.post(f"{server.origin}/v1/jobs", json=sent, headers=day.headers, timeout=60).json()
+            assert view.get("rows") == [[1]], view
+    finally:
+        worker.terminate()
+        worker.wait(20)

@@ -19,13 +19,13 @@ from served import HttpServer, make_orders, until
 SLOW = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 400000000) select count(*) as n from r"
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[HttpServer]:
+@pytest.fixture(params=[3])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HttpServer]:
     config = tmp_path / "awaitsql.toml"
     orders = make_orders(tmp_path / "orders.sqlite")
     config.write_text(
         f'[executor]\nstate_dir = "{tmp_path / "state"}"\n[executor.sources.orders]\nkind = "sqlite"\n'
-        f'path = "{orders}"\n[mcp_server]\nunready_s = 5\n'
+        f'path = "{orders}"\n[mcp_server]\nunready_s = {request.param}\n'
     )
     with HttpServer(tmp_path, ["--config", str(config)]) as started:
         yield started
@@ -89,6 +89,7 @@ def test_a_server_asked_to_stop_answers_its_callers_and_loses_no_job_asked_again
         server.wait()
 
 
+@pytest.mark.parametrize("server", [0], indirect=True)
 def test_a_download_under_way_is_finished(server: HttpServer) -> None:
     rows = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 400000) select n, 'x' || n from r"
     with httpx2.Client(base_url=server.origin, timeout=60) as http:

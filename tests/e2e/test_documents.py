@@ -26,9 +26,17 @@ ELSEWHERE = ("not run", "run by")
 WITH_COMMANDS = [told for told in documents() if any(not b.mark.startswith(ELSEWHERE) for b in told.blocks("sh"))]
 
 pytestmark = [
-    pytest.mark.skipif(shutil.which("curl") is None, reason="some of the commands are curl's"),
+    pytest.mark.skipif(
+        not all(map(shutil.which, ("curl", "openssl"))), reason="some commands are curl's and openssl's"
+    ),
     pytest.mark.timeout(300),
 ]
+
+
+ANSWER = sql(
+    "SELECT count(*) AS customers FROM customers WHERE NOT is_test", assumptions=["Test accounts are not customers."]
+)
+"""What the model says to any question."""
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +124,7 @@ def reader(tmp_path: Path, shop: Path) -> Iterator[Reader]:
     """A reader with a shop to ask, an editor to install into, and a model that knows one answer."""
     (tmp_path / "shop.sqlite").symlink_to(shop)
     with ExitStack() as stack:
-        _, url = stack.enter_context(model_server(lambda _: sql("SELECT count(*) AS customers FROM customers")))
+        _, url = stack.enter_context(model_server(lambda _: ANSWER))
         yield Reader(tmp_path, url, stack)
 
 

@@ -141,6 +141,16 @@ def test_what_cannot_change_in_a_running_process_is_told(site) -> None:
     assert all("[mcp_server] port" in each["at_restart"] for each in processes)
 
 
+def test_the_workers_of_all_machines_are_listed(site) -> None:
+    site, _, worker = site
+    command = [sys.executable, "-m", "mcp_server", "workers", "--config", str(site.config), "--json"]
+    ran = subprocess.run(
+        command, cwd=ROOT, env=site.server.environment(), capture_output=True, text=True, timeout=60, check=True
+    )
+    [seen] = json.loads(ran.stdout)["workers"]
+    assert (seen["pid"], seen["leaves"], list(seen["sources"])) == (worker.process.pid, False, ["more"])
+
+
 def test_a_worker_that_was_not_told_leaves_the_jobs_of_a_changed_source_to_another(site) -> None:
     site, http, worker = site
     site.write(more="other")

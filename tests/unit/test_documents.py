@@ -23,7 +23,7 @@ from mcp_server.commands.clients import clients
 from mcp_server.commands.exits import Exit
 from mcp_server.commands.paste import paste_lines
 from mcp_server.errors import CallCode
-from mcp_server.http.problems import HttpCode
+from mcp_server.http.problems import STATUS, HttpCode
 from mcp_server.knowledge.glossary import read_glossary
 from mcp_server.overrides import models
 from mcp_server.policy_settings import MaskSettings, RuleSettings
@@ -155,7 +155,8 @@ def test_every_error_code_is_explained_once_and_says_what_to_do():
     assert sorted(row[0].strip("`") for row in rows) == sorted(
         [*map(str, ErrorCode), *map(str, RefusalCode), *map(str, CallCode), *map(str, HttpCode)]
     )
-    assert all(len(row) == 3 and row[1] and row[2] for row in rows)
+    assert {row[0].strip("`"): int(row[1]) for row in rows} == {str(code): status for code, status in STATUS.items()}
+    assert all(len(row) == 4 and row[2] and row[3] for row in rows)
 
 
 def test_the_exit_codes_are_the_commands():

@@ -26,6 +26,7 @@ from mcp_types import (
     InputRequiredResult,
     TextContent,
 )
+from prometheus_client import CollectorRegistry
 
 from executor import CostGate, Job
 from mcp_server.app import caller_of, local_caller
@@ -207,7 +208,9 @@ async def main(port: int, file: Path) -> None:
             downloads=Downloads(machine.executor, Links(machine.link_key, policies=lambda: machine.policies.version)),
         )
         departure = Departure(machine.executor, machine.farewells)
-        application = http_application(build(machine, settings), reach, departure, version="")
+        application = http_application(
+            build(machine, settings), reach, departure, version="", registry=CollectorRegistry()
+        )
         with listening_socket("127.0.0.1", port) as listening:
             config = uvicorn.Config(application, log_config=None, access_log=False, timeout_graceful_shutdown=1)
             await uvicorn.Server(config).serve(sockets=[listening])

@@ -1,4 +1,4 @@
-"""How long a writer waits for the place where it keeps rows, so that a slow one can be told from a slow database."""
+"""How long something is waited for, added up: so that a slow store, a slow database and a full pool are told apart."""
 
 from __future__ import annotations
 
