@@ -45,6 +45,7 @@ class ModelDouble:
         self.script = script
         self.requests: list[str] = []
         self.hangs = threading.Event()
+        self.models = ["scripted"]
 
     def answer(self, asked: dict[str, Any]) -> Reply:
         text = "\n".join(_text(message["content"]) for message in asked["messages"])
@@ -69,12 +70,20 @@ def in_turn(*replies: Reply) -> Callable[[str], Reply]:
 
 
 @contextmanager
-def model_server(script: Callable[[str], Reply]) -> Iterator[tuple[ModelDouble, str]]:
+def model_server(script: Callable[[str], Reply], host: str = "127.0.0.1") -> Iterator[tuple[ModelDouble, str]]:
     """The double, and the base URL at which it answers."""
     double = ModelDouble(script)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            body = json.dumps({"object": "list", "data": [{"id": name} for name in double.models]}).encode()
+            self.send_response(200 if self.path.endswith("/models") else 404)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
 
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -117,12 +126,12 @@ def model_server(script: Callable[[str], Reply]) -> Iterator[tuple[ModelDouble, 
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield double, f"http://127.0.0.1:{server.server_port}/v1"
+        yield double, f"http://{host}:{server.server_port}/v1"
     finally:
         server.shutdown()
         server.server_close()

@@ -65,7 +65,10 @@ class ObjectPlace:
                 client_options={"allow_http": plain, "connect_timeout": "5s", "timeout": "60s"},
                 retry_config={"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_RETRY_S)},
             )
-        except (BaseError, ValueError, TypeError) as error:
+        except BaseException as error:
+            # an option that is none of the store's panics in the library, and a panic is no Exception
+            if not isinstance(error, BaseError | ValueError | TypeError) and type(error).__name__ != "PanicException":
+                raise
             raise SettingsInvalid(
                 message=f"[executor.object_store] cannot be used ({type(error).__name__}).",
                 hint='url = "s3://bucket/prefix", "gs://…" or "az://…"; options are those of obstore for that store.',

@@ -21,6 +21,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from executor import ExecutorError
+from mcp_server.commands.demo_model import model_at_hand
 from mcp_server.commands.exits import Exit
 from mcp_server.commands.follow import run_until_interrupted
 from mcp_server.commands.options import Where
@@ -61,7 +62,7 @@ class Script:
 def run_demo(databases: Sequence[str]) -> int:
     """Runs the three queries and prints what came; then what to paste into the usual assistants.
 
-    Where a model is configured it is asked a question, too.
+    Where a model is configured or at hand it is asked a question, too.
     """
     console = Console(highlight=False)
     if not databases:
@@ -72,7 +73,12 @@ def run_demo(databases: Sequence[str]) -> int:
     shown = tuple(str(Path(d).resolve()) if Path(d).exists() else d for d in databases)
 
     async def main() -> int:
-        return await _demo(console, shown, next(iter(settings.executor.sources)))
+        environ = dict(os.environ)
+        if settings.mcp_server.ask is None:
+            found = await model_at_hand(environ, only_local=bool(databases))
+            console.print(found.words, markup=False, soft_wrap=True)
+            environ |= found.variables
+        return await _demo(console, shown, next(iter(settings.executor.sources)), environ)
 
     code = run_until_interrupted(main)
     if code == Exit.DONE:
@@ -82,7 +88,7 @@ def run_demo(databases: Sequence[str]) -> int:
     return code
 
 
-async def _demo(console: Console, databases: Sequence[str], source: str) -> int:
+async def _demo(console: Console, databases: Sequence[str], source: str, environ: dict[str, str]) -> int:
     # the protocol's library takes a second to load: only here
     from mcp import Client, StdioServerParameters  # noqa: PLC0415
     from mcp.client.stdio import stdio_client  # noqa: PLC0415
@@ -92,7 +98,7 @@ async def _demo(console: Console, databases: Sequence[str], source: str) -> int:
         arguments += ["--db", database]
     with ExitStack() as stack:
         errors = stack.enter_context(TemporaryFile("w+"))
-        server = StdioServerParameters(command=sys.executable, args=arguments, env=dict(os.environ))
+        server = StdioServerParameters(command=sys.executable, args=arguments, env=environ)
         began = time.monotonic()
         try:
             async with Client(stdio_client(server, errlog=errors), read_timeout_seconds=300) as client:

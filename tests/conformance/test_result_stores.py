@@ -559,3 +559,5 @@ def test_a_secret_option_is_never_in_the_configuration():
         ObjectStoreSettings(url="s3://key:secret@bucket/prefix")
     with pytest.raises(SettingsInvalid, match="object_store"):
         ObjectPlace.open(ObjectStoreSettings(url="s3://bucket", options={"no_such_option": "x"}))
+    with pytest.raises(SettingsInvalid, match="object_store"):
+        ObjectPlace.open(ObjectStoreSettings(url="s3://bucket", options={"allow_http": "true"}))

@@ -130,19 +130,15 @@ def test_what_is_asked_back_on_this_machine_is_answered_by_another_command(tmp_p
     assert "120" in told.stdout.split()
 
 
-def test_the_demo_asks_a_question_too_where_a_model_is_configured(
-    tmp_path: Path, double: tuple[ModelDouble, str]
-) -> None:
-    environ = {
-        **HttpServer(tmp_path, []).environment(),
-        "AWAITSQL_MCP_SERVER__ASK__MODEL": "scripted",
-        "AWAITSQL_MCP_SERVER__ASK__BASE_URL": double[1],
-    }
+def test_the_demo_asks_a_question_too_where_a_model_is_at_hand(tmp_path: Path, double: tuple[ModelDouble, str]) -> None:
+    double[0].models = ["nomic-embed-text", "qwen3-coder"]
+    environ = {**HttpServer(tmp_path, []).environment(), "OLLAMA_HOST": double[1].removesuffix("/v1")}
     file = make_orders(tmp_path / "shop.sqlite")
     command = [sys.executable, "-m", "mcp_server", "demo", "--db", str(file)]
     told = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, check=False, timeout=180)
 
     assert told.returncode == 0, told.stderr
     *_, answer = told.stdout.decode().split("4. ")
+    assert "qwen3-coder is asked" in told.stdout.decode()
     assert "SELECT COUNT(*)" in answer
     assert "120" in answer.partition("SELECT COUNT(*)")[2]

@@ -6,17 +6,21 @@ The double speaks HTTP as an OpenAI-compatible server does, so the provider's ow
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from machines import COUNT_FOR_EVER, make_shop
 from model_double import ModelDouble, Reply, ask_back, cannot, in_turn, model_server, sql
+from served import free_port
 
 from executor import Answer, ErrorCode, InputFailed, Job, JobState
 from mcp_server.errors import CallCode, CallRefused
@@ -73,13 +77,16 @@ def desk(tmp_path: Path) -> Opened:
     shop = make_shop(tmp_path)
 
     @asynccontextmanager
-    async def opened(script: Callable[[str], Reply], *, rest: str = "", **ask: Any) -> AsyncIterator[Desk]:
+    async def opened(
+        script: Callable[[str], Reply], *, rest: str = "", metrics_port: int | None = None, **ask: Any
+    ) -> AsyncIterator[Desk]:
         with model_server(script) as (double, base_url):
             told = {"model": "scripted", "base_url": base_url, "request_retries": 1, **ask}
             lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in told.items())
             file = tmp_path / "awaitsql.toml"
             file.write_text(
                 f'[executor]\nstate_dir = "{tmp_path / "state"}"\nlease_s = 2\nbeat_s = 0.5\nclaim_timeout_s = 2\n'
+                f"{'' if metrics_port is None else f'metrics_port = {metrics_port}'}\n"
                 f'[executor.sources.shop]\nkind = "sqlite"\npath = "{shop}"\n[mcp_server.ask]\n{lines}\n{rest}'
             )
             settings = load_settings(config=file, databases=(), environ={})
@@ -113,8 +120,34 @@ async def test_a_wrong_table_is_refused_with_a_suggestion_and_the_next_round_is_
     assert "customer" in d.double.requests[0]
 
 
+async def test_each_process_of_a_server_has_a_port_for_its_metrics_also_the_one_that_answers(desk: Opened) -> None:
+    port = two_free_ports()
+    async with desk(in_turn(sql(COUNT)), metrics_port=port) as d:
+        job = await d.ask("How many orders are there?")
+        statements, questions = [
+            httpx2.get(f"http://127.0.0.1:{port + n}/metrics").raise_for_status().text for n in range(2)
+        ]
+
+    assert job.state is JobState.SUCCEEDED, job.error
+    assert 'awaitsql_run_seconds_count{kind="query",state="succeeded"} 1.0' in statements
+    assert 'kind="ask"' not in statements
+    assert 'awaitsql_run_seconds_count{kind="ask",state="succeeded"} 1.0' in questions
+    assert 'awaitsql_wait_seconds_count{source="shop",wait="worker"} 1.0' in questions
+    assert 'kind="query"' not in questions
+
+
+def two_free_ports() -> int:
+    """The first of two neighbours that nobody listens on."""
+    while True:
+        port = free_port()
+        with contextlib.suppress(OSError), socket.socket() as neighbour:
+            neighbour.bind(("127.0.0.1", port + 1))
+            return port
+
+
 async def test_a_write_is_refused_and_never_reaches_the_database(desk: Opened) -> None:
-    async with desk(in_turn(sql("DELETE FROM orders")), max_rounds=2) as d:
+    hidden = "WITH gone AS (DELETE FROM orders RETURNING id) SELECT COUNT(*) FROM gone"
+    async with desk(in_turn(sql(hidden), sql("DELETE FROM orders")), max_rounds=2) as d:
         job = await d.ask("Remove all orders")
         assert await d.children(job) == []
         d.double.script = in_turn(sql(COUNT))
@@ -143,6 +176,19 @@ async def test_a_database_error_is_repaired(desk: Opened) -> None:
     assert job.preview == [[5000]], job.error
     assert [child.state for child in children] == [JobState.FAILED, JobState.SUCCEEDED]
     assert "statement_failed" in d.double.requests[1]
+
+
+async def test_a_statement_that_takes_too_long_is_repaired_and_doubted_rows_outlive_the_model(desk: Opened) -> None:
+    nothing = "SELECT id FROM orders WHERE customer = 'nobody'"
+    async with desk(in_turn(sql(SLOW), sql(COUNT)), rest="[executor.limits]\nstatement_timeout_s = 1\n") as d:
+        job = await d.ask("How many?")
+        asked = len(d.double.requests)
+        d.double.script = in_turn(sql(nothing), Reply(status=400))
+        doubted = await d.ask("Which orders has nobody?")
+
+    assert (job.preview, asked) == ([[5000]], 2), job.error
+    assert "statement_timeout" in d.double.requests[1]
+    assert (doubted.state, doubted.rows) == (JobState.SUCCEEDED, 0), doubted.error
 
 
 async def test_rows_that_are_doubted_are_asked_about_once_and_the_same_sql_again_stands(desk: Opened) -> None:
@@ -228,6 +274,44 @@ async def test_a_budget_that_is_used_up_ends_the_ask_and_the_next_of_the_same_ca
     assert second.error is not None
     assert second.error.code is ErrorCode.BUDGET_EXHAUSTED
     assert len(d.double.requests) == 2
+
+
+async def test_money_and_the_tokens_of_one_question_are_bounded_too(desk: Opened) -> None:
+    other = Principal("local", "local", "somebody else")
+    prices = {"input_price": 10.0, "output_price": 10.0, "money_per_day": 0.03}
+    right = Reply("answer_with_sql", {"sql": COUNT}, tokens=(1_500, 400))
+    async with desk(in_turn(right), tokens_per_ask=3_000, max_output_tokens=500, **prices) as d:
+        first = await d.ask("first")
+        assert first.notes["generated"]["cost"] == pytest.approx(0.019)
+        second = await d.ask("second")
+        assert len(d.double.requests) == 1, "nothing is asked that there is no money for"
+        d.double.script = in_turn(Reply("answer_with_sql", {"sql": "SELECT 1 FROM orderz"}, tokens=(1_500, 400)))
+        third = await d.ask("third", principal=other)
+
+    assert second.error is not None
+    assert (second.error.code, "today" in second.error.message) == (ErrorCode.BUDGET_EXHAUSTED, True)
+    assert third.error is not None
+    assert (third.error.code, "this question" in third.error.message) == (ErrorCode.BUDGET_EXHAUSTED, True)
+    assert len(d.double.requests) == 2
+
+
+async def test_nobody_is_asked_back_a_third_time_and_a_no_is_told(desk: Opened) -> None:
+    async with desk(in_turn(ask_back("Which?", "a", "b"))) as d:
+        job = await d.submit("How many?")
+        for name in ("clarify-1", "clarify-2"):
+            waiting = await d.until(job, "waiting", "failed", "succeeded")
+            assert waiting.input_request is not None, waiting.error
+            assert waiting.input_request.name == name
+            await d.reach.executor.answer(job.id, owner=job.owner, answer=Answer("decline"))
+            async for seen in d.reach.executor.watch(job.id, owner=job.owner, timeout_s=60):
+                if seen.is_finished or (seen.input_request is not None and seen.input_request.name != name):
+                    break
+        job = await d.until(job, "failed", "succeeded")
+
+    assert job.error is not None
+    assert job.error.code is ErrorCode.NO_WORKING_SQL
+    assert '"answer": "They would not say' in d.double.requests[1]
+    assert '"answer": "Nobody can be asked again' in d.double.requests[3]
 
 
 @pytest.mark.parametrize(
