@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from executor import Executor, ExecutorSettings, Job, JobState, Statement, WorkerFleet, open_broker, signing_key
+from executor import Executor, ExecutorSettings, Job, JobState, Statement, WorkerFleet, open_broker, signing_keys
 
 CALLS = 100
 HOG = 40
@@ -38,9 +38,9 @@ async def main() -> None:
             "sources": {"pg": {"kind": "postgres", "url": os.environ["TEST_POSTGRES_URL"]}},
         }
     )
-    key = signing_key(settings)
-    with open_broker(settings) as url, WorkerFleet(settings, url, key, 2):
-        async with Executor(settings, url, key) as executor:
+    keys = signing_keys(settings)
+    with open_broker(settings) as url, WorkerFleet(settings, url, 2):
+        async with Executor(settings, url, keys) as executor:
             await executor.source_schema("pg", wait_s=60)
 
             async def run(sql: str, owner: str, shared: str = "nobody") -> Job:

@@ -18,7 +18,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from executor import Executor, ExecutorSettings, SourceSchema, WorkerFleet, open_broker, signing_key
+from executor import Executor, ExecutorSettings, SourceSchema, WorkerFleet, open_broker, signing_keys
 from executor.adapters import make_adapter
 from executor.profiling.keys import infer_keys
 from executor.profiling.lookups import Lookups
@@ -48,9 +48,9 @@ async def measured(files: list[Path], *, misses: bool) -> None:
         settings = ExecutorSettings.model_validate(
             {"state_dir": home, "sources": {n: {"kind": "sqlite", "path": f} for n, f in names.items()}}
         )
-        key = signing_key(settings)
-        with open_broker(settings) as url, WorkerFleet(settings, url, key, 1):
-            async with Executor(settings, url, key) as executor:
+        keys = signing_keys(settings)
+        with open_broker(settings) as url, WorkerFleet(settings, url, 1):
+            async with Executor(settings, url, keys) as executor:
                 for name in names:
                     schema = await executor.source_schema(name, wait_s=60)
                     every = {(t.schema, t.name) for t in schema.tables}

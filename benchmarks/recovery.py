@@ -21,7 +21,7 @@ import psutil
 import redis
 from machines import COUNT_FOR_EVER, OWNER, Machine, make_shop, running
 
-from executor import ExecutorSettings, Job, JobState, WorkerFleet, signing_key
+from executor import ExecutorSettings, Job, JobState, WorkerFleet
 
 
 def settings_of(folder: Path) -> ExecutorSettings:
@@ -85,7 +85,7 @@ async def measure(rounds: int) -> None:
             lost = [await unclaimed(machine) for _ in range(max(1, rounds // 2))]
             print(f"a ticket lost:            {', '.join(f'{s:.1f}' for s in lost)} s", flush=True)
         async with running(settings) as machine:
-            with WorkerFleet(settings, machine.broker_url, signing_key(settings), 1) as spare:
+            with WorkerFleet(settings, machine.broker_url, 1) as spare:
                 first = psutil.Process(spare.pids()[0])
                 first.suspend()
                 job = await attempt(machine, await machine.submit(COUNT_FOR_EVER), 1)

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import simpy
 
-from executor import Executor, ExecutorSettings, Statement, WorkerFleet, open_broker, signing_key
+from executor import Executor, ExecutorSettings, Statement, WorkerFleet, open_broker, signing_keys
 
 NO_CAP = 10**9
 
@@ -242,9 +242,9 @@ async def live(times: Sequence[float], *, jobs: int = 300) -> None:
         "cache_ttl_s": 0,
     }
     settings = ExecutorSettings.model_validate(told)
-    key = signing_key(settings)
-    with open_broker(settings) as url, WorkerFleet(settings, url, key, 1):
-        async with Executor(settings, url, key) as executor:
+    keys = signing_keys(settings)
+    with open_broker(settings) as url, WorkerFleet(settings, url, 1):
+        async with Executor(settings, url, keys) as executor:
             await executor.source_schema("pg", wait_s=60)
             waits: list[float] = []
             overheads: list[float] = []

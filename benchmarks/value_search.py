@@ -26,7 +26,7 @@ from typing import Any
 import sqlglot
 from sqlglot import exp
 
-from executor import Executor, ExecutorSettings, WorkerFleet, open_broker, signing_key
+from executor import Executor, ExecutorSettings, WorkerFleet, open_broker, signing_keys
 from mcp_server.knowledge.value_files import ValueFiles
 
 FIRST = 10
@@ -70,9 +70,9 @@ async def measured(questions: list[dict[str, Any]], root: Path, *, misses: bool)
     with tempfile.TemporaryDirectory() as home:
         sources = {f"db_{n}": {"kind": "sqlite", "path": root / n / f"{n}.sqlite"} for n in names}
         settings = ExecutorSettings.model_validate({"state_dir": home, "sources": sources})
-        key = signing_key(settings)
-        with open_broker(settings) as url, WorkerFleet(settings, url, key, 1):
-            async with Executor(settings, url, key) as executor:
+        keys = signing_keys(settings)
+        with open_broker(settings) as url, WorkerFleet(settings, url, 1):
+            async with Executor(settings, url, keys) as executor:
                 files = ValueFiles(executor)
                 for name in names:
                     source = f"db_{name}"

@@ -77,7 +77,9 @@ from executor.sources import (
 )
 
 if TYPE_CHECKING:
-    from executor.broker import open_broker, signing_key
+    from executor.acts import Act
+    from executor.auditing import FileReport, Wanted, export_audit, record_act, verify_audit_file
+    from executor.broker import open_broker
     from executor.client import Executor
     from executor.demo import build_shop, demo_questions
     from executor.embedded import EmbeddedBroker
@@ -85,19 +87,33 @@ if TYPE_CHECKING:
     from executor.fleet import Program, WorkerFleet
     from executor.health import BrokerSeen, ResultsSeen, look_at_broker, try_results
     from executor.history.place import open_records
+    from executor.key_place import PlacedKeys, signing_keys
+    from executor.keys import KeyRing, SigningKey
     from executor.logs import log_as_json
     from executor.metrics import process_registry
     from executor.metrics_page import serving_metrics
     from executor.secret_strength import Weakness, weaknesses
+    from executor.signing import Keys, Signer
     from executor.tracing.export import TraceExport
     from executor.worker import run_worker
 
 _LAZY = {
+    "Act": "executor.acts",
+    "FileReport": "executor.auditing",
+    "Wanted": "executor.auditing",
+    "export_audit": "executor.auditing",
+    "record_act": "executor.auditing",
+    "verify_audit_file": "executor.auditing",
     "open_broker": "executor.broker",
-    "signing_key": "executor.broker",
     "Executor": "executor.client",
     "EmbeddedBroker": "executor.embedded",
     "open_records": "executor.history.place",
+    "PlacedKeys": "executor.key_place",
+    "KeyRing": "executor.keys",
+    "SigningKey": "executor.keys",
+    "signing_keys": "executor.key_place",
+    "Keys": "executor.signing",
+    "Signer": "executor.signing",
     "Program": "executor.fleet",
     "WorkerFleet": "executor.fleet",
     "build_shop": "executor.demo",
@@ -124,6 +140,7 @@ __all__ = [
     "MOST_INPUTS",
     "PRIORITIES",
     "RESULTS",
+    "Act",
     "Answer",
     "Answered",
     "Answers",
@@ -143,6 +160,7 @@ __all__ = [
     "ExecutorError",
     "ExecutorSettings",
     "Figures",
+    "FileReport",
     "ForeignKey",
     "GenericSource",
     "HistorySettings",
@@ -156,12 +174,15 @@ __all__ = [
     "JobLost",
     "JobNotFound",
     "JobState",
+    "KeyRing",
+    "Keys",
     "Lease",
     "LimitSettings",
     "Limits",
     "MSSQLSource",
     "MySQLSource",
     "Origin",
+    "PlacedKeys",
     "PostgresSource",
     "ProfileSettings",
     "Program",
@@ -177,6 +198,8 @@ __all__ = [
     "SQLiteSource",
     "SecretRef",
     "SettingsInvalid",
+    "Signer",
+    "SigningKey",
     "SnowflakeSource",
     "SourceConfig",
     "SourceFailed",
@@ -194,12 +217,14 @@ __all__ = [
     "TrinoSource",
     "Truncated",
     "Voice",
+    "Wanted",
     "Weakness",
     "WorkerFleet",
     "WorkerSeen",
     "attribute_of",
     "build_shop",
     "demo_questions",
+    "export_audit",
     "inputs_of",
     "log_as_json",
     "look_at_broker",
@@ -211,11 +236,13 @@ __all__ = [
     "parse_job_id",
     "process_registry",
     "proof_of_results",
+    "record_act",
     "run_worker",
     "schema_of_results",
     "serving_metrics",
-    "signing_key",
+    "signing_keys",
     "try_results",
+    "verify_audit_file",
     "weaknesses",
 ]
 

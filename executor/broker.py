@@ -13,7 +13,6 @@ from executor.embedded import EmbeddedBroker
 from executor.errors import ErrorCode, ExecutorError, SettingsInvalid
 from executor.secrets import resolve_secret
 from executor.settings import ExecutorSettings
-from executor.signing import machine_key
 
 
 @contextmanager
@@ -33,17 +32,6 @@ def open_broker(settings: ExecutorSettings) -> Generator[str]:
     url = _with_password(settings)
     check_broker(url)
     yield url
-
-
-def signing_key(settings: ExecutorSettings) -> bytes:
-    """The configuration's signing key: the one that is configured, else this machine's own.
-
-    Raises:
-        SettingsInvalid: the secret cannot be read.
-    """
-    if settings.signing_key is None:
-        return machine_key(settings.home)
-    return resolve_secret("executor.signing_key", settings.signing_key).encode()
 
 
 def _with_password(settings: ExecutorSettings) -> str:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import time
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from redis.exceptions import OutOfMemoryError
 
+from executor.acts import Act
 from executor.answers import Answer, check_answer
 from executor.costs import confirmed_cost
 from executor.cursors import Cursor
@@ -25,6 +27,8 @@ from executor.errors import ErrorCode, ExecutorError, InputFailed, JobLost, JobN
 from executor.history.drainer import Drainer
 from executor.history.past import HistoryState, Past, is_lost, recovered
 from executor.history.records import record_of
+from executor.history.told import Redact, told_as
+from executor.history.witness import Head, opened_head
 from executor.jobs import (
     PRIORITIES,
     QUEUE_OF,
@@ -44,12 +48,13 @@ from executor.profile_cache import ProfileCache
 from executor.profile_store import ProfileHead, tables_hash
 from executor.profiles import SourceProfile, TableProfile
 from executor.reaper import Reaper
+from executor.renewal import Renewal
 from executor.results import BlockFormat, ExportFormat, ResultStore, may_be_cut
 from executor.schemas import SchemaCache
 from executor.settings import RECORD_VERSION, ExecutorSettings
 from executor.sharing import share_key
 from executor.signals import ChangeListener
-from executor.signing import Signer
+from executor.signing import Keys, Signer
 from executor.sources import SourceInfo, SourceSchema, session_of
 from executor.store import (
     BROKER_ERRORS,
@@ -67,11 +72,16 @@ if TYPE_CHECKING:
 
     from executor.bodies import Body
     from executor.figures import Figures
-    from executor.history.chain import ChainReport
+    from executor.history.verifying import ChainReport
     from executor.results.value_lists import ListedValue
 
 
+log = logging.getLogger(__name__)
+
 _LOOK_EVERY_S = 1.0
+_REFUSALS_A_MINUTE = 60
+"""Of one owner, that are on record one by one."""
+
 _LOOK_RARELY_S = 5.0
 """For whoever wants only the end: it is told, and a look is for the wake-up that was lost."""
 _BROKER_S = 8.0
@@ -93,8 +103,11 @@ class Executor:
     Args:
         settings: the ``[executor]`` table.
         broker_url: where jobs are kept.
-        signing_key: at least 32 bytes, the same for all servers and workers of the configuration.
+        keys: the signing keys, the same for all servers and workers of the configuration.
         policy_version: names the policies that statements are checked under.
+        published: what else begins to hold with these policies, for the record: names and their versions.
+        redact: takes the literals out of SQL, which is in the dialect named; without it no SQL is recorded where
+            ``[executor.history] literals`` is ``redact``.
         submits: whether statements will be. Then, from entering on, `policy_version` is the one that holds for all
             workers: what was checked under another fails with ``policy_changed``.
     """
@@ -103,14 +116,19 @@ class Executor:
         self,
         settings: ExecutorSettings,
         broker_url: str,
-        signing_key: bytes,
+        keys: Keys,
         *,
         policy_version: str = "",
+        published: Mapping[str, str] | None = None,
+        redact: Redact | None = None,
         submits: bool = True,
     ) -> None:
         self.settings = settings
-        self._signer = Signer(signing_key)
+        self._signer = Signer(keys)
         self._policy_version = policy_version
+        self._published = published or {}
+        self._redact = redact
+        self._told = told_as(settings, redact)
         self._submits = submits
         self._redis = connect_async(broker_url)
         self._broker_url = broker_url
@@ -138,7 +156,9 @@ class Executor:
         try:
             await asyncio.to_thread(reaper_store.check_key, self._signer)
             if self._submits:
-                await asyncio.to_thread(self._publish, self.settings, self._policy_version)
+                await asyncio.to_thread(
+                    self._publish, reaper_store, self.settings, self._policy_version, self._published
+                )
         except OutOfMemoryError as error:
             raise broker_full() from error
         except BROKER_ERRORS as error:
@@ -146,6 +166,7 @@ class Executor:
         self._stack.push_async_callback(self._redis.aclose)
         self._stack.callback(self._past.close)
         self._stack.enter_context(Reaper(reaper_store, self.settings.lease_s))
+        self._stack.enter_context(Renewal(reaper_store, self._signer))
         self._stack.enter_context(Drainer(self.settings, reaper_store, connection, self._signer))
         await self._stack.enter_async_context(self._changes)
         self._stack.push_async_callback(self._schemas.close)
@@ -157,10 +178,10 @@ class Executor:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def reload(self, settings: ExecutorSettings, *, policy_version: str) -> None:
+    async def reload(self, settings: ExecutorSettings, *, policy_version: str, published: Mapping[str, str]) -> None:
         """From now on `settings` hold: sources, limits; the rest as it was. Jobs that run go on as they were signed.
 
-        With `submits`, `policy_version` is the one that holds for all workers from now on.
+        With `submits`, `policy_version` is the one that holds for all workers from now on; `published` as above.
 
         Raises:
             ValueError: the settings name another queue.
@@ -170,11 +191,15 @@ class Executor:
             raise ValueError("these settings name another queue")
         if self._submits:
             try:
-                await asyncio.to_thread(self._publish, settings, policy_version)
+                connection = connect_sync(self._broker_url)
+                store = WorkerStore(settings, connection)
+                await asyncio.to_thread(self._publish, store, settings, policy_version, published)
+                connection.close()
             except BROKER_ERRORS as error:
                 raise broker_away(error) from error
         before, now = self.settings.source_fingerprints(), settings.source_fingerprints()
         self.settings, self._policy_version = settings, policy_version
+        self._told = told_as(settings, self._redact)
         for source in before:
             if now.get(source) != before[source]:
                 self._schemas.forget(source)
@@ -182,16 +207,6 @@ class Executor:
         for source in now:
             if now[source] != before.get(source):
                 self._schemas.ask(source)
-
-    def _publish(self, settings: ExecutorSettings, policy_version: str) -> None:
-        """Says what servers go by from now on. Raises what the broker raises."""
-        connection = connect_sync(self._broker_url)
-        try:
-            store = WorkerStore(settings, connection)
-            store.check_key(self._signer)
-            store.publish(self._signer, policy_version, settings.source_fingerprints())
-        finally:
-            connection.close()
 
     def stop_waiting(self) -> None:
         """The process is to go: whoever waits for a job, now or later, is given it as it is."""
@@ -682,7 +697,43 @@ class Executor:
 
     async def verify_history(self) -> ChainReport:
         """Goes through the audit's chain of hashes, all owners'. Raises as `Past.verify`."""
-        return await self._past.verify()
+        return await self._past.verify(await self._witness())
+
+    async def tell(self, act: Act) -> None:
+        """Puts an act on record, in the background: what is no job, and whoever looks after the configuration wants.
+
+        Raises:
+            ExecutorError: ``executor_unavailable``.
+        """
+        try:
+            async with asyncio.timeout(_BROKER_S):
+                await self._store.tell(act)
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+
+    async def tell_refusal(
+        self, *, owner: str, source: str, sql: str, dialect: str, code: str, message: str, position: int | None
+    ) -> None:
+        """Puts a refused statement on record. Beyond 60 a minute of one owner refusals are counted, not told singly.
+
+        A broker that does not answer is logged: the refusal stands.
+
+        Args:
+            owner: who sent it.
+            source: where it was to run.
+            sql: as it was sent.
+            dialect: what it is written in.
+            code: why it was refused.
+            message: the same in words; not kept where literals are redacted, since it may quote them.
+            position: where in it, or None.
+        """
+        told = self._told.refusal(self._signer, sql, dialect, message)
+        more = {"source": source, "policy_version": self._policy_version, "code": code, "position": position}
+        try:
+            async with asyncio.timeout(_BROKER_S):
+                await self._store.tell_refusal(Act("refused", owner, {**told, **more}), per_minute=_REFUSALS_A_MINUTE)
+        except BROKER_ERRORS as error:
+            log.warning("refusal_untold", extra={"owner": owner, "code": code, "error": type(error).__name__})
 
     async def take_turn(self, owner: str, *, per_minute: float, burst: int) -> float:
         """Counts one call of an owner, over all servers of this configuration: 0 where it may go on, else seconds.
@@ -988,7 +1039,7 @@ class Executor:
                         content=hashlib.blake2b(told.encode(), digest_size=16).hexdigest(),
                         share=share,
                         fresh=fresh,
-                        record=record_of(self._signer, order, shown_sql=statement.shown_sql, question=question),
+                        record=record_of(self._signer, order, self._told.statement(self._signer, statement, question)),
                         parent_id=parent_id,
                         fields=fields,
                     )
@@ -996,6 +1047,23 @@ class Executor:
                 raise broker_away(error) from error
             span.became(job, job_id=job_id)
         return job
+
+    def _publish(
+        self, store: WorkerStore, settings: ExecutorSettings, policy_version: str, published: Mapping[str, str]
+    ) -> None:
+        """Says what servers go by from now on. Raises what the broker raises."""
+        told = settings.model_dump_json(exclude={"state_dir"})
+        named = hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+        content = {"executor": named, **published}
+        store.publish(self._signer, policy_version, content, settings.source_fingerprints())
+
+    async def _witness(self) -> Head | None:
+        try:
+            async with asyncio.timeout(_BROKER_S):
+                kept = await self._store.witness()
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+        return None if kept is None else opened_head(self._signer, *kept)
 
     def _owner_cap(self, owner: str) -> int:
         # one source is profiled at a time

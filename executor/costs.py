@@ -26,6 +26,7 @@ _TOLERANCE = 2.0
 _BANDS = ((1e3, "fewer than 1 thousand"), (1e6, "1 thousand to 1 million"), (1e9, "1 million to 1 billion"))
 _HEAD = struct.Struct(">dd")
 _MAC_BYTES = 16
+_PURPOSE = "confirmation"
 _CONFIRM = "confirm_cost"
 
 
@@ -39,7 +40,8 @@ def in_words(rows: float, *, is_filtered: bool) -> str:
 def confirmation(signer: Signer, *, owner: str, fingerprint: str, cost: float, now: float) -> str:
     """The token that says yes to running the statement `fingerprint` at `cost`, for `owner`, until ten minutes on."""
     head = _HEAD.pack(now + CONFIRMED_FOR_S, cost)
-    return base64.urlsafe_b64encode(head + _mac(signer, owner, fingerprint, head)).decode().rstrip("=")
+    mac = signer.mac(_PURPOSE, owner.encode(), fingerprint.encode(), head)[:_MAC_BYTES]
+    return base64.urlsafe_b64encode(head + mac).decode().rstrip("=")
 
 
 def confirmed_cost(signer: Signer, token: str, *, owner: str, fingerprint: str, now: float) -> float:
@@ -53,7 +55,8 @@ def confirmed_cost(signer: Signer, token: str, *, owner: str, fingerprint: str, 
     except (binascii.Error, ValueError):
         raw = b""
     head, mac = raw[: _HEAD.size], raw[_HEAD.size :]
-    if len(raw) != _HEAD.size + _MAC_BYTES or not signer.is_same(mac, _mac(signer, owner, fingerprint, head)):
+    about = (owner.encode(), fingerprint.encode(), head)
+    if len(raw) != _HEAD.size + _MAC_BYTES or not signer.is_mac(mac, _PURPOSE, *about):
         raise _invalid("This confirmation was not given for this statement.")
     until, cost = _HEAD.unpack(head)
     if until < now:
@@ -128,10 +131,6 @@ def hold(gate: CostGate, cost: float, *, confirmed: float | None, is_filtered: b
 def gate_of(raw: dict[str, Any] | None) -> CostGate | None:
     """A gate as it stands in a signed payload."""
     return None if raw is None else CostGate(**raw)
-
-
-def _mac(signer: Signer, owner: str, fingerprint: str, head: bytes) -> bytes:
-    return signer.mac("confirmation", owner.encode(), fingerprint.encode(), head)[:_MAC_BYTES]
 
 
 def _invalid(message: str) -> StatementFailed:

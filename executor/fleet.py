@@ -61,7 +61,6 @@ class WorkerFleet:
         self,
         settings: ExecutorSettings,
         broker_url: str,
-        signing_key: bytes,
         workers: int,
         *,
         log_level: str = "INFO",
@@ -70,7 +69,6 @@ class WorkerFleet:
         self._program = program
         self._settings = settings
         self._broker_url = broker_url
-        self._signing_key = signing_key
         self._count = workers
         self._log_level = log_level
         self._store = WorkerStore(settings, connect_sync(broker_url))
@@ -112,7 +110,6 @@ class WorkerFleet:
         return {
             "settings": self._settings.model_copy(update={"metrics_port": port}).model_dump(mode="json"),
             "broker_url": self._broker_url,
-            "signing_key": self._signing_key.hex(),
             "worker": worker,
             "log_level": self._log_level,
             "more": self._program.more,

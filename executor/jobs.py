@@ -203,6 +203,9 @@ class Statement:
         policy_version: of the policies that it was checked under; None where it is those that hold now.
         profiled: of `JobKind.PROFILE`: ``(schema, table)`` of those that may be read for all.
         anew_since: of `JobKind.PROFILE`: what was read before is read again, changed or not (broker's Unix seconds).
+        asked: the caller's own text, before the check; for the record alone.
+        asked_in: the dialect that it is written in.
+        recorded: `sql` as it may be on record: without the values of row filters and the salt of hash masks.
     """
 
     source: str
@@ -222,6 +225,9 @@ class Statement:
     policy_version: str | None = None
     profiled: tuple[tuple[str, str], ...] = ()
     anew_since: float = 0.0
+    asked: str = ""
+    asked_in: str = ""
+    recorded: str = ""
 
     @property
     def tables(self) -> tuple[str, ...]:

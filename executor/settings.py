@@ -57,6 +57,9 @@ class HistorySettings(BaseModel):
     url: str = Field(default="", description="postgresql://user@host/database or sqlite:///path; empty: a SQLite file.")
     password: SecretRef | None = None
     keep_days: float = Field(default=30.0, gt=0)
+    literals: Literal["keep", "redact"] = Field(
+        default="keep", description="redact: SQL is recorded with ? for its literals, and errors without their words."
+    )
 
     @field_validator("url")
     @classmethod

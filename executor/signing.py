@@ -1,6 +1,7 @@
 """Signs what a worker is asked to run, so that writing to the broker does not run SQL.
 
-HMAC-SHA256 (RFC 2104) over a canonical JSON text; the key is shared by the servers and workers of one configuration.
+HMAC-SHA256 (RFC 2104) over a canonical JSON text; the keys are shared by the servers and workers of one configuration.
+A signature names its key. Knows no file: `executor.key_place` says where keys are.
 """
 
 from __future__ import annotations
@@ -8,14 +9,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
-import secrets
+import time
 from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from executor.errors import ErrorCode, SettingsInvalid, StatementFailed
+from executor.errors import ErrorCode, StatementFailed
+from executor.keys import KeyRing, SigningKey
 
 SIGNED_FOR_S = 86_400.0
 """How long an order may be run after it was signed, all attempts together.
@@ -25,36 +24,49 @@ one. Jobs are over after about an hour, so that clocks may be hours apart.
 """
 
 
+class Keys(Protocol):
+    """Where a signer's keys come from, which may be others tomorrow."""
+
+    def ring(self) -> KeyRing:
+        """The keys as they are now."""
+        ...
+
+    def look(self) -> None:
+        """Sees at once whether they have changed."""
+        ...
+
+
 class Signer:
-    """Makes and checks signatures with one key of at least 32 bytes.
+    """Makes signatures with the key that signs, and checks those of all that are accepted. Threads may share it."""
 
-    Raises:
-        SettingsInvalid: the key is shorter.
-    """
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
 
-    def __init__(self, key: bytes) -> None:
-        if len(key) < 32:
-            raise SettingsInvalid(
-                message="The signing key is too short: 32 bytes at least.", hint="Make one with: openssl rand -hex 32"
-            )
-        self._key = key
+    def ring(self) -> KeyRing:
+        """The keys as they are now."""
+        return self._keys.ring()
 
-    def key_fingerprint(self) -> str:
-        """Tells two keys apart without telling either."""
-        return hashlib.blake2b(self._key, digest_size=6, person=b"awaitsql").hexdigest()
+    def look(self) -> None:
+        """Sees at once whether the keys have changed."""
+        self._keys.look()
+
+    def key_id(self) -> str:
+        """Names the key that signs, without telling it."""
+        return self._keys.ring().signing(time.time()).id
 
     def sign(self, payload: Mapping[str, Any]) -> tuple[str, str]:
-        """The payload as text, and its signature (64 hex digits)."""
-        text = json.dumps(payload, sort_keys=True, separators=(",", ":"))
-        return text, self._mac(text)
+        """The payload as text, and its signature: the key's id, a point and 64 hex digits."""
+        text = canonical(payload)
+        return text, _signature(self._keys.ring().signing(time.time()), text)
 
     def open(self, text: str, signature: str) -> dict[str, Any]:
-        """The payload, if the signature is ours.
+        """The payload, if the signature is ours and its key still accepted.
 
         Raises:
-            StatementFailed: ``statement_failed`` for anything that was not signed with this key.
+            StatementFailed: ``statement_failed`` for anything that was not signed so.
         """
-        if not hmac.compare_digest(self._mac(text), signature):
+        key = self._find(signature)
+        if key is None or not key.is_accepted(time.time()) or not _is_same(_signature(key, text), signature):
             raise StatementFailed(
                 ErrorCode.STATEMENT_FAILED,
                 "The job's statement does not carry this configuration's signature; it was not run.",
@@ -62,36 +74,63 @@ class Signer:
             )
         return json.loads(text)
 
+    def opened_record(self, text: str, signature: str) -> dict[str, Any] | None:
+        """A payload of the past, whose key may not be accepted any more; None where no key that is kept signed it."""
+        key = self._find(signature)
+        if key is None or not key.secret or not _is_same(_signature(key, text), signature):
+            return None
+        return json.loads(text)
+
     def mac(self, purpose: str, *parts: bytes) -> bytes:
-        """32 bytes that only this key gives for `parts`, told apart by `purpose` and by where each part ends."""
-        told = b"".join(len(part).to_bytes(8, "big") + part for part in (purpose.encode(), *parts))
-        return hmac.new(self._key, told, hashlib.sha256).digest()
+        """32 bytes that only the key that signs gives for `parts`, told apart by `purpose` and where each part ends."""
+        return _mac(self._keys.ring().signing(time.time()), purpose, parts)
 
-    @staticmethod
-    def is_same(given: bytes, ours: bytes) -> bool:
-        """Whether two MACs are equal, without telling by its time where they differ."""
-        return hmac.compare_digest(given, ours)
+    def is_mac(self, given: bytes, purpose: str, *parts: bytes, of_the_past: bool = False) -> bool:
+        """Whether `given` are the first bytes of what `mac` gives, or gave with a key that is still accepted.
 
-    def _mac(self, text: str) -> str:
-        return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
+        Args:
+            given: at least 16 bytes.
+            purpose: as in `mac`.
+            parts: as in `mac`.
+            of_the_past: whether a key that is only kept for records counts, too.
+        """
+        if len(given) < 16:
+            return False
+        ring = self._keys.ring()
+        keys = ring.kept() if of_the_past else ring.accepted(time.time())
+        if any(hmac.compare_digest(_mac(key, purpose, parts)[: len(given)], given) for key in keys):
+            return True
+        self._keys.look()  # another process may have rotated them a moment ago
+        if self._keys.ring() is ring:
+            return False
+        return self.is_mac(given, purpose, *parts, of_the_past=of_the_past)
+
+    def derived(self, purpose: str) -> tuple[bytes, ...]:
+        """A secret of 32 bytes for `purpose` from each accepted key, that of the one that signs first."""
+        return tuple(_mac(key, purpose, ()) for key in self._keys.ring().accepted(time.time()))
+
+    def _find(self, signature: str) -> SigningKey | None:
+        key_id = signature.partition(".")[0]
+        found = self._keys.ring().find(key_id)
+        if found is None:
+            self._keys.look()  # as above
+            found = self._keys.ring().find(key_id)
+        return found if found is not None and found.secret else None
 
 
-def machine_key(home: Path) -> bytes:
-    """The key of a single machine, kept in `home`, made on first use; two processes at once get the same one."""
-    path = home / "signing.key"
-    try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not path.exists():
-            draft = home / f".signing.{os.getpid()}.{secrets.token_hex(4)}"
-            draft.touch(mode=0o600)
-            draft.write_text(secrets.token_hex(32), encoding="ascii")
-            # link, not rename: whoever comes second keeps the first one's key
-            with suppress(FileExistsError):
-                os.link(draft, path)
-            draft.unlink()
-        return bytes.fromhex(path.read_text(encoding="ascii").strip())
-    except (OSError, ValueError) as error:
-        raise SettingsInvalid(
-            message=f"The signing key in {home} cannot be read or made ({type(error).__name__}).",
-            hint="Make the folder writable, or set [executor] state_dir to one that is.",
-        ) from error
+def canonical(payload: Mapping[str, Any]) -> str:
+    """The one text of a payload that is signed."""
+    return json.dumps(payload, sort_keys=True, separators=(",", ":"))
+
+
+def _is_same(ours: str, given: str) -> bool:
+    return hmac.compare_digest(ours.encode(), given.encode())
+
+
+def _signature(key: SigningKey, text: str) -> str:
+    return f"{key.id}.{hmac.digest(key.secret.encode(), text.encode(), hashlib.sha256).hex()}"
+
+
+def _mac(key: SigningKey, purpose: str, parts: tuple[bytes, ...]) -> bytes:
+    told = b"".join(len(part).to_bytes(8, "big") + part for part in (purpose.encode(), *parts))
+    return hmac.digest(key.secret.encode(), told, hashlib.sha256)

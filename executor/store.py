@@ -8,6 +8,7 @@ and the reaper; no call exists in both.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import time
@@ -24,6 +25,7 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
+from executor.acts import SYSTEM, Act
 from executor.answering import opened_request, signed_answer
 from executor.answers import Answer, InputRequest
 from executor.enrolled import WorkerSeen, worker_seen
@@ -46,7 +48,7 @@ from executor.profile_store import VERSION, ProfileHead, ProfileStore, profile_k
 from executor.profiles import SourceProfile
 from executor.scripts import script
 from executor.settings import RECORD_VERSION, ExecutorSettings
-from executor.signing import Signer
+from executor.signing import Signer, canonical
 
 log = logging.getLogger(__name__)
 
@@ -266,9 +268,9 @@ def _is_whose_rows(signer: Signer, row: Mapping[str, str], payload: Mapping[str,
     return read_by["job_id"] == row["rows_of"] and bool(payload["share"]) and read_by["share"] == payload["share"]
 
 
-def agree_on_key(signer: Signer, known: str | None) -> None:
-    """Raises `SettingsInvalid` when `known`, the fingerprint kept in the broker, is another key's."""
-    if known is not None and known != signer.key_fingerprint():
+def _agree_on_key(signer: Signer, known: str) -> None:
+    """Raises `SettingsInvalid` when `known`, the id of the key that another process signs with, is none of ours."""
+    if signer.ring().find(known) is None:
         raise SettingsInvalid(
             message="The signing key differs from the one this configuration's other processes use.",
             hint="Give servers and workers the same [executor] signing_key.",
@@ -289,7 +291,23 @@ class ClientStore:
         self._rate = connection.register_script(script(settings, "rate"))
         self._spend = connection.register_script(script(settings, "spend"))
         self._remember = connection.register_script(script(settings, "remember"))
+        self._act = connection.register_script(script(settings, "act"))
         self._figures = connection.register_script(script(settings, "figures"))
+        self._refused = connection.register_script(script(settings, "refused"))
+
+    async def tell(self, act: Act) -> None:
+        """Puts an act into the event stream, to be on record."""
+        await self._act(args=[act.what, *act.record(self._signer)])
+
+    async def witness(self) -> tuple[str, str] | None:
+        """The audit's end as it was last told, and its signature; see `executor.history.witness`."""
+        kept = await self._redis.hmget(f"{self._ns}:audit", "payload", "signature")
+        text, signature = cast("list[str | None]", kept)
+        return None if text is None or signature is None else (text, signature)
+
+    async def tell_refusal(self, act: Act, *, per_minute: int) -> None:
+        """As `tell`, for a refusal: beyond so many a minute of one owner they are counted, not told one by one."""
+        await self._refused(args=[act.owner, per_minute, *act.record(self._signer)])
 
     async def submit(
         self,
@@ -525,6 +543,7 @@ class WorkerStore:
                 *("claim", "beat", "note", "wait", "finish", "enrol", "depart", "reap"),
                 *("abandon", "take_stop", "stopped", "lead", "evict", "readers", "give_way"),
                 *("give_back", "return_ticket"),
+                *("act", "publish", "renew"),
             )
         }
 
@@ -532,15 +551,20 @@ class WorkerStore:
         return self._scripts[name](args=[str(a) for a in args])
 
     def check_key(self, signer: Signer) -> None:
-        """Agrees on the signing key with whoever was here first.
+        """Agrees on the signing keys with whoever was here before: one of ours is the one they sign with.
 
         Raises:
             SettingsInvalid: the servers and workers of this configuration use another key.
         """
         name = f"{self._ns}:key"
-        if self._redis.get(name) is None:  # a full broker refuses to set even what is there
-            self._redis.set(name, signer.key_fingerprint(), nx=True)
-        agree_on_key(signer, cast("str | None", self._redis.get(name)))
+        ours = signer.key_id()
+        known = cast("str | None", self._redis.get(name))
+        if known is None:
+            self._redis.set(name, ours, nx=True)
+            known = cast("str | None", self._redis.get(name)) or ours
+        _agree_on_key(signer, known)
+        if known != ours:  # a full broker refuses to set even what is there
+            self._redis.set(name, ours)
 
     def now(self) -> float:
         """The broker's time, in Unix seconds: the one that all processes of a configuration have in common."""
@@ -585,21 +609,39 @@ class WorkerStore:
         flat = [part for pair in fields.items() for part in pair]
         return bool(self._run("note", job_id, attempt, worker, *flat))
 
-    def publish(self, signer: Signer, policy_version: str, sources: Mapping[str, str]) -> None:
+    def publish(
+        self, signer: Signer, policy_version: str, published: Mapping[str, str], sources: Mapping[str, str]
+    ) -> None:
         """Says what servers go by from now on.
 
         Args:
-            signer: with the configuration's key.
+            signer: with the configuration's keys.
             policy_version: of the policies; what was checked under another does not run.
+            published: what else is in force from now on, for the record: names and their versions.
             sources: by name, the fingerprint of each source; a worker that has another leaves its jobs to others.
         """
         payload, signature = signer.sign({"policy_version": policy_version, "issued_at": self.now()})
-        with self._redis.pipeline() as pipe:
-            pipe.hset(f"{self._ns}:policy", mapping={"payload": payload, "signature": signature})
-            pipe.delete(f"{self._ns}:sources")
-            if sources:
-                pipe.hset(f"{self._ns}:sources", mapping={**sources})
-            pipe.execute()
+        told = {"policy_version": policy_version, **published}
+        act = Act("configuration_published", SYSTEM, told)
+        content = hashlib.blake2b(canonical(told).encode(), digest_size=16).hexdigest()
+        self._run("publish", payload, signature, content, json.dumps(sources), act.what, *act.record(signer))
+
+    def renew_policy(self, signer: Signer) -> None:
+        """Signs the word on the policies again where the key that signed it does not sign any more.
+
+        Raises:
+            StatementFailed: no key that is accepted has signed it.
+        """
+        name = f"{self._ns}:policy"
+        payload, signature = cast("list[str | None]", self._redis.hmget(name, "payload", "signature"))
+        if payload is None or signature is None or signature.startswith(f"{signer.key_id()}."):
+            return
+        text, renewed = signer.sign(signer.open(payload, signature))
+        self._run("renew", signature, text, renewed)
+
+    def tell(self, signer: Signer, act: Act) -> None:
+        """Puts an act into the event stream, to be on record."""
+        self._run("act", act.what, *act.record(signer))
 
     def beat(
         self, job_id: str, attempt: str, worker: str, *, stage: str, rows: int, size: int, query_id: str | None

@@ -19,16 +19,18 @@ from types import FrameType
 from typing import Any
 
 from executor.history.drainer import Drainer
+from executor.key_place import signing_keys
 from executor.leaving import EXIT_ASKED, EXIT_STUCK, STOP_S, Leaving
 from executor.logs import log_as_json
 from executor.metrics import WorkerMetrics, process_registry
 from executor.metrics_page import serving_metrics
 from executor.queue import make_celery, make_controller
 from executor.reaper import Reaper
+from executor.renewal import Renewal
 from executor.results.opening import open_results
 from executor.runner import Runner
 from executor.settings import ExecutorSettings
-from executor.signing import Signer
+from executor.signing import Keys, Signer
 from executor.store import WorkerStore, connect_sync
 from executor.sweeper import Sweeper
 from executor.tracing.export import FLUSH_S, TraceExport
@@ -84,7 +86,7 @@ class _Exit:
 def run_worker(
     settings: ExecutorSettings,
     broker_url: str,
-    signing_key: bytes,
+    keys: Keys,
     *,
     worker: str = "",
     read_again: Callable[[Callable[[ExecutorSettings], None]], None] | None = None,
@@ -105,7 +107,7 @@ def run_worker(
     worker = worker or new_worker_id()
     connection = connect_sync(broker_url)
     store = WorkerStore(settings, connection)
-    signer = Signer(signing_key)
+    signer = Signer(keys)
     store.check_key(signer)
     spans = TraceExport(settings.tracing, role="worker")
     results = open_results(settings)
@@ -157,6 +159,7 @@ def run_worker(
             settings_now=lambda: runner.settings,
         ),
         Reaper(store, settings.lease_s),
+        Renewal(store, signer),
         Drainer(settings, store, connection, signer),
         Sweeper(settings, store, results, metrics.deleted),
         serving_metrics(registry, settings.metrics_host, settings.metrics_port),
@@ -170,13 +173,8 @@ def main() -> None:
     """The child process: settings from standard input, then jobs until the pipe closes."""
     told: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
     log_as_json(told["log_level"])
-    run_worker(
-        ExecutorSettings.model_validate(told["settings"]),
-        told["broker_url"],
-        bytes.fromhex(told["signing_key"]),
-        worker=told["worker"],
-        stop_with_stdin=True,
-    )
+    settings = ExecutorSettings.model_validate(told["settings"])
+    run_worker(settings, told["broker_url"], signing_keys(settings), worker=told["worker"], stop_with_stdin=True)
 
 
 if __name__ == "__main__":

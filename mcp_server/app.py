@@ -29,6 +29,7 @@ from mcp_server.knowledge.verified import VerifiedQueries
 from mcp_server.machine import Machine
 from mcp_server.principal import Principal, with_rights
 from mcp_server.prompts import add_prompts
+from mcp_server.request_states import RequestStates
 from mcp_server.resources import add_resources
 from mcp_server.settings import McpServerSettings
 from mcp_server.subscriptions import Subscriptions
@@ -106,7 +107,7 @@ def build_server(
         extensions=[TasksExtension(tasks)],
         middleware=[CoreTasks(tasks, MAKE_JOBS)],
         request_state_security=RequestStateSecurity(
-            keys=[machine.state_key],
+            codec=RequestStates(machine.signer),
             ttl=machine.executor.settings.input_timeout_s,
             bind_principal=lambda context: tasks.principal(context).owner,
         ),
@@ -129,7 +130,7 @@ def build_http(machine: Machine, settings: McpServerSettings, departure: Departu
     Raises:
         SettingsInvalid: a host other than loopback, where nobody signs in.
     """
-    downloads = Downloads(machine.executor, Links(machine.link_key, policies=lambda: machine.policies.version))
+    downloads = Downloads(machine.executor, Links(machine.signer, policies=lambda: machine.policies.version))
     registry = process_registry(version)
     calls = Calls(registry)
     protocol = build_server(

@@ -24,9 +24,13 @@ app = App(
     version=lambda: f"awaitsql {importlib.metadata.version('awaitsql')}",
     help_format="plaintext",
 )
-jobs_app = App(name="jobs", help="Jobs of this configuration: list, show, rows, answer, cancel, verify.")
+jobs_app = App(name="jobs", help="Jobs of this configuration: list, show, rows, answer, cancel.")
 app.command(jobs_app)
-token_app = App(name="token", help="Tokens by which callers over HTTP sign in: create, list, revoke.")
+audit_app = App(name="audit", help="Who did what, and whether that record is as it was written: verify, export.")
+app.command(audit_app)
+keys_app = App(name="keys", help="The keys that servers and workers sign with: list, rotate, remove.")
+app.command(keys_app)
+token_app = App(name="token", help="Tokens by which callers over HTTP sign in: create, list, rotate, revoke.")
 app.command(token_app)
 verified_app = App(name="verified", help="Questions whose SQL a person has confirmed: add, list, review, remove.")
 app.command(verified_app)
@@ -358,18 +362,6 @@ def jobs_rows(
     return run_rows(job_id, where, cursor=cursor, limit=limit, format=format, output=output, as_json=json)
 
 
-@jobs_app.command(name="verify")
-def jobs_verify(*, where: Where = HERE, json: Json = False) -> int:
-    """Look whether the audit of all jobs is as it was written, and where it is not.
-
-    Parameters:
-        json: for a program.
-    """
-    from mcp_server.commands.jobs import run_verify  # noqa: PLC0415 - a command loads what it needs
-
-    return run_verify(where, as_json=json)
-
-
 @jobs_app.command(name="answer")
 def jobs_answer(
     job_id: str,
@@ -415,6 +407,93 @@ def jobs_cancel(job_id: str, *, where: Where = HERE, there: There = NOWHERE, jso
     return run_cancel(job_id, where, as_json=json)
 
 
+@audit_app.command(name="verify")
+def audit_verify(
+    file: Path | None = None,
+    *,
+    where: Where = HERE,
+    without_key: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+) -> int:
+    """Look whether the audit is as it was written, and where it is not.
+
+    Parameters:
+        file: what audit export wrote; without it, the history itself.
+        without_key: of a file, look at its hashes alone: anybody can, and whoever made a whole new file is not found.
+        json: for a program.
+    """
+    from mcp_server.commands.audit import run_verify  # noqa: PLC0415 - a command loads what it needs
+
+    return run_verify(file, where, has_key=not without_key, as_json=json)
+
+
+@audit_app.command(name="export")
+def audit_export(
+    *,
+    where: Where = HERE,
+    since: str | None = None,
+    until: str | None = None,
+    owner: str | None = None,
+    what: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    job: str | None = None,
+    output: Path | None = None,
+) -> int:
+    """Write the audit as lines of JSON that can be verified without the history.
+
+    Parameters:
+        since: a date or a time, in UTC without a zone.
+        until: likewise; it does not count any more.
+        owner: whose, as CLIENT/ISSUER/SUBJECT.
+        what: only this kind: submitted, succeeded, failed, refused, token_created …; may be given several times.
+        job: only this job's handle.
+        output: a file instead of standard output.
+    """
+    from mcp_server.commands.audit import run_export  # noqa: PLC0415 - a command loads what it needs
+
+    return run_export(where, since=since, until=until, owner=owner, what=what, job_id=job, output=output)
+
+
+@keys_app.command(name="list")
+def keys_list(*, where: Where = HERE, json: Json = False) -> int:
+    """The signing keys by their ids, and what each is good for.
+
+    Parameters:
+        json: for a program.
+    """
+    from mcp_server.commands.keys import run_list  # noqa: PLC0415 - a command loads what it needs
+
+    return run_list(where, as_json=json)
+
+
+@keys_app.command(name="rotate")
+def keys_rotate(
+    *, where: Where = HERE, after: float = 0.0, accepted_hours: float | None = None, json: Json = False
+) -> int:
+    """Sign with a new key. What the one before has signed stays good for a while: jobs run, links open.
+
+    Parameters:
+        after: seconds until the new key signs; where machines have copies of the file, as long as copying takes.
+        accepted_hours: how long the one before is accepted from then on; without it, as long as results are kept + 24.
+        json: for a program.
+    """
+    from mcp_server.commands.keys import run_rotate  # noqa: PLC0415 - a command loads what it needs
+
+    return run_rotate(where, after_s=after, accepted_hours=accepted_hours, as_json=json)
+
+
+@keys_app.command(name="remove")
+def keys_remove(key_id: str, *, where: Where = HERE, json: Json = False) -> int:
+    """Refuse all that a key has signed, now: for one that is known to others.
+
+    Parameters:
+        key_id: as the list shows it.
+        json: for a program.
+    """
+    from mcp_server.commands.keys import run_remove  # noqa: PLC0415 - a command loads what it needs
+
+    return run_remove(key_id, where, as_json=json)
+
+
 @token_app.command(name="create")
 def token_create(
     name: str,
@@ -451,6 +530,20 @@ def token_list(*, where: Where = HERE, json: Json = False) -> int:
     from mcp_server.commands.tokens import run_tokens  # noqa: PLC0415 - a command loads what it needs
 
     return run_tokens(where, as_json=json)
+
+
+@token_app.command(name="rotate")
+def token_rotate(name: str, *, where: Where = HERE, overlap_hours: float = 24.0, json: Json = False) -> int:
+    """Make a token like the newest one of a name, and print it, once; the ones before end after the overlap.
+
+    Parameters:
+        name: whose it is.
+        overlap_hours: how long both let their holder in.
+        json: for a program.
+    """
+    from mcp_server.commands.tokens import run_rotate  # noqa: PLC0415 - a command loads what it needs
+
+    return run_rotate(name, where, overlap_hours=overlap_hours, as_json=json)
 
 
 @token_app.command(name="revoke")

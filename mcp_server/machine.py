@@ -6,18 +6,27 @@ For every command that runs jobs itself. Speaks no protocol; with ``workers=0`` 
 from __future__ import annotations
 
 import hashlib
-import hmac
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from executor import ExecutorSettings, Program, TraceExport, WorkerFleet, open_broker, signing_key
+from executor import (
+    ExecutorSettings,
+    PlacedKeys,
+    Program,
+    Signer,
+    TraceExport,
+    WorkerFleet,
+    open_broker,
+    signing_keys,
+)
 from mcp_server.enforceable import check_enforceable
 from mcp_server.farewells import Farewells
 from mcp_server.grants import Policies
 from mcp_server.knowledge.meanings import Glossaries
 from mcp_server.settings import Settings
+from mcp_server.sql import without_literals
 
 if TYPE_CHECKING:
     from executor import Executor
@@ -25,10 +34,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What runs: the front door to jobs, who may read what, what words mean, farewells, workers, and three secrets.
+    """What runs: the front door to jobs, who may read what, what words mean, farewells, and what signs for the servers.
 
-    `key` signs statements, `link_key` is of links to exported files, `state_key` of what a client keeps for us between
-    two rounds of a call. `statements` and `questions` are the worker processes.
+    `statements` and `questions` are the worker processes; `keys` the configuration's.
     """
 
     executor: Executor
@@ -38,9 +46,8 @@ class Machine:
     statements: WorkerFleet
     questions: WorkerFleet
     broker_url: str = field(repr=False)
-    key: bytes = field(repr=False)
-    link_key: bytes = field(repr=False)
-    state_key: bytes = field(repr=False)
+    keys: PlacedKeys = field(repr=False)
+    signer: Signer = field(repr=False)
 
     async def reload(self, settings: Settings) -> None:
         """From now on `settings` hold, here and in the worker processes, as far as `mcp_server.reloading` lets them.
@@ -49,24 +56,32 @@ class Machine:
             SettingsInvalid: as `running_machine`; nothing has changed.
             ExecutorError: ``executor_unavailable``; nothing has changed.
         """
-        policies = policies_of(settings, self.key)
+        policies = policies_of(settings, self.keys)
         glossaries = Glossaries.read(settings.mcp_server.glossary)
-        await self.executor.reload(settings.executor, policy_version=policies.version)
+        await self.executor.reload(settings.executor, policy_version=policies.version, published=published(settings))
         self.policies.become(policies)
         self.glossaries.become(glossaries)
         self.statements.reload(settings.executor, _statements(settings))
         self.questions.reload(settings.executor, _questions(settings))
 
 
-def policies_of(settings: Settings, key: bytes) -> Policies:
-    """The configuration's policies; hash masks are salted by what only holders of the signing `key` can know.
+def policies_of(settings: Settings, keys: PlacedKeys) -> Policies:
+    """The configuration's policies; hash masks are salted by what only holders of the signing `keys` can know.
 
     Raises:
         SettingsInvalid: as `Policies`, and as `check_enforceable`.
     """
     check_enforceable(settings)
-    salt = hmac.new(key, b"awaitsql mask salt", hashlib.sha256).hexdigest()[:32]
-    return Policies(settings.mcp_server, settings.places, salt=salt, sessions=settings.executor.sessions())
+    return Policies(settings.mcp_server, settings.places, salt=keys.ring().masks, sessions=settings.executor.sessions())
+
+
+def published(settings: Settings) -> dict[str, str]:
+    """What begins to hold with a server of these `settings`, beside the policies: names and hashes, for the record."""
+    texts = {"mcp_server": settings.mcp_server.model_dump_json().encode()}
+    for source, path in settings.mcp_server.glossary.items():
+        with suppress(OSError):  # whoever reads the glossary says so
+            texts[f"glossary of {source}"] = path.read_bytes()
+    return {name: hashlib.blake2b(text, digest_size=16).hexdigest() for name, text in texts.items()}
 
 
 def _statements(settings: Settings) -> Program:
@@ -119,37 +134,33 @@ async def running_machine(
     """
     from executor import Executor  # noqa: PLC0415 - loads the broker's client, after what needs no broker was checked
 
-    key = signing_key(settings.executor)
-    policies = policies_of(settings, key)
+    keys = signing_keys(settings.executor)
+    policies = policies_of(settings, keys)
     glossaries = Glossaries.read(settings.mcp_server.glossary)
     with (
         TraceExport(settings.executor.tracing, role="server"),
         open_broker(settings.executor) as broker_url,
         WorkerFleet(
-            settings.executor, broker_url, key, workers, log_level=log_level, program=_statements(settings)
+            settings.executor, broker_url, workers, log_level=log_level, program=_statements(settings)
         ) as statements,
         WorkerFleet(
             _beside(settings.executor, workers),
             broker_url,
-            key,
             int(questions and workers > 0 and settings.mcp_server.ask is not None),
             log_level=log_level,
             program=_questions(settings),
         ) as asked,
     ):
         async with (
-            Executor(settings.executor, broker_url, key, policy_version=policies.version, submits=submits) as executor,
+            Executor(
+                settings.executor,
+                broker_url,
+                keys,
+                policy_version=policies.version,
+                published=published(settings),
+                redact=without_literals,
+                submits=submits,
+            ) as executor,
             Farewells(executor) as farewells,
         ):
-            yield Machine(
-                executor,
-                policies,
-                glossaries,
-                farewells,
-                statements,
-                asked,
-                broker_url,
-                key,
-                link_key=hmac.digest(key, b"awaitsql export links", hashlib.sha256),
-                state_key=hmac.digest(key, b"awaitsql request state", hashlib.sha256),
-            )
+            yield Machine(executor, policies, glossaries, farewells, statements, asked, broker_url, keys, Signer(keys))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
 
-from executor import SettingsInvalid
+from executor import PlacedKeys, SettingsInvalid
 from mcp_server.knowledge.meanings import Glossaries
 from mcp_server.machine import policies_of
 from mcp_server.settings import Settings
@@ -34,13 +34,13 @@ class ReadAgain:
     at_restart: tuple[str, ...]
 
 
-def read_again(now: Settings, load: Callable[[], Settings], key: bytes) -> ReadAgain:
+def read_again(now: Settings, load: Callable[[], Settings], keys: PlacedKeys) -> ReadAgain:
     """What `load` finds, to go on under.
 
     Args:
         now: the settings that hold.
         load: reads the configuration.
-        key: the signing key of this process.
+        keys: the signing keys of this process.
 
     Raises:
         SettingsInvalid: the file is wrong, or its sources name another queue than this process serves.
@@ -54,7 +54,7 @@ def read_again(now: Settings, load: Callable[[], Settings], key: bytes) -> ReadA
             "jobs that wait would be left behind.",
             hint='Start servers and workers again. With [executor] deployment = "NAME" sources may change without.',
         )
-    policies_of(new, key)
+    policies_of(new, keys)
     Glossaries.read(face.glossary)
     at_restart = (
         *_changed("executor", now.executor, new.executor, but=_SOURCES_AND_LIMITS),

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from executor import Job, JobKind, Limits, Statement, inputs_of, origins_of_results, proof_of_results, schema_of_results
+from executor import (
+    RESULTS,
+    Job,
+    JobKind,
+    Limits,
+    Statement,
+    StatementFailed,
+    inputs_of,
+    origins_of_results,
+    proof_of_results,
+    schema_of_results,
+)
 from mcp_server.excluding import excluding
 from mcp_server.grants import Policies
 from mcp_server.principal import Principal
-from mcp_server.sql import RefusalCode, StatementRefused, Telling, check
+from mcp_server.sql import RefusalCode, StatementRefused, Telling, check, with_literals_of
 
 if TYPE_CHECKING:  # the type only: what is used is handed in
     from executor import Executor, SourceSchema
@@ -84,16 +96,45 @@ async def checked_statement(
         return replace(statement, policy_version=version)
 
     schema = await executor.source_schema(source)
+    asked_in = dialect or schema.dialect
+    async with _refusals_on_record(executor, principal, sql, source=source, dialect=asked_in):
+        try:
+            statement = await verdict(schema)
+        except StatementRefused as refused:
+            if refused.code not in (RefusalCode.UNKNOWN_TABLE, RefusalCode.UNKNOWN_COLUMN):
+                raise
+            known = schema.hash()
+            schema = await executor.source_schema(source, refresh=True)
+            if schema.hash() == known:
+                raise
+            statement = await verdict(schema)
+    return _as_asked(statement, sql, asked_in, schema.dialect)
+
+
+def _as_asked(statement: Statement, sql: str, asked_in: str, dialect: str) -> Statement:
+    """`statement` with what the record tells of it: the caller's text, and what runs without the policy's values."""
+    recorded = with_literals_of(sql, asked_in, statement.sql, dialect)
+    return replace(statement, asked=sql, asked_in=asked_in, recorded=recorded)
+
+
+@asynccontextmanager
+async def _refusals_on_record(
+    executor: Executor, principal: Principal, sql: str, *, source: str, dialect: str
+) -> AsyncGenerator[None]:
+    """What is refused inside is an act of the caller's, and goes on record."""
     try:
-        return await verdict(schema)
-    except StatementRefused as refused:
-        if refused.code not in (RefusalCode.UNKNOWN_TABLE, RefusalCode.UNKNOWN_COLUMN):
-            raise
-        known = schema.hash()
-        schema = await executor.source_schema(source, refresh=True)
-        if schema.hash() == known:
-            raise
-    return await verdict(schema)
+        yield
+    except (StatementRefused, StatementFailed) as refused:
+        await executor.tell_refusal(
+            owner=principal.owner,
+            source=source,
+            sql=sql,
+            dialect=dialect,
+            code=str(refused.code),
+            message=refused.message,
+            position=refused.position,
+        )
+        raise
 
 
 def _telling(executor: Executor, policies: Policies, schema: SourceSchema) -> Telling:
@@ -119,11 +160,12 @@ async def checked_over_results(
     for job in jobs:
         policies.hold(principal, job)
     schema, grant = schema_of_results(jobs), policies.results_grant()
-    statement = await anyio.to_thread.run_sync(
-        lambda: check(sql, source_schema=schema, grant=grant, limits=limits), abandon_on_cancel=True
-    )
+    async with _refusals_on_record(executor, principal, sql, source=RESULTS, dialect=schema.dialect):
+        statement = await anyio.to_thread.run_sync(
+            lambda: check(sql, source_schema=schema, grant=grant, limits=limits), abandon_on_cancel=True
+        )
     return replace(
-        statement,
+        _as_asked(statement, sql, schema.dialect, schema.dialect),
         kind=JobKind.QUERY_RESULT,
         policy_version=version,
         inputs=inputs_of(jobs),

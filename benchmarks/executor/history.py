@@ -17,7 +17,7 @@ from pathlib import Path
 import redis
 from sqlalchemy import text
 
-from executor import Executor, ExecutorSettings, Statement, open_broker, signing_key
+from executor import Executor, ExecutorSettings, Statement, open_broker, signing_keys
 from executor.history.place import open_history
 from executor.history.stream import EventStream
 from executor.history.writing import HistoryWriter
@@ -30,7 +30,7 @@ BATCH = 500
 async def fill(settings: ExecutorSettings, url: str, jobs: int) -> None:
     with redis.Redis.from_url(url) as connection:
         connection.set(f"{settings.namespace}:drainer", "the benchmark", px=600_000)
-    async with Executor(settings, url, signing_key(settings)) as executor:
+    async with Executor(settings, url, signing_keys(settings)) as executor:
         sql = "SELECT customer, SUM(amount) FROM orders WHERE id < 1000 GROUP BY customer ORDER BY 2 DESC"
         statement = Statement("shop", sql, sql, settings.limits.limits())
         for _ in range(jobs):
@@ -40,7 +40,7 @@ async def fill(settings: ExecutorSettings, url: str, jobs: int) -> None:
 
 def drain(settings: ExecutorSettings, url: str) -> tuple[int, float]:
     stream = EventStream(settings, connect_sync(url))
-    writer = HistoryWriter(open_history(settings), Signer(signing_key(settings)), settings.namespace)
+    writer = HistoryWriter(open_history(settings), Signer(signing_keys(settings)), settings.namespace)
     place, count, began = writer.place(stream.epoch()), 0, time.perf_counter()
     while True:
         batch = stream.next(place.epoch, place.position, BATCH)

@@ -26,7 +26,7 @@ from executor import (
     metrics_of,
     open_broker,
     process_registry,
-    signing_key,
+    signing_keys,
 )
 from executor.metrics import WorkerMetrics
 from mcp_server.calls import Calls
@@ -63,14 +63,14 @@ async def main() -> None:
     settings = ExecutorSettings.model_validate(
         {"state_dir": Path(tempfile.mkdtemp(prefix="aq")), "sources": {"db": {"kind": "sqlite", "path": str(small)}}}
     )
-    key = signing_key(settings)
+    keys = signing_keys(settings)
     statement = Statement("db", "select 1 as one", "select 1 as one", settings.limits.limits())
     registry = process_registry("")
     Calls(registry)
     took: dict[bool, list[float]] = {True: [], False: []}
     scrapes: list[float] = []
-    with open_broker(settings) as url, WorkerFleet(settings, url, key, 1):
-        async with Executor(settings, url, key) as executor:
+    with open_broker(settings) as url, WorkerFleet(settings, url, 1):
+        async with Executor(settings, url, keys) as executor:
 
             async def scrape() -> None:
                 while True:

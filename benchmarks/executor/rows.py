@@ -30,7 +30,7 @@ import duckdb
 import psutil
 import pyarrow as pa
 
-from executor import Executor, ExecutorSettings, Statement, WorkerFleet, open_broker, signing_key
+from executor import Executor, ExecutorSettings, Statement, WorkerFleet, open_broker, signing_keys
 from executor.adapters import make_adapter
 from executor.jobs import Limits, new_job_id
 from executor.results.local import LocalPlace
@@ -104,10 +104,10 @@ async def side_by_side(kind: str, source: dict[str, object], where: str, sql: st
         {"state_dir": Path(tempfile.mkdtemp(prefix="aq")), "sources": {"db": source}}
     )
     limits = Limits(max_rows=rows, max_bytes=BYTES)
-    key = signing_key(settings)
+    keys = signing_keys(settings)
     mine, theirs, memory = [], [], []
-    with open_broker(settings) as url, WorkerFleet(settings, url, key, 1) as fleet:
-        async with Executor(settings, url, key) as executor:
+    with open_broker(settings) as url, WorkerFleet(settings, url, 1) as fleet:
+        async with Executor(settings, url, keys) as executor:
             warm = await executor.submit(Statement("db", "select 1 as a", "", limits), owner="bench")
             await executor.wait(warm.id, owner="bench", timeout_s=60)
             for _ in range(rounds):

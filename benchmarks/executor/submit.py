@@ -24,7 +24,7 @@ import redis.asyncio
 from bare_tickets import DONE, THREADS, make_app
 from pydantic import TypeAdapter
 
-from executor import Executor, ExecutorSettings, Statement, WorkerFleet, open_broker, signing_key
+from executor import Executor, ExecutorSettings, Statement, WorkerFleet, open_broker, signing_keys
 from executor.sources import AnySource
 
 SQL = "select 1 as one"
@@ -39,10 +39,10 @@ Call = Callable[[], Awaitable[list]]
 @asynccontextmanager
 async def ours(settings: ExecutorSettings) -> AsyncIterator[Call]:
     """One query through the executor: its rows."""
-    key = signing_key(settings)
+    keys = signing_keys(settings)
     statement = Statement("db", SQL, SQL, settings.limits.limits())
-    with open_broker(settings) as url, WorkerFleet(settings, url, key, 1):
-        async with Executor(settings, url, key) as executor:
+    with open_broker(settings) as url, WorkerFleet(settings, url, 1):
+        async with Executor(settings, url, keys) as executor:
 
             async def call() -> list:
                 job = await executor.submit(statement, owner=f"bench/{secrets.token_hex(4)}")

@@ -23,7 +23,7 @@ from executor.store import NewerRecord, WorkerStore
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from executor.history.stream import Batch, Told
+    from executor.history.stream import Batch, EventStream, Told
     from executor.history.writing import HistoryWriter, Place
 
 log = logging.getLogger(__name__)
@@ -53,10 +53,12 @@ class Drainer:
         self._thread = threading.Thread(target=self._loop, name="awaitsql-history", daemon=True)
         self._engine: Engine | None = None
         self._writer: HistoryWriter | None = None
+        self._stream: EventStream | None = None
         self._epoch = ""
         self._look_at = 0.0
         self._expire_at = 0.0
         self._not_before = 0.0
+        self._witnessed = 0
 
     def __enter__(self) -> Drainer:
         self._thread.start()
@@ -103,18 +105,24 @@ class Drainer:
     def _round(self) -> None:
         # the database library takes a while to load, and only the process that leads needs it
         from executor.history.place import open_history  # noqa: PLC0415
+        from executor.history.stream import EventStream  # noqa: PLC0415
         from executor.history.writing import Fenced, HistoryWriter  # noqa: PLC0415
 
+        if self._stream is None:
+            self._stream = EventStream(self._settings, self._connection)
+        stream = self._stream
         try:
             if self._engine is None:
                 self._engine = open_history(self._settings)
             if self._writer is None:
                 self._writer = HistoryWriter(self._engine, self._signer, self._settings.namespace)
                 self._look_at = 0.0
-            self._drain(self._writer)
+                self._witnessed = 0
+            self._drain(self._writer, stream)
             now = time.monotonic()
             if now >= self._look_at:
-                self._settle(self._writer)
+                stream.tell_counted()
+                self._settle(self._writer, stream)
                 self._look_at = now + _LOOK_EVERY_S
             if now >= self._expire_at:
                 keep_s = self._settings.history.keep_days * _SECONDS_A_DAY
@@ -123,15 +131,13 @@ class Drainer:
                 if gone:
                     log.info("history_expired", extra={"rows": gone})
                 self._expire_at = now + _EXPIRE_EVERY_S
+            self._bear_witness(self._writer, stream)
         except Fenced:
             self._writer = None
             log.warning("history_taken_over")
 
-    def _drain(self, writer: HistoryWriter) -> None:
+    def _drain(self, writer: HistoryWriter, stream: EventStream) -> None:
         """Moves the events that are there. What comes in meanwhile can wait: else a trickle is moved one by one."""
-        from executor.history.stream import EventStream  # noqa: PLC0415 - as above
-
-        stream = EventStream(self._settings, self._connection)
         place: Place | None = None
         while not self._stop.is_set():
             if place is None:
@@ -145,9 +151,20 @@ class Drainer:
                 place = None
                 continue
             self._say_gap(place, batch)
-            place = writer.write(place, batch)
+            place = writer.write(place, batch, now=self._store.now())
             if len(batch.events) < _BATCH or not self._leads():
                 return
+
+    def _bear_witness(self, writer: HistoryWriter, stream: EventStream) -> None:
+        """Keeps the chain's end in the broker, once it was held to the end that is kept there."""
+        if writer.head().seq == self._witnessed:
+            return
+        witness = stream.witness(self._signer)
+        if witness is not None and not writer.hold_to(witness, now=self._store.now()):
+            log.error("history_rolled_back", extra={"seq": witness.seq})
+        head = writer.head()
+        stream.keep_witness(self._signer, head)
+        self._witnessed = head.seq
 
     @staticmethod
     def _say_gap(place: Place, batch: Batch) -> None:
@@ -157,11 +174,8 @@ class Drainer:
         elif gone < 0:
             log.error("history_rewound", extra={"committed": place.position, "now": batch.last})
 
-    def _settle(self, writer: HistoryWriter) -> None:
+    def _settle(self, writer: HistoryWriter, stream: EventStream) -> None:
         """Ends, in the history, jobs whose end will not come through the stream: the broker lost it or them."""
-        from executor.history.stream import EventStream  # noqa: PLC0415 - as above
-
-        stream = EventStream(self._settings, self._connection)
         open_ones = writer.unfinished()
         for start in range(0, len(open_ones), _BATCH):
             asked = open_ones[start : start + _BATCH]
@@ -173,7 +187,7 @@ class Drainer:
             if not ends:
                 continue
             # their ends may have come in since they were asked for: what is in the stream by now comes first
-            self._drain(writer)
+            self._drain(writer, stream)
             settled = writer.settle(ends, now=self._store.now())
             for job_id in settled:
                 log.warning("history_settled", extra={"job_id": job_id, "found": ends[job_id].state or "lost"})

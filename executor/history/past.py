@@ -22,7 +22,8 @@ from executor.signing import Signer
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from executor.history.chain import ChainReport
+    from executor.history.verifying import ChainReport
+    from executor.history.witness import Head
 
 log = logging.getLogger(__name__)
 
@@ -74,16 +75,17 @@ class Past:
             return HistoryState(place, trouble=_words(error))
         return HistoryState(place, jobs, records)
 
-    async def verify(self) -> ChainReport:
-        """Goes through the audit's chain.
+    async def verify(self, witness: Head | None) -> ChainReport:
+        """Goes through the audit's chain, and holds it to what the broker heard of it.
 
         Raises:
             ExecutorError: ``executor_unavailable`` when the history does not answer.
         """
-        from executor.history.chain import verify  # noqa: PLC0415 - as above
+        from executor.history.verifying import verify  # noqa: PLC0415 - as above
 
         try:
-            return await asyncio.to_thread(lambda: verify(self._opened(), self._signer, self._settings.namespace))
+            chain = self._settings.namespace
+            return await asyncio.to_thread(lambda: verify(self._opened(), self._signer, chain, witness))
         except ExecutorError:
             raise
         except Exception as error:

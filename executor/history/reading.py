@@ -11,7 +11,7 @@ from executor.errors import ExecutorError
 from executor.history.tables import chains, jobs
 from executor.jobs import Job, JobKind, JobState, Limits, Origin
 from executor.orders import proof_of
-from executor.signing import Signer
+from executor.signing import Signer, canonical
 
 _COLUMNS = ("owner", "source", "kind", "sql", "question", "policy_version")
 
@@ -46,9 +46,7 @@ def size(engine: Engine, chain: str) -> tuple[int, int]:
 
 def _job(signer: Signer, row: Row[Any]) -> Job | None:
     told: dict[str, Any] = {**json.loads(row.told), **{name: getattr(row, name) for name in _COLUMNS}}
-    if not row.mac or not signer.is_same(signer.sign(told)[1].encode(), row.mac.encode()):
-        return None
-    if told["job_id"] != row.job_id:
+    if not row.mac or signer.opened_record(canonical(told), row.mac) is None or told["job_id"] != row.job_id:
         return None
     return Job(
         id=row.job_id,

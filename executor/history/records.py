@@ -1,13 +1,12 @@
 """What the event stream carries, in both directions: a signed record with the submit, and events as they are read.
 
 A submit's record holds all that an old list or an audit needs, since job rows expire and history may be away for
-longer. It is signed: whose job it was is what was signed, in history as in the broker. The text that ran is told by
-its hash and by what the policy did to each table; the policy's constants and salts are in neither. Knows no database.
+longer. It is signed: whose job it was is what was signed, in history as in the broker. `told` says what of the SQL is
+in it. Knows no database.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,38 +22,33 @@ _FROM_PAYLOAD = (
 )
 
 
-def record_of(signer: Signer, payload: Mapping[str, Any], *, shown_sql: str, question: str | None) -> tuple[str, str]:
+def record_of(signer: Signer, payload: Mapping[str, Any], sql: Mapping[str, Any]) -> tuple[str, str]:
     """The record of a job that is being submitted (JSON), and its signature.
 
     Args:
         signer: with the configuration's key.
         payload: as `executor.orders.payload_of` made it.
-        shown_sql: the SQL as callers may read it.
-        question: what the statement answers.
+        sql: what is told of it, as `executor.history.told.Told.statement` has made it.
     """
-    told = {name: payload[name] for name in _FROM_PAYLOAD}
-    told["statement"] = hashlib.blake2b(payload["sql"].encode(), digest_size=16).hexdigest()
-    told["sql"] = shown_sql
-    told["question"] = question
-    return signer.sign(told)
+    return signer.sign({**{name: payload[name] for name in _FROM_PAYLOAD}, **sql})
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One move of one job.
+    """One move of one job, or an act that is no job's.
 
     Attributes:
         id: of the stream's entry.
-        job_id: the job's handle.
+        job_id: the job's handle; empty for an act.
         before: the state it left; empty for a submit.
         after: the state it entered.
-        reason: why, in a word or two.
+        reason: why, in a word or two; of an act, what was done.
         at: Unix seconds, the broker's clock.
         attempt: the fencing number at that time.
         rows: so far; of the result at the end.
         bytes: likewise.
         error: as `ExecutorError.as_dict` gives it (JSON), of a failed job.
-        record: with a submit, as `record_of` made it.
+        record: with a submit, as `record_of` made it; of an act, as `executor.acts.Act.record` did.
         mac: the record's signature.
         generated: what the body of a question has told of its work by then (JSON).
     """
@@ -75,6 +69,8 @@ class Event:
 
     def content(self) -> dict[str, Any]:
         """What the audit keeps of it, without what says nothing."""
+        if not self.job_id:
+            return {"what": self.reason, "record": self.record, "mac": self.mac}
         told: dict[str, Any] = {"what": self.after if self.before else "submitted", "reason": self.reason}
         if self.before:
             told |= {"before": self.before, "attempt": self.attempt, "rows": self.rows, "bytes": self.bytes}
@@ -91,6 +87,13 @@ def is_readable(entry: Sequence[Any]) -> bool:
     """Whether the stream's entry is of this version of records, or of one before."""
     flat: list[str] = entry[1]
     return int(dict(zip(flat[::2], flat[1::2], strict=True)).get("v", 1)) <= RECORD_VERSION
+
+
+def without_words(error: str) -> str:
+    """An error (JSON, or empty) without what it says: that may quote literals."""
+    if not error:
+        return ""
+    return json.dumps({**json.loads(error), "message": "Not kept: literals are redacted.", "hint": ""})
 
 
 def event_of(entry: Sequence[Any]) -> Event:
@@ -116,9 +119,7 @@ def event_of(entry: Sequence[Any]) -> Event:
 
 def opened(signer: Signer, record: str, mac: str) -> dict[str, Any] | None:
     """The record's fields; None for one that does not carry our signature."""
-    if not record or not signer.is_same(signer.sign(json.loads(record))[1].encode(), mac.encode()):
-        return None
-    return json.loads(record)
+    return signer.opened_record(record, mac) if record else None
 
 
 def lost_error() -> JobLost:

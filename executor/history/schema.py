@@ -39,6 +39,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE awaitsql_jobs ADD COLUMN parent_id TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE awaitsql_jobs ADD COLUMN generated TEXT NOT NULL DEFAULT ''",
     ),
+    ("ALTER TABLE awaitsql_chains ADD COLUMN at DOUBLE PRECISION NOT NULL DEFAULT 0",),
 )
 """What each version adds to the one before, in SQL that SQLite and PostgreSQL both understand."""
 

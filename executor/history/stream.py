@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import cast
 
 import redis
 
-from executor.history.records import Event, event_of, is_readable
+from executor.history.records import Event, event_of, is_readable, without_words
+from executor.history.witness import Head, opened_head, signed_head
 from executor.scripts import script
 from executor.settings import ExecutorSettings
+from executor.signing import Signer
 from executor.store import NewerRecord
 
 
@@ -54,6 +56,8 @@ class EventStream:
         self._ns = settings.namespace
         self._redis = connection
         self._drain = connection.register_script(script(settings, "drain"))
+        self._untold = connection.register_script(script(settings, "untold"))
+        self._with_words = settings.history.literals == "keep"
 
     def next(self, epoch: str, position: str, count: int) -> Batch | None:
         """Up to `count` events after `position`, which has been committed and is dropped with all before it.
@@ -68,10 +72,25 @@ class EventStream:
         if len(told) == 1:
             return None
         entries = cast("list[Sequence[object]]", told[4])
-        known = tuple(event_of(entry) for entry in takewhile(is_readable, entries))
-        if entries and not known:
+        known = map(event_of, takewhile(is_readable, entries))
+        events = tuple(replace(event, error=self._words(event.error)) for event in known)
+        if entries and not events:
             raise NewerRecord(entries[0][0])
-        return Batch(told[0], int(told[1]), int(told[2]), told[3], known)
+        return Batch(told[0], int(told[1]), int(told[2]), told[3], events)
+
+    def tell_counted(self) -> None:
+        """Puts refusals that were only counted into the stream, one event an owner."""
+        self._untold()
+
+    def witness(self, signer: Signer) -> Head | None:
+        """The audit's end as it was last kept here; None where there is none that was signed by us."""
+        payload, signature = cast("list[str | None]", self._redis.hmget(f"{self._ns}:audit", "payload", "signature"))
+        return None if payload is None or signature is None else opened_head(signer, payload, signature)
+
+    def keep_witness(self, signer: Signer, head: Head) -> None:
+        """Keeps the audit's end here."""
+        payload, signature = signed_head(signer, head)
+        self._redis.hset(f"{self._ns}:audit", mapping={"payload": payload, "signature": signature})
 
     def epoch(self) -> str:
         """The stream's name; it is given one here if it has none."""
@@ -83,8 +102,11 @@ class EventStream:
         for job_id in job_ids:
             pipeline.hmget(f"{self._ns}:job:{job_id}", "state", "attempt", "rows", "bytes", "finished_at", "error")
         return [
-            Told(row[0], int(row[1] or 1), int(row[2] or 0), int(row[3] or 0), float(row[4] or 0), row[5] or "")
+            Told(row[0], int(row[1] or 1), int(row[2] or 0), int(row[3] or 0), float(row[4] or 0), self._words(row[5]))
             if row[0]
             else Told()
             for row in cast("list[list[str]]", pipeline.execute())
         ]
+
+    def _words(self, error: str | None) -> str:
+        return error or "" if self._with_words else without_words(error or "")

@@ -63,9 +63,10 @@ chains = Table(
     Column("anchor_seq", BigInteger, nullable=False),
     Column("anchor_hash", Text, nullable=False),
     Column("seal", Text, nullable=False),
+    Column("at", Double, nullable=False),
 )
 """One row a chain: who may write (`fence`), its end, and the place up to which rows have been deleted (the anchor).
-`seal` covers ends and anchor, with the configuration's key."""
+`at` is when it was last written to; `seal` covers it, the end and the anchor, with the configuration's key."""
 
 streams = Table(
     "awaitsql_streams",

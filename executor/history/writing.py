@@ -7,21 +7,23 @@ whoever takes over raises it, and what an earlier writer still wants to write is
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, bindparam, delete, func, insert, select, update
 
-from executor.history.chain import row_hash, seal
+from executor.history.chain import Entry, append, begin, head_of
 from executor.history.records import Event, lost_error, opened
 from executor.history.stream import Batch, Told
 from executor.history.tables import audit, chains, jobs, streams
+from executor.history.witness import Head
 from executor.jobs import JobState
 from executor.signing import Signer
 
 _ENDS = frozenset(str(state) for state in JobState if state.is_terminal)
 _COLUMNS = ("owner", "source", "kind", "sql", "question", "policy_version")
+_WHOSE = ("owner", "source", "policy_version")
 _CHANGES = ("state", "reason", "error", "attempt", "rows", "bytes", "generated", "started_at", "finished_at")
 
 
@@ -38,16 +40,6 @@ class Place:
     drained: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A row of the audit to be."""
-
-    event: str
-    job_id: str
-    at: float
-    content: dict[str, Any]
-
-
 class HistoryWriter:
     """Writes one chain. Making one takes the chain over from whoever wrote it before.
 
@@ -60,8 +52,8 @@ class HistoryWriter:
         self._signer = signer
         self._chain = chain
         with engine.begin() as connection:
-            if self._head(connection) is None:
-                self._begin(connection)
+            if head_of(connection, chain) is None:
+                begin(connection, signer, chain)
             raised = update(chains).where(chains.c.chain == chain).values(fence=chains.c.fence + 1)
             self._fence = connection.execute(raised.returning(chains.c.fence)).scalar_one()
 
@@ -71,8 +63,41 @@ class HistoryWriter:
             row = connection.execute(select(streams).where(self._is_stream(epoch))).first()
         return Place(epoch) if row is None else Place(epoch, row.position, row.drained)
 
-    def write(self, place: Place, batch: Batch) -> Place:
+    def head(self) -> Head:
+        """The last row that was written; of place 0 where there is none."""
+        with self._engine.connect().execution_options(reads=True) as connection:
+            row = connection.execute(select(chains.c.seq, chains.c.hash).where(chains.c.chain == self._chain)).one()
+        return Head(self._chain, row.seq, row.hash)
+
+    def hold_to(self, witness: Head, *, now: float) -> bool:
+        """Whether the chain has the row that `witness` tells of, or had it; where it has not, that goes on record.
+
+        Raises:
+            Fenced: as `write`.
+        """
+        is_held = True
+
+        def work(connection: Connection, head: Row[Any]) -> None:
+            nonlocal is_held
+            if witness.chain != self._chain or witness.seq <= head.anchor_seq:
+                return
+            is_it = (audit.c.chain == self._chain) & (audit.c.seq == witness.seq)
+            if connection.execute(select(audit.c.hash).where(is_it)).scalar() == witness.hash:
+                return
+            is_held = False
+            told = {"what": "rolled_back", "seq": witness.seq, "hash": witness.hash, "now": head.seq}
+            append(connection, self._signer, head, [Entry("", "", now, told)], now=now)
+
+        self._transact(work)
+        return is_held
+
+    def write(self, place: Place, batch: Batch, *, now: float) -> Place:
         """Commits the events of `batch`, read from `place` on, and a gap where events were lost; the next place.
+
+        Args:
+            place: as `place` or the last call gave it.
+            batch: what comes after it in the stream.
+            now: Unix seconds.
 
         Raises:
             Fenced: another process has taken over.
@@ -90,13 +115,13 @@ class HistoryWriter:
             return place
 
         def work(connection: Connection, head: Row[Any]) -> None:
-            entries: list[_Entry] = []
+            entries: list[Entry] = []
             if gone:
                 entries.append(_gap(place, batch, gone))
-            entries += [_Entry(f"{place.epoch}-{e.id}", e.job_id, e.at, e.content()) for e in events]
-            self._project(connection, events)
+            ended = self._project(connection, events)
+            entries += [Entry(f"{place.epoch}-{e.id}", e.job_id, e.at, self._content(e, ended)) for e in events]
             self._move(connection, place, reached)
-            self._append(connection, head, entries)
+            append(connection, self._signer, head, entries, now=now)
 
         self._transact(work)
         return reached
@@ -123,8 +148,9 @@ class HistoryWriter:
                 _end_of(job_id, told, now) for job_id, told in ends.items() if known[job_id]["finished_at"] is None
             ]
             settled.extend(event.job_id for event in events)
-            self._project(connection, events)
-            self._append(connection, head, [_Entry("", e.job_id, e.at, e.content()) for e in events])
+            ended = self._project(connection, events)
+            entries = [Entry("", e.job_id, e.at, self._content(e, ended)) for e in events]
+            append(connection, self._signer, head, entries, now=now)
 
         self._transact(work)
         return settled
@@ -150,33 +176,19 @@ class HistoryWriter:
             is_old = (jobs.c.chain == self._chain) & (jobs.c.finished_at < before)
             connection.execute(delete(jobs).where(is_old))
             told = {"what": "expired", "through": through, "hash": anchor, "rows": gone}
-            self._append(connection, head, [_Entry("", "", now, told)], anchor=(through, anchor))
+            append(connection, self._signer, head, [Entry("", "", now, told)], now=now, anchor=(through, anchor))
 
         self._transact(work)
         return gone
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _head(self, connection: Connection) -> Row[Any] | None:
-        return connection.execute(select(chains).where(chains.c.chain == self._chain).with_for_update()).first()
-
-    def _begin(self, connection: Connection) -> None:
-        told = {"chain": self._chain, "fence": 0, "seq": 0, "hash": "", "anchor_seq": 0, "anchor_hash": ""}
-        values = {**told, "seal": seal(self._signer, self._chain, 0, "", 0, "")}
-        if self._engine.dialect.name == "postgresql":
-            # two that begin at once: the second finds the first one's
-            from sqlalchemy.dialects.postgresql import insert as insert_or_find  # noqa: PLC0415 - as above
-
-            connection.execute(insert_or_find(chains).values(values).on_conflict_do_nothing())
-        else:
-            connection.execute(insert(chains).values(values))
-
     def _is_stream(self, epoch: str) -> Any:
         return (streams.c.chain == self._chain) & (streams.c.epoch == epoch)
 
     def _transact(self, work: Callable[[Connection, Row[Any]], None]) -> None:
         with self._engine.begin() as connection:
-            head = self._head(connection)
+            head = head_of(connection, self._chain)
             if head is None or head.fence != self._fence:
                 raise Fenced
             work(connection, head)
@@ -191,41 +203,25 @@ class HistoryWriter:
         else:
             connection.execute(update(streams).where(self._is_stream(place.epoch)).values(values))
 
-    def _append(
-        self,
-        connection: Connection,
-        head: Row[Any],
-        entries: Sequence[_Entry],
-        *,
-        anchor: tuple[int, str] | None = None,
-    ) -> None:
-        if not entries:
-            return
-        if head.seal != seal(self._signer, self._chain, head.seq, head.hash, head.anchor_seq, head.anchor_hash):
-            told = {"what": "seal_broken", "seq": head.seq, "hash": head.hash}
-            entries = [_Entry("", "", entries[0].at, told), *entries]
-        seq, end = head.seq, head.hash
-        rows: list[dict[str, Any]] = []
-        for entry in entries:
-            seq += 1
-            event = entry.event or f"own-{seq}"
-            content = json.dumps(entry.content, sort_keys=True, separators=(",", ":"))
-            end = row_hash(end, self._chain, seq, event, entry.job_id, entry.at, content)
-            row = {"chain": self._chain, "seq": seq, "event": event, "job_id": entry.job_id, "at": entry.at}
-            rows.append({**row, "content": content, "hash": end})
-        connection.execute(insert(audit), rows)
-        anchor_seq, anchor_hash = anchor or (head.anchor_seq, head.anchor_hash)
-        sealed = seal(self._signer, self._chain, seq, end, anchor_seq, anchor_hash)
-        values = {"seq": seq, "hash": end, "anchor_seq": anchor_seq, "anchor_hash": anchor_hash, "seal": sealed}
-        connection.execute(update(chains).where(chains.c.chain == self._chain).values(values))
+    def _content(self, event: Event, jobs_now: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """What the audit keeps of an event; with the end of a job, whose it was, and under which policies."""
+        told = event.content()
+        if event.record and opened(self._signer, event.record, event.mac) is None and event.mac:
+            told["forged"] = True
+        if event.before and event.after in _ENDS:
+            told |= {name: jobs_now[event.job_id][name] for name in _WHOSE}
+        return told
 
     def _known(self, connection: Connection, job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         is_one = (jobs.c.chain == self._chain) & jobs.c.job_id.in_(job_ids)
-        rows = connection.execute(select(jobs.c.job_id, *(jobs.c[name] for name in _CHANGES)).where(is_one)).mappings()
+        rows = connection.execute(
+            select(jobs.c.job_id, *(jobs.c[name] for name in (*_WHOSE, *_CHANGES))).where(is_one)
+        ).mappings()
         return {row["job_id"]: dict(row) for row in rows}
 
-    def _project(self, connection: Connection, events: Sequence[Event]) -> None:
-        """Brings the jobs' rows to where the events lead."""
+    def _project(self, connection: Connection, events: Sequence[Event]) -> Mapping[str, Mapping[str, Any]]:
+        """Brings the jobs' rows to where the events lead; the rows as they are then, by job."""
+        events = [event for event in events if event.job_id]
         known = self._known(connection, list({event.job_id for event in events}))
         new: dict[str, dict[str, Any]] = {}
         changed: dict[str, dict[str, Any]] = {}
@@ -250,6 +246,7 @@ class HistoryWriter:
             is_one = (jobs.c.chain == self._chain) & (jobs.c.job_id == bindparam("to_job_id"))
             to = {name: bindparam(f"to_{name}") for name in _CHANGES}
             connection.execute(update(jobs).where(is_one).values(to), old)
+        return known
 
     def _first(self, event: Event) -> dict[str, Any]:
         """The row of a job that is heard of for the first time. Without our signature it is nobody's."""
@@ -279,14 +276,14 @@ class HistoryWriter:
         }
 
 
-def _gap(place: Place, batch: Batch, gone: int) -> _Entry:
+def _gap(place: Place, batch: Batch, gone: int) -> Entry:
     before = batch.events[0].id if batch.events else ""
     at = batch.events[0].at if batch.events else int(batch.last.partition("-")[0]) / 1000
     if gone < 0:
         told: dict[str, Any] = {"what": "rewound", "committed": place.position, "now": batch.last}
     else:
         told = {"what": "gap", "events": gone, "after": place.position, "before": before}
-    return _Entry("", "", at, told)
+    return Entry("", "", at, told)
 
 
 def _end_of(job_id: str, told: Told, now: float) -> Event:

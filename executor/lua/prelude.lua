@@ -31,6 +31,21 @@ local function tell(id, from, to, at, reason, more)
     'job', id, 'from', from, 'to', to, 'reason', reason, 'at', stamp(at), 'v', CONF.record, unpack(more))
 end
 
+-- Records are the large part of the stream: they take so much and no more, whatever becomes of the history.
+local function bound_events(size)
+  local told = redis.call('INCRBY', NS .. ':events:bytes', size)
+  if told > CONF.event_bytes then
+    redis.call('XTRIM', NS .. ':events', 'MAXLEN', math.floor(redis.call('XLEN', NS .. ':events') * 7 / 8))
+    redis.call('SET', NS .. ':events:bytes', math.floor(told * 7 / 8))
+  end
+end
+
+-- An act that is no job's, for the history.
+local function tell_act(what, at, record, mac)
+  tell('', '', 'act', at, what, { 'record', record, 'mac', mac })
+  bound_events(#record)
+end
+
 -- The only place where a state changes: the state before, or false when somebody else moved first. What follows the
 -- reason are more fields to write, each with its value.
 local function move(id, to, at, reason, ...)

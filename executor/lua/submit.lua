@@ -58,12 +58,7 @@ redis.call('ZREMRANGEBYSCORE', NS .. ':owner:' .. owner, '-inf', stamp(at - CONF
 redis.call('PEXPIRE', NS .. ':owner:' .. owner, math.floor(CONF.ttl * 2000))
 tell(id, '', 'queued', at, 'submitted', { 'record', ARGV[11], 'mac', ARGV[12] })
 tally('submitted', redis.call('HGET', job_key(id), 'kind'), how or 'run')
--- records are the large part of the stream: they take so much and no more, whatever becomes of the history
-local told = redis.call('INCRBY', NS .. ':events:bytes', #ARGV[11])
-if told > CONF.event_bytes then
-  redis.call('XTRIM', NS .. ':events', 'MAXLEN', math.floor(redis.call('XLEN', NS .. ':events') * 7 / 8))
-  redis.call('SET', NS .. ':events:bytes', math.floor(told * 7 / 8))
-end
+bound_events(#ARGV[11])
 if how then
   -- the trace of the run whose rows the job has
   local traces = redis.call('HMGET', job_key(lead), 'run_trace', 'trace')

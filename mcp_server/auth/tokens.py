@@ -13,7 +13,7 @@ import hmac
 import os
 import secrets
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,10 +64,16 @@ _TOKENS = TypeAdapter(list[Token])
 
 
 class TokenFile:
-    """The tokens of one state folder. May be shared by threads; other processes may write at any time."""
+    """The tokens of one state folder. May be shared by threads; other processes may write at any time.
 
-    def __init__(self, home: Path) -> None:
+    Args:
+        home: the folder.
+        on_change: told of each change before it holds: what, and which token; what it raises undoes the change.
+    """
+
+    def __init__(self, home: Path, *, on_change: Callable[[str, Token], None] | None = None) -> None:
         self._path = home / _FILE
+        self._on_change = on_change
         self._lock = threading.Lock()
         self._seen: tuple[int, int] | None = None
         self._known: dict[str, Token] = {}
@@ -105,6 +111,28 @@ class TokenFile:
         told = Token(token_id, name, _hash(secret), roles, attributes, scopes, now, expires_at)
         with self._changing() as tokens:
             tokens[token_id] = told
+            self._told("token_created", told)
+        return told, f"{PREFIX}{token_id}_{secret}"
+
+    def rotate(self, name: str, *, now: float, overlap_s: float) -> tuple[Token, str] | None:
+        """A new token as the newest one of `name` that is in force, and its text; None where there is none.
+
+        All of that name that are in force end in `overlap_s` seconds, if not earlier. The new one lasts as long as that
+        newest one was made for. Raises as `create`.
+        """
+        token_id, secret = secrets.token_hex(5), secrets.token_urlsafe(32)
+        with self._changing() as tokens:
+            old = [token for token in tokens.values() if token.name == name and token.is_in_force(now)]
+            if not old:
+                return None
+            newest = old[-1]
+            expires_at = None if newest.expires_at is None else now + newest.expires_at - newest.created_at
+            told = replace(newest, id=token_id, hash=_hash(secret), created_at=now, expires_at=expires_at)
+            for token in old:
+                ends_at = min(now + overlap_s, token.expires_at or float("inf"))
+                tokens[token.id] = replace(token, expires_at=ends_at)
+            tokens[token_id] = told
+            self._told("token_rotated", told)
         return told, f"{PREFIX}{token_id}_{secret}"
 
     def revoke(self, token_id: str, *, now: float) -> Token | None:
@@ -113,8 +141,10 @@ class TokenFile:
             found = tokens.get(token_id)
             if found is None:
                 return None
-            tokens[token_id] = found if found.revoked_at is not None else replace(found, revoked_at=now)
-            return tokens[token_id]
+            if found.revoked_at is None:
+                tokens[token_id] = found = replace(found, revoked_at=now)
+                self._told("token_revoked", found)
+            return found
 
     def sign_in(self, text: str, *, now: float) -> SignedIn:
         """The caller that a token stands for.
@@ -140,6 +170,10 @@ class TokenFile:
             attributes=tuple(sorted(found.attributes)),
         )
         return SignedIn(principal, frozenset(found.scopes), found.expires_at)
+
+    def _told(self, what: str, token: Token) -> None:
+        if self._on_change is not None:
+            self._on_change(what, token)
 
     def _refresh(self) -> None:
         try:

@@ -136,21 +136,6 @@ def run_rows(
     return _with_executor(where, show)
 
 
-def run_verify(where: Where, *, as_json: bool) -> int:
-    """Goes through the audit's chain of hashes."""
-
-    async def show(machine: Machine, _settings: Settings) -> int:
-        report = await machine.executor.verify_history()
-        if as_json:
-            _say(asdict(report))
-        else:
-            sign = "[green]the audit holds[/]: " if report.holds else "[bold red]the audit is broken[/]: "
-            Console(highlight=False).print(sign + report.message)
-        return Exit.DONE if report.holds else Exit.FAILED
-
-    return _with_executor(where, show)
-
-
 def run_answer(job_id: str, answer: str | None, where: Where, *, wait_s: float, as_json: bool) -> int:
     """Tells a waiting job what it asks: `answer`, or what is typed at the terminal; then follows it a while."""
 

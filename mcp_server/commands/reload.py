@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 from rich.console import Console
 
-from executor import ExecutorSettings, signing_key
+from executor import ExecutorSettings, signing_keys
 from mcp_server.commands.exits import Exit
 from mcp_server.commands.options import Where
 from mcp_server.registered import Registration, registrations
@@ -29,7 +29,7 @@ def run_reload(where: Where, *, as_json: bool) -> int:
         SettingsInvalid: the file is wrong; no process was told.
     """
     settings = where.settings()
-    read_again(settings, lambda: settings, signing_key(settings.executor))
+    read_again(settings, lambda: settings, signing_keys(settings.executor))
     asked = registrations(settings.executor)
     for each in asked:
         with suppress(ProcessLookupError):

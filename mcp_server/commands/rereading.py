@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable
 
-from executor import ExecutorError, SettingsInvalid
+from executor import ExecutorError, PlacedKeys, SettingsInvalid
 from mcp_server.registered import Entry
 from mcp_server.reloading import ReadAgain, digest, read_again
 from mcp_server.settings import Settings
@@ -25,14 +25,14 @@ class Rereading:
     Args:
         settings: as they were first loaded.
         load: reads the configuration.
-        key: the signing key.
+        keys: the signing keys.
         entry: where it is told how it went.
     """
 
-    def __init__(self, settings: Settings, load: Callable[[], Settings], key: bytes, entry: Entry) -> None:
+    def __init__(self, settings: Settings, load: Callable[[], Settings], keys: PlacedKeys, entry: Entry) -> None:
         self._settings = settings
         self._load = load
-        self._key = key
+        self._keys = keys
         self._entry = entry
 
     def hold(self, reload: Callable[[Settings], None]) -> None:
@@ -56,7 +56,7 @@ class Rereading:
 
     def _read(self) -> ReadAgain | None:
         try:
-            return read_again(self._settings, self._load, self._key)
+            return read_again(self._settings, self._load, self._keys)
         except SettingsInvalid as error:
             self._refuse(error.message)
             return None

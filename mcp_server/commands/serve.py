@@ -107,7 +107,7 @@ def _reloading(where: Where, settings: Settings, machine: Machine) -> Generator[
     loop, turn = asyncio.get_running_loop(), asyncio.Lock()
     reloads: set[asyncio.Task[None]] = set()
     with registered(settings.executor, "server", digest(settings)) as entry:
-        rereading = Rereading(settings, where.settings, machine.key, entry)
+        rereading = Rereading(settings, where.settings, machine.keys, entry)
 
         async def work() -> None:
             async with turn:

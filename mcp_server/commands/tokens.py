@@ -15,11 +15,14 @@ from rich.table import Table
 from executor import SettingsInvalid
 from mcp_server.auth.scopes import METRICS, SCOPES
 from mcp_server.auth.tokens import Token, TokenFile
+from mcp_server.commands.acting import put_on_record
 from mcp_server.commands.exits import Exit
 from mcp_server.commands.options import Where
 from mcp_server.principal import AttributeValue
 
 _DAY_S = 86_400
+_HOUR_S = 3_600
+_RECORDED = ("id", "name", "roles", "scopes", "expires")
 
 
 def run_create(
@@ -52,13 +55,7 @@ def run_create(
         now=now,
         expires_at=None if days is None else now + days * _DAY_S,
     )
-    if as_json:
-        sys.stdout.write(json.dumps({**_told(token, now), "token": text}) + "\n")
-        return Exit.DONE
-    console = Console(stderr=True, highlight=False)
-    console.print(f"Token {token.id} of {token.name}; it is shown this once. Clients send: Authorization: Bearer TOKEN")
-    sys.stdout.write(text + "\n")
-    return Exit.DONE
+    return _shown_once(token, text, now=now, as_json=as_json)
 
 
 def run_tokens(where: Where, *, as_json: bool) -> int:
@@ -94,8 +91,39 @@ def run_revoke(token_id: str, where: Where, *, as_json: bool) -> int:
     return Exit.DONE
 
 
+def run_rotate(name: str, where: Where, *, overlap_hours: float, as_json: bool) -> int:
+    """Makes a token like the newest of `name` and prints its text, once; the ones before end after the overlap."""
+    if overlap_hours < 0:
+        raise SettingsInvalid(message="--overlap-hours is not below 0.", hint="0 ends the old tokens now.")
+    now = time.time()
+    made = _file(where).rotate(name.strip(), now=now, overlap_s=overlap_hours * _HOUR_S)
+    if made is None:
+        raise SettingsInvalid(
+            message=f"There is no token of {name[:40]} in force.", hint="awaitsql token list shows them."
+        )
+    return _shown_once(*made, now=now, as_json=as_json)
+
+
+def _shown_once(token: Token, text: str, *, now: float, as_json: bool) -> int:
+    if as_json:
+        sys.stdout.write(json.dumps({**_told(token, now), "token": text}) + "\n")
+        return Exit.DONE
+    console = Console(stderr=True, highlight=False)
+    console.print(f"Token {token.id} of {token.name}; it is shown this once. Clients send: Authorization: Bearer TOKEN")
+    sys.stdout.write(text + "\n")
+    return Exit.DONE
+
+
 def _file(where: Where) -> TokenFile:
-    return TokenFile(where.settings().executor.home)
+    settings = where.settings().executor
+
+    def told(what: str, token: Token) -> None:
+        known = _told(token, time.time())
+        put_on_record(
+            settings, what, token={name: known[name] for name in ("id", "name", "roles", "scopes", "expires")}
+        )
+
+    return TokenFile(settings.home, on_change=told)
 
 
 def _attribute(text: str) -> tuple[str, AttributeValue]:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from executor import SettingsInvalid, SourceSchema
+from mcp_server.commands.acting import put_on_record
 from mcp_server.commands.exits import Exit, say_error
 from mcp_server.commands.follow import run_until_interrupted
 from mcp_server.commands.options import Where, chosen_source
@@ -39,6 +40,7 @@ def run_add(question: str, sql: str, where: Where, *, source: str | None, by: st
             )
             read = columns_used(sql, statement, await machine.executor.source_schema(name))
             store = VerifiedQueries(settings.executor)
+            put_on_record(settings.executor, "verified_query_added", source=name, question=question, by=by or _person())
             return store.add(name, question, sql, read=read, by=by or _person(), is_verified=True)
 
     try:
@@ -83,7 +85,9 @@ def run_remove(id_: str, where: Where, *, as_json: bool) -> int:
     Raises:
         SettingsInvalid: there is none of that id.
     """
-    if not VerifiedQueries(where.settings().executor).remove(id_):
+    settings = where.settings().executor
+    put_on_record(settings, "verified_query_removed", query=id_)
+    if not VerifiedQueries(settings).remove(id_):
         raise _none(id_)
     if as_json:
         sys.stdout.write(json.dumps({"removed": id_}) + "\n")
@@ -99,6 +103,7 @@ def run_review(id_: str | None, where: Where, *, accept: bool | None, by: str | 
     settings = where.settings()
     store = VerifiedQueries(settings.executor)
     if id_ is not None and accept is not None:
+        put_on_record(settings.executor, "verified_query_reviewed", query=id_, accepted=accept, by=by or _person())
         kept = store.review(id_, accept=accept, by=by or _person())
         if kept is None:
             raise _none(id_)
@@ -116,7 +121,11 @@ def run_review(id_: str | None, where: Where, *, accept: bool | None, by: str | 
         console.print("Right? [y]es, [n]o, anything else leaves it: ", end="")
         said = sys.stdin.readline().strip().lower()
         if said in {"y", "yes", "n", "no"}:
-            store.review(query.id, accept=said.startswith("y"), by=by or _person())
+            accepted = said.startswith("y")
+            put_on_record(
+                settings.executor, "verified_query_reviewed", query=query.id, accepted=accepted, by=by or _person()
+            )
+            store.review(query.id, accept=accepted, by=by or _person())
     return Exit.DONE
 
 

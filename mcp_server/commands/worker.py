@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Literal
 
-from executor import SettingsInvalid, log_as_json, open_broker, run_worker, signing_key
+from executor import PlacedKeys, SettingsInvalid, log_as_json, open_broker, run_worker, signing_keys
 from mcp_server.commands.exits import Exit
 from mcp_server.commands.options import Where
 from mcp_server.commands.rereading import Rereading, may_reload
@@ -25,7 +25,7 @@ def run_worker_command(where: Where, *, queue: Queue, concurrency: int | None, l
     """
     log_as_json(log_level)
     settings = where.settings()
-    key = signing_key(settings.executor)
+    keys = signing_keys(settings.executor)
     if queue == "generate":
         if settings.mcp_server.ask is None:
             raise SettingsInvalid(
@@ -37,29 +37,29 @@ def run_worker_command(where: Where, *, queue: Queue, concurrency: int | None, l
 
         with (
             open_broker(settings.executor) as broker_url,
-            _rereading(where, settings, key, "questions worker") as rereading,
+            _rereading(where, settings, keys, "questions worker") as rereading,
         ):
             read_again = None if rereading is None else rereading.hold_here
-            in_order = run_questions_worker(settings, broker_url, key, slots=concurrency, read_again=read_again)
+            in_order = run_questions_worker(settings, broker_url, keys, slots=concurrency, read_again=read_again)
         return Exit.DONE if in_order else Exit.STUCK
     executor = settings.executor
     if concurrency is not None:
         executor = executor.model_copy(update={"concurrency": concurrency})
-    with open_broker(executor) as broker_url, _rereading(where, settings, key, "worker") as rereading:
+    with open_broker(executor) as broker_url, _rereading(where, settings, keys, "worker") as rereading:
         if rereading is None:
-            run_worker(executor, broker_url, key)
+            run_worker(executor, broker_url, keys)
         else:
             run_worker(
                 executor,
                 broker_url,
-                key,
+                keys,
                 read_again=lambda reload: rereading.hold(lambda found: reload(found.executor)),
             )
     return Exit.DONE
 
 
 @contextmanager
-def _rereading(where: Where, settings: Settings, key: bytes, what: str) -> Generator[Rereading | None]:
+def _rereading(where: Where, settings: Settings, keys: PlacedKeys, what: str) -> Generator[Rereading | None]:
     """What reads the configuration again at SIGHUP; None where that signal means the end."""
     if not may_reload():
         yield None
@@ -67,4 +67,4 @@ def _rereading(where: Where, settings: Settings, key: bytes, what: str) -> Gener
     # until the worker listens: one that comes too early must not be the end
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with registered(settings.executor, what, digest(settings)) as entry:
-        yield Rereading(settings, where.settings, key, entry)
+        yield Rereading(settings, where.settings, keys, entry)

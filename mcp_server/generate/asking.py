@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _QUESTIONS_BACK = 2
+_PROFILED_S = 5.0
+"""How long the first question about a source waits for what its values are: they are worth more than the seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ class _Ask:
         grant = self._policies.grant(self._details.principal, schema)
         try:
             shared = self._policies.shared_tables(schema)
-            profile = await self._executor.source_profile(source, tables=shared)
+            profile = await self._executor.source_profile(source, tables=shared, wait_s=_PROFILED_S)
         except ExecutorError:  # tables can be told without it
             profile = None
         self._dialect = schema.dialect

@@ -23,11 +23,13 @@ from executor import (
     GENERATE,
     Executor,
     ExecutorSettings,
+    PlacedKeys,
     SettingsInvalid,
     TraceExport,
     log_as_json,
     process_registry,
     serving_metrics,
+    signing_keys,
 )
 from mcp_server.generate.asking import Asker
 from mcp_server.generate.models import model_of
@@ -37,6 +39,7 @@ from mcp_server.knowledge.verified import VerifiedQueries
 from mcp_server.machine import policies_of
 from mcp_server.problems import Places
 from mcp_server.settings import McpServerSettings, Settings
+from mcp_server.sql import without_literals
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +50,7 @@ Reload = Callable[[Settings], Awaitable[None]]
 async def serve_questions(
     settings: Settings,
     broker_url: str,
-    key: bytes,
+    keys: PlacedKeys,
     *,
     drain: asyncio.Event,
     ready: asyncio.Future[Reload],
@@ -68,16 +71,23 @@ async def serve_questions(
             hint="Set [mcp_server.ask] model, or AWAITSQL_MCP_SERVER__ASK__MODEL.",
         )
     model = model_of(ask)
-    policies = policies_of(settings, key)
+    policies = policies_of(settings, keys)
     registry = process_registry(importlib.metadata.version("awaitsql"))
-    async with Executor(settings.executor, broker_url, key, policy_version=policies.version, submits=False) as executor:
+    async with Executor(
+        settings.executor,
+        broker_url,
+        keys,
+        policy_version=policies.version,
+        redact=without_literals,
+        submits=False,
+    ) as executor:
         glossaries = Glossaries.read(settings.mcp_server.glossary)
         verified = VerifiedQueries(settings.executor)
         asker = Asker(executor, policies, ask, Writer(model, ask, executor), glossaries, verified)
 
         async def reload(found: Settings) -> None:
-            rules, words = policies_of(found, key), Glossaries.read(found.mcp_server.glossary)
-            await executor.reload(found.executor, policy_version=rules.version)
+            rules, words = policies_of(found, keys), Glossaries.read(found.mcp_server.glossary)
+            await executor.reload(found.executor, policy_version=rules.version, published={})
             policies.become(rules)
             glossaries.become(words)
             log.info("worker_reloaded", extra={"worker": worker, "sources": list(found.executor.sources)})
@@ -91,7 +101,7 @@ async def serve_questions(
 def run_questions_worker(
     settings: Settings,
     broker_url: str,
-    key: bytes,
+    keys: PlacedKeys,
     *,
     slots: int | None = None,
     worker: str = "",
@@ -121,7 +131,7 @@ def run_questions_worker(
             begun.add_done_callback(reloads.discard)
 
         task = asyncio.ensure_future(
-            serve_questions(settings, broker_url, key, drain=drain, ready=ready, slots=slots, worker=worker)
+            serve_questions(settings, broker_url, keys, drain=drain, ready=ready, slots=slots, worker=worker)
         )
 
         def on_signal() -> None:
@@ -172,8 +182,8 @@ def main() -> None:
     told: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
     log_as_json(told["log_level"])
     settings = _settings(told)
-    key = bytes.fromhex(told["signing_key"])
-    in_order = run_questions_worker(settings, told["broker_url"], key, worker=told["worker"], stop_with_stdin=True)
+    keys = signing_keys(settings.executor)
+    in_order = run_questions_worker(settings, told["broker_url"], keys, worker=told["worker"], stop_with_stdin=True)
     # threads of Celery's may still sleep on the broker; nothing here needs them any more
     os._exit(EXIT_ASKED if in_order else EXIT_STUCK)
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import get_args
 
+from executor import Signer
 from mcp_server.exports import ExportFormat
 
 LINK_S = 900.0
 """How long a link holds, seconds."""
 
 _FORMATS = get_args(ExportFormat)
+_PURPOSE = "export link"
+_MAC_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +42,25 @@ class Links:
     """Signs and opens links.
 
     Args:
-        key: a secret, the same for all servers of one configuration.
+        signer: with the keys of the configuration.
         policies: the version of the policies now; a link made under another one is as good as expired.
     """
 
-    def __init__(self, key: bytes, *, policies: Callable[[], str] = str) -> None:
-        self._key = key
+    def __init__(self, signer: Signer, *, policies: Callable[[], str] = str) -> None:
+        self._signer = signer
         self._policies = policies
 
     def token(self, link: Link) -> str:
         """The text that stands for `link` in an address."""
         told = [link.job_id, link.owner, link.format, link.expires_at, self._policies()]
         payload = json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()
-        return f"{_text(payload)}.{_text(self._mac(payload))}"
+        return f"{_text(payload)}.{_text(self._signer.mac(_PURPOSE, payload))}"
 
     def opened(self, token: str, *, now: float) -> Link:
         """What `token` stands for.
 
         Raises:
-            LinkInvalid: it was not signed with this key.
+            LinkInvalid: it was not signed with a key that is accepted.
             LinkExpired: it no longer holds.
         """
         first, _, second = token.partition(".")
@@ -67,7 +68,7 @@ class Links:
             payload, mac = _bytes(first), _bytes(second)
         except (ValueError, binascii.Error) as error:
             raise LinkInvalid from error
-        if not hmac.compare_digest(self._mac(payload), mac):
+        if len(mac) != _MAC_BYTES or not self._signer.is_mac(mac, _PURPOSE, payload):
             raise LinkInvalid
         job_id, owner, format_, expires_at, policies = json.loads(payload)
         if format_ not in _FORMATS:
@@ -75,9 +76,6 @@ class Links:
         if now >= expires_at or policies != self._policies():
             raise LinkExpired
         return Link(job_id, owner, format_, expires_at)
-
-    def _mac(self, payload: bytes) -> bytes:
-        return hmac.new(self._key, b"awaitsql export link\0" + payload, hashlib.sha256).digest()
 
 
 def _text(raw: bytes) -> str:

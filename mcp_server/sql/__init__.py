@@ -11,6 +11,7 @@ from mcp_server.sql.checked import Checked
 from mcp_server.sql.dialects import dialect_names
 from mcp_server.sql.granted import GrantedTable, granted_tables
 from mcp_server.sql.guard import RULES, check
+from mcp_server.sql.literals import with_literals_of, without_literals
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.sorting import Sorting, sorting_of
 from mcp_server.sql.telling import Telling
@@ -32,4 +33,6 @@ __all__ = [
     "granted_tables",
     "sorting_of",
     "value_query",
+    "with_literals_of",
+    "without_literals",
 ]

@@ -44,7 +44,7 @@ from executor import (
     Statement,
     WorkerFleet,
     open_broker,
-    signing_key,
+    signing_keys,
 )
 from executor.results.opening import open_results
 from executor.store import WorkerStore, connect_sync
@@ -164,9 +164,9 @@ class OtherServer:
 async def serve(settings_file: Path, numbers: range) -> None:
     """The other server's program: broker joined, a worker of its own, jobs submitted; until standard input ends."""
     settings = ExecutorSettings.model_validate(json.loads(settings_file.read_text()))
-    key = signing_key(settings)
-    with open_broker(settings) as url, WorkerFleet(settings, url, key, 1):
-        async with Executor(settings, url, key) as executor:
+    keys = signing_keys(settings)
+    with open_broker(settings) as url, WorkerFleet(settings, url, 1):
+        async with Executor(settings, url, keys) as executor:
             await submit_all(executor, settings, numbers, {}, says=True)
             await asyncio.to_thread(sys.stdin.read)
 

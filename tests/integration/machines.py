@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from executor import Executor, ExecutorSettings, Job, Statement, WorkerFleet, open_broker, signing_key
+from executor import Executor, ExecutorSettings, Job, Statement, WorkerFleet, open_broker, signing_keys
 
 OWNER = "test/owner/a"
 
@@ -135,7 +135,7 @@ def settings_for(tmp_path: Path, shop: Path, **more: object) -> ExecutorSettings
 
 @asynccontextmanager
 async def running(settings: ExecutorSettings, workers: int = 1, *, policy_version: str = "") -> AsyncIterator[Machine]:
-    key = signing_key(settings)
-    with open_broker(settings) as url, WorkerFleet(settings, url, key, workers) as fleet:
-        async with Executor(settings, url, key, policy_version=policy_version) as executor:
+    keys = signing_keys(settings)
+    with open_broker(settings) as url, WorkerFleet(settings, url, workers) as fleet:
+        async with Executor(settings, url, keys, policy_version=policy_version) as executor:
             yield Machine(settings, executor, fleet, url)

@@ -14,6 +14,7 @@ import socket
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ async def test_a_wrong_table_is_refused_with_a_suggestion_and_the_next_round_is_
     told = job.notes["generated"]
     assert (told["tokens_in"], told["tokens_out"], told["rounds"], told["model"]) == (200, 40, 2, "scripted")
     assert told["prompt_version"] == "write-1.question-1.sqlite-1"
-    assert "customer" in d.double.requests[0]
+    assert "orders (table, ~5,000 rows)" in d.double.requests[0], "the first question has a profile, too"
 
 
 async def test_each_process_of_a_server_has_a_port_for_its_metrics_also_the_one_that_answers(desk: Opened) -> None:
@@ -315,29 +316,24 @@ async def test_nobody_is_asked_back_a_third_time_and_a_no_is_told(desk: Opened) 
     assert '"answer": "Nobody can be asked again' in d.double.requests[3]
 
 
-@pytest.mark.parametrize(
-    ("reply", "calls"),
-    [
-        (Reply(status=503), 2),
-        (Reply(text="Sure! Let me think about that."), 3),
-        (Reply("answer_with_sql", {"no": "sql"}), 3),
-        (Reply("answer_with_sql", {"sql": COUNT}, delay_s=8), None),
-    ],
-    ids=["down", "babble", "wrong shape", "slow"],
-)
-async def test_a_model_that_gives_nothing_usable_is_unavailable_after_a_few_calls(
-    desk: Opened, reply: Reply, calls: int | None
-) -> None:
-    async with desk(in_turn(reply), request_timeout_s=1) as d:
-        job = await d.ask("How many?")
-        asked = len(d.double.requests)
-        d.double.script = in_turn(sql(COUNT))
+async def test_a_model_that_gives_nothing_usable_is_unavailable_after_a_few_calls(desk: Opened) -> None:
+    right = sql(COUNT)
+    unusable = {
+        "down": (Reply(status=503), 2),
+        "babble": (Reply(text="Sure! Let me think about that."), 3),
+        "wrong shape": (Reply("answer_with_sql", {"no": "sql"}), 3),
+        "slow": (replace(right, delay_s=8), None),
+    }
+    async with desk(in_turn(right), request_timeout_s=1) as d:
+        for name, (reply, calls) in unusable.items():
+            d.double.script, before = in_turn(reply), len(d.double.requests)
+            job = await d.ask(f"How many, of one who is {name}?")
+            asked = len(d.double.requests) - before
+            assert job.error is not None, name
+            assert job.error.code is ErrorCode.MODEL_UNAVAILABLE, name
+            assert asked == calls if calls is not None else asked <= 3, name
+        d.double.script = in_turn(right)
         assert (await d.ask("How many?")).preview == [[5000]]
-
-    assert job.error is not None
-    assert job.error.code is ErrorCode.MODEL_UNAVAILABLE
-    assert calls is None or asked == calls
-    assert asked <= 3
 
 
 async def test_cancelled_while_the_model_writes_it_ends_at_once(desk: Opened) -> None:

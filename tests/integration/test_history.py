@@ -18,15 +18,16 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 import redis
+from fixed_keys import signer_of
 from machines import COUNT_FOR_EVER, OWNER, running, settings_for
 from sqlalchemy import select, text, update
 
-from executor import ErrorCode, Executor, ExecutorError, JobState, SettingsInvalid, open_broker, signing_key
-from executor.history.chain import verify
+from executor import ErrorCode, Executor, ExecutorError, JobState, SettingsInvalid, open_broker, signing_keys
 from executor.history.place import open_history
 from executor.history.schema import STEPS, migrate
 from executor.history.stream import EventStream
 from executor.history.tables import audit, jobs, metadata, streams
+from executor.history.verifying import verify
 from executor.history.writing import Fenced, HistoryWriter
 from executor.signing import Signer
 from executor.store import connect_sync
@@ -175,7 +176,7 @@ async def submit_some(settings, url: str, count: int) -> list[str]:
         connection.set(f"{settings.namespace}:drainer", "the test", px=60_000)
     from executor import Statement
 
-    async with Executor(settings, url, signing_key(settings)) as executor:
+    async with Executor(settings, url, signing_keys(settings)) as executor:
         statement = Statement("shop", "SELECT 1", "SELECT 1", settings.limits.limits())
         return [(await executor.submit(statement, owner=OWNER)).id for _ in range(count)]
 
@@ -184,7 +185,7 @@ def drain_all(settings, url: str, both_took_over: Barrier | None = None, *, batc
     """Takes the chain over, waits for the other if there is one, writes all; how often it was fenced off."""
     engine = open_history(settings)
     stream = EventStream(settings, connect_sync(url))
-    signer = Signer(signing_key(settings))
+    signer = Signer(signing_keys(settings))
     fenced = 0
     while True:
         try:
@@ -196,7 +197,7 @@ def drain_all(settings, url: str, both_took_over: Barrier | None = None, *, batc
             while True:
                 found = stream.next(place.epoch, place.position, batch)
                 assert found is not None
-                place = writer.write(place, found)
+                place = writer.write(place, found, now=time.time())
                 if not found.events:
                     engine.dispose()
                     return fenced
@@ -211,7 +212,7 @@ async def test_two_drainers_at_once_write_each_event_once(broker_of_settings):
     with ThreadPoolExecutor(2) as pool:
         fenced = [each.result() for each in [pool.submit(drain_all, settings, url, both) for _ in range(2)]]
     engine = open_history(settings)
-    report = verify(engine, Signer(signing_key(settings)), settings.namespace)
+    report = verify(engine, Signer(signing_keys(settings)), settings.namespace)
     engine.dispose()
 
     submitted = [row.job_id for row in rows_of(settings, audit) if json.loads(row.content)["what"] == "submitted"]
@@ -226,17 +227,17 @@ async def test_a_drainer_killed_between_commit_and_trim_leaves_nothing_to_be_wri
     ids = await submit_some(settings, url, 20)
     program = (
         "import json, os, signal, sys\n"
-        "from executor import ExecutorSettings, signing_key\n"
+        "from executor import ExecutorSettings, signing_keys\n"
         "from executor.history.place import open_history\n"
         "from executor.history.stream import EventStream\n"
         "from executor.history.writing import HistoryWriter\n"
         "from executor.signing import Signer\n"
         "from executor.store import connect_sync\n"
         "settings = ExecutorSettings.model_validate_json(sys.argv[1])\n"
-        "writer = HistoryWriter(open_history(settings), Signer(signing_key(settings)), settings.namespace)\n"
+        "writer = HistoryWriter(open_history(settings), Signer(signing_keys(settings)), settings.namespace)\n"
         "stream = EventStream(settings, connect_sync(sys.argv[2]))\n"
         "place = writer.place(stream.epoch())\n"
-        "writer.write(place, stream.next(place.epoch, place.position, 9))\n"
+        "writer.write(place, stream.next(place.epoch, place.position, 9), now=0.0)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -279,7 +280,7 @@ async def test_records_take_a_bounded_part_of_the_broker(tmp_path, shop):
     with open_broker(settings) as url:
         await submit_some(settings, url, 1)
         long = "SELECT '" + "x" * 19_000 + "'"
-        async with Executor(settings, url, signing_key(settings)) as executor:
+        async with Executor(settings, url, signing_keys(settings)) as executor:
             statement = Statement("shop", "SELECT 1", long, settings.limits.limits())
             for _ in range(250):
                 await executor.submit(statement, owner=OWNER)
@@ -291,7 +292,7 @@ async def test_records_take_a_bounded_part_of_the_broker(tmp_path, shop):
 
 async def test_a_changed_row_breaks_the_chain_and_expiry_does_not(broker_of_settings):
     settings, url = broker_of_settings
-    signer = Signer(signing_key(settings))
+    signer = Signer(signing_keys(settings))
     await submit_some(settings, url, 10)
     drain_all(settings, url)
     now = time.time()
@@ -300,7 +301,7 @@ async def test_a_changed_row_breaks_the_chain_and_expiry_does_not(broker_of_sett
     middle = rows_of(settings, audit)[4].at
     gone = writer.expire(middle, now=now)
     expired = verify(engine, signer, settings.namespace)
-    other_key = verify(engine, Signer(b"k" * 32), settings.namespace)
+    other_key = verify(engine, signer_of("k"), settings.namespace)
     with engine.begin() as connection:
         connection.execute(update(audit).where(audit.c.seq == 7).values(content='{"what":"submitted"}'))
     changed = verify(engine, signer, settings.namespace)
@@ -314,12 +315,12 @@ async def test_a_changed_row_breaks_the_chain_and_expiry_does_not(broker_of_sett
 
 async def test_a_chain_rewritten_without_the_key_is_told_for_ever(tmp_path, shop):
     settings = settings_for(tmp_path, shop)
-    signer = Signer(signing_key(settings))
+    signer = Signer(signing_keys(settings))
     with open_broker(settings) as url:
         await submit_some(settings, url, 5)
         drain_all(settings, url)
         engine = open_history(settings)
-        forger = HistoryWriter(engine, Signer(b"f" * 32), settings.namespace)
+        forger = HistoryWriter(engine, signer_of("f"), settings.namespace)
         forger.settle(dict.fromkeys(forger.unfinished()[:1], _lost()), now=time.time())
         await submit_some(settings, url, 1)
         drain_all(settings, url)

@@ -183,11 +183,11 @@ def kill(servant: subprocess.Popen[bytes]) -> None:
 SERVANT = """
 import asyncio, sys
 from pathlib import Path
-from executor import GENERATE, Answered, Executor, ExecutorSettings, Limits, Statement
+from executor import GENERATE, Answered, Executor, ExecutorSettings, Limits, Statement, signing_keys
 
 async def main():
     settings = ExecutorSettings.model_validate_json(sys.stdin.readline())
-    async with Executor(settings, sys.argv[1], bytes.fromhex(sys.argv[2]), submits=False) as executor:
+    async with Executor(settings, sys.argv[1], signing_keys(settings), submits=False) as executor:
         async def body(lease):
             sql = lease.order.question
             child = await executor.submit(
@@ -195,18 +195,15 @@ async def main():
                 parent_id=lease.job_id, idempotency_key=lease.job_id + " 1")
             await executor.wait(child.id, owner=child.owner, timeout_s=60)
             return Answered(child.id)
-        await executor.serve(GENERATE, body, slots=2, drain=asyncio.Event(), worker=sys.argv[3])
+        await executor.serve(GENERATE, body, slots=2, drain=asyncio.Event(), worker=sys.argv[2])
 
 asyncio.run(main())
 """
 
 
 async def test_a_killed_body_is_resumed_elsewhere_and_its_child_is_run_once(machine: Machine) -> None:
-    from executor import signing_key
-
     def start(name: str) -> subprocess.Popen[bytes]:
-        key = signing_key(machine.settings).hex()
-        command = [sys.executable, "-c", SERVANT, machine.broker_url, key, name]
+        command = [sys.executable, "-c", SERVANT, machine.broker_url, name]
         servant = subprocess.Popen(command, stdin=subprocess.PIPE, env=dict(os.environ))
         assert servant.stdin is not None
         servant.stdin.write(machine.settings.model_dump_json().encode() + b"\n")

@@ -16,7 +16,7 @@ import redis
 from machines import OWNER, running, settings_for
 from worker_processes import worker_process, write_config
 
-from executor import ErrorCode, ExecutorError, JobState, signing_key
+from executor import ErrorCode, ExecutorError, JobState, signing_keys
 from executor.signing import SIGNED_FOR_S, Signer
 
 TESTS = Path(__file__).parents[1]
@@ -39,7 +39,7 @@ def put_old_job(machine: Any, **changes: Any) -> str:
         "not_after": now + SIGNED_FOR_S,
         **changes,
     }
-    signer = Signer(signing_key(machine.settings))
+    signer = Signer(signing_keys(machine.settings))
     row["payload"], row["signature"] = signer.sign(row["payload"])
     [event] = told["events"]
     event["mac"] = signer.sign(json.loads(event["record"]))[1]

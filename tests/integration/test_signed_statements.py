@@ -12,7 +12,7 @@ import pytest
 import redis
 from machines import OWNER, Machine, running, settings_for
 
-from executor import CostGate, ErrorCode, ExecutorSettings, Job, JobState, signing_key
+from executor import CostGate, ErrorCode, ExecutorSettings, Job, JobState, signing_keys
 from executor.signing import Signer
 
 MALLORY = "test/owner/mallory"
@@ -106,7 +106,7 @@ async def test_a_statement_runs_nowhere_but_where_it_belongs_and_in_no_other_wor
             for name, forge in FORGED.items():
                 forge(forger, stolen, replayed[name])
             # with the key: what is old cannot be had otherwise without waiting for a day
-            signer = Signer(signing_key(settings))
+            signer = Signer(signing_keys(settings))
             payload = signer.open(*(forger.row(late)[field] for field in ("payload", "signature")))
             text, signature = signer.sign({**payload, "not_after": time.time() - 1})
             forger.change(late, payload=text, signature=signature)

@@ -19,7 +19,7 @@ from executor import (
     JobState,
     WorkerFleet,
     open_broker,
-    signing_key,
+    signing_keys,
 )
 
 
@@ -74,11 +74,11 @@ async def test_the_worker_dies_after_the_question_and_again_after_the_answer(tmp
 
 async def test_the_server_is_another_between_question_and_answer(tmp_path, shop, broker) -> None:
     settings: ExecutorSettings = settings_for(tmp_path, shop, broker_url=broker)
-    key = signing_key(settings)
-    with open_broker(settings) as url, WorkerFleet(settings, url, key, 1) as fleet:
-        async with Executor(settings, url, key) as first:
+    keys = signing_keys(settings)
+    with open_broker(settings) as url, WorkerFleet(settings, url, 1) as fleet:
+        async with Executor(settings, url, keys) as first:
             job = await asking(Machine(settings, first, fleet, url))
-        async with Executor(settings, url, key) as second:
+        async with Executor(settings, url, keys) as second:
             machine = Machine(settings, second, fleet, url)
             again = await second.get(job.id, owner=OWNER)
             assert again.input_request == job.input_request

@@ -15,7 +15,7 @@ import redis
 from clocks import wrong_clocks
 from machines import COUNT_A_WHILE, COUNT_FOR_EVER, OWNER, Machine, make_shop, running, settings_for
 
-from executor import CostGate, ErrorCode, Executor, JobState, Limits, WorkerFleet, open_broker, signing_key
+from executor import CostGate, ErrorCode, Executor, JobState, Limits, WorkerFleet, open_broker, signing_keys
 from executor.results.opening import open_results
 
 MINUTES = 720.0
@@ -26,14 +26,14 @@ AHEAD_AND_BEHIND = pytest.mark.parametrize("offset", [MINUTES, -MINUTES], ids=["
 async def machine_with(tmp_path, *offsets: float, **more: object):
     """A machine with a worker for each offset, which has drained events and swept results before the server comes."""
     settings = settings_for(tmp_path, make_shop(tmp_path), **more)
-    key = signing_key(settings)
+    keys = signing_keys(settings)
     with ExitStack() as stack:
         turns = stack.enter_context(wrong_clocks(tmp_path, *offsets))
         url = stack.enter_context(open_broker(settings))
-        fleet = stack.enter_context(WorkerFleet(settings, url, key, len(offsets)))
+        fleet = stack.enter_context(WorkerFleet(settings, url, len(offsets)))
         with redis.Redis.from_url(url) as connection:
             await until(lambda: connection.exists(f"{settings.namespace}:drainer"))
-        async with Executor(settings, url, key) as executor:
+        async with Executor(settings, url, keys) as executor:
             yield Machine(settings, executor, fleet, url)
         assert turns.stat().st_size >= len(offsets)
 

@@ -205,7 +205,7 @@ async def main(port: int, file: Path) -> None:
             policies=machine.policies,
             farewells=machine.farewells,
             caller_of=caller_of(settings.mcp_server),
-            downloads=Downloads(machine.executor, Links(machine.link_key, policies=lambda: machine.policies.version)),
+            downloads=Downloads(machine.executor, Links(machine.signer, policies=lambda: machine.policies.version)),
         )
         departure = Departure(machine.executor, machine.farewells)
         application = http_application(
