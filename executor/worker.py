@@ -17,6 +17,7 @@ import time
 from types import FrameType
 from typing import Any
 
+from executor.acts import SYSTEM, Act
 from executor.history.drainer import Drainer
 from executor.key_place import signing_keys
 from executor.logs import log_as_json
@@ -77,6 +78,7 @@ def run_worker(
             time.sleep(0.02)
         try:
             store.depart(worker, lost=False)
+            store.tell(signer, Act("worker_drained", SYSTEM, {"worker": worker}))
         except Exception:
             log.exception("worker_left_without_word")
         spans.close()
