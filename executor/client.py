@@ -699,18 +699,6 @@ class Executor:
         """Goes through the audit's chain of hashes, all owners'. Raises as `Past.verify`."""
         return await self._past.verify(await self._witness())
 
-    async def tell(self, act: Act) -> None:
-        """Puts an act on record, in the background: what is no job, and whoever looks after the configuration wants.
-
-        Raises:
-            ExecutorError: ``executor_unavailable``.
-        """
-        try:
-            async with asyncio.timeout(_BROKER_S):
-                await self._store.tell(act)
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
-
     async def tell_refusal(
         self, *, owner: str, source: str, sql: str, dialect: str, code: str, message: str, position: int | None
     ) -> None:

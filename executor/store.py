@@ -291,13 +291,8 @@ class ClientStore:
         self._rate = connection.register_script(script(settings, "rate"))
         self._spend = connection.register_script(script(settings, "spend"))
         self._remember = connection.register_script(script(settings, "remember"))
-        self._act = connection.register_script(script(settings, "act"))
         self._figures = connection.register_script(script(settings, "figures"))
         self._refused = connection.register_script(script(settings, "refused"))
-
-    async def tell(self, act: Act) -> None:
-        """Puts an act into the event stream, to be on record."""
-        await self._act(args=[act.what, *act.record(self._signer)])
 
     async def witness(self) -> tuple[str, str] | None:
         """The audit's end as it was last told, and its signature; see `executor.history.witness`."""
@@ -306,7 +301,7 @@ class ClientStore:
         return None if text is None or signature is None else (text, signature)
 
     async def tell_refusal(self, act: Act, *, per_minute: int) -> None:
-        """As `tell`, for a refusal: beyond so many a minute of one owner they are counted, not told one by one."""
+        """Puts a refusal into the event stream; beyond so many a minute of one owner they are counted instead."""
         await self._refused(args=[act.owner, per_minute, *act.record(self._signer)])
 
     async def submit(

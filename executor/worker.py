@@ -18,6 +18,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from executor.acts import SYSTEM, Act
 from executor.history.drainer import Drainer
 from executor.key_place import signing_keys
 from executor.leaving import EXIT_ASKED, EXIT_STUCK, STOP_S, Leaving
@@ -44,11 +45,14 @@ _LOOK_EVERY_S = 0.02
 class _Exit:
     """How the process goes: once, whoever asks for it and however often."""
 
-    def __init__(self, store: WorkerStore, runner: Runner, leaving: Leaving, spans: TraceExport, worker: str) -> None:
+    def __init__(
+        self, store: WorkerStore, runner: Runner, leaving: Leaving, spans: TraceExport, signer: Signer, worker: str
+    ) -> None:
         self._store = store
         self._runner = runner
         self._leaving = leaving
         self._spans = spans
+        self._signer = signer
         self._worker = worker
         self._lock = threading.Lock()
         self._is_going = False
@@ -75,6 +79,7 @@ class _Exit:
             time.sleep(_LOOK_EVERY_S)
         try:
             self._store.depart(self._worker, lost=False)
+            self._store.tell(self._signer, Act("worker_drained", SYSTEM, {"worker": self._worker}))
         except Exception:
             log.exception("worker_left_without_word")
         self._spans.close()
@@ -116,7 +121,7 @@ def run_worker(
     metrics = WorkerMetrics(registry, slots=settings.concurrency, busy=lambda: len(runner.running()))
     runner = Runner(settings, store, results, signer, worker, leaving, metrics)
     app = make_celery(settings.namespace, broker_url, runner.run, leaving, threads=settings.concurrency)
-    way_out = _Exit(store, runner, leaving, spans, worker)
+    way_out = _Exit(store, runner, leaving, spans, signer, worker)
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         # not in the handler itself: it may have interrupted a thread that holds a lock we need

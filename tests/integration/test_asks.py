@@ -118,7 +118,7 @@ async def test_a_wrong_table_is_refused_with_a_suggestion_and_the_next_round_is_
     assert "Did you mean orders?" in d.double.requests[1]
     told = job.notes["generated"]
     assert (told["tokens_in"], told["tokens_out"], told["rounds"], told["model"]) == (200, 40, 2, "scripted")
-    assert told["prompt_version"] == "write-1.question-1.sqlite-1"
+    assert told["prompt_version"] == "write-2.question-1.sqlite-1"
     assert "orders (table, ~5,000 rows)" in d.double.requests[0], "the first question has a profile, too"
 
 
