@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from executor.answers import Answer, Answers, InputNeeded, InputRequest, Voice
 from executor.bodies import Answered, Body, Lease
+from executor.enrolled import WorkerSeen
 from executor.errors import (
     ErrorCode,
     ExecutorError,
@@ -50,6 +51,7 @@ from executor.jobs import (
     new_job_id,
     parse_job_id,
 )
+from executor.leaving import EXIT_ASKED, EXIT_STUCK
 from executor.profiles import ColumnProfile, InferredKey, SourceProfile, TableProfile
 from executor.sessions import attribute_of
 from executor.settings import ExecutorSettings, HistorySettings, LimitSettings, ProfileSettings, TracingSettings
@@ -83,12 +85,14 @@ if TYPE_CHECKING:
     from executor.embedded import EmbeddedBroker
     from executor.exposition import metrics_of
     from executor.fleet import Program, WorkerFleet
+    from executor.health import BrokerSeen, ResultsSeen, look_at_broker, try_results
     from executor.history.place import open_records
     from executor.key_place import PlacedKeys, signing_keys
     from executor.keys import KeyRing, SigningKey
     from executor.logs import log_as_json
     from executor.metrics import process_registry
     from executor.metrics_page import serving_metrics
+    from executor.secret_strength import Weakness, weaknesses
     from executor.signing import Keys, Signer
     from executor.tracing.export import TraceExport
     from executor.worker import run_worker
@@ -114,7 +118,13 @@ _LAZY = {
     "WorkerFleet": "executor.fleet",
     "build_shop": "executor.demo",
     "demo_questions": "executor.demo",
+    "BrokerSeen": "executor.health",
+    "ResultsSeen": "executor.health",
+    "look_at_broker": "executor.health",
+    "try_results": "executor.health",
     "log_as_json": "executor.logs",
+    "Weakness": "executor.secret_strength",
+    "weaknesses": "executor.secret_strength",
     "TraceExport": "executor.tracing.export",
     "metrics_of": "executor.exposition",
     "process_registry": "executor.metrics",
@@ -123,6 +133,8 @@ _LAZY = {
 }
 
 __all__ = [
+    "EXIT_ASKED",
+    "EXIT_STUCK",
     "GENERATE",
     "HIGHEST_PRIORITY",
     "MOST_INPUTS",
@@ -135,6 +147,7 @@ __all__ = [
     "AnySource",
     "BigQuerySource",
     "Body",
+    "BrokerSeen",
     "Caution",
     "ClickHouseSource",
     "Column",
@@ -181,6 +194,7 @@ __all__ = [
     "ResultFailed",
     "ResultPage",
     "ResultSummary",
+    "ResultsSeen",
     "SQLiteSource",
     "SecretRef",
     "SettingsInvalid",
@@ -204,13 +218,16 @@ __all__ = [
     "Truncated",
     "Voice",
     "Wanted",
+    "Weakness",
     "WorkerFleet",
+    "WorkerSeen",
     "attribute_of",
     "build_shop",
     "demo_questions",
     "export_audit",
     "inputs_of",
     "log_as_json",
+    "look_at_broker",
     "metrics_of",
     "new_job_id",
     "open_broker",
@@ -224,7 +241,9 @@ __all__ = [
     "schema_of_results",
     "serving_metrics",
     "signing_keys",
+    "try_results",
     "verify_audit_file",
+    "weaknesses",
 ]
 
 

@@ -22,6 +22,7 @@ from executor.acts import Act
 from executor.answers import Answer, check_answer
 from executor.costs import confirmed_cost
 from executor.cursors import Cursor
+from executor.enrolled import WorkerSeen
 from executor.errors import ErrorCode, ExecutorError, InputFailed, JobLost, JobNotFound, ResultFailed, StatementFailed
 from executor.history.drainer import Drainer
 from executor.history.past import HistoryState, Past, is_lost, recovered
@@ -44,13 +45,13 @@ from executor.jobs import (
 )
 from executor.orders import ASKED, payload_of, statement_fingerprint
 from executor.profile_cache import ProfileCache
-from executor.profile_store import tables_hash
+from executor.profile_store import ProfileHead, tables_hash
 from executor.profiles import SourceProfile, TableProfile
 from executor.reaper import Reaper
 from executor.renewal import Renewal
 from executor.results import BlockFormat, ExportFormat, ResultStore, may_be_cut
 from executor.schemas import SchemaCache
-from executor.settings import ExecutorSettings
+from executor.settings import RECORD_VERSION, ExecutorSettings
 from executor.sharing import share_key
 from executor.signals import ChangeListener
 from executor.signing import Keys, Signer
@@ -126,6 +127,7 @@ class Executor:
         self._signer = Signer(keys)
         self._policy_version = policy_version
         self._published = published or {}
+        self._redact = redact
         self._told = told_as(settings, redact)
         self._submits = submits
         self._redis = connect_async(broker_url)
@@ -134,11 +136,12 @@ class Executor:
         self._changes = ChangeListener(self._redis, settings.namespace)
         self._schemas = SchemaCache(self._introspect, self._load_schema)
         self._profiles = ProfileCache(
-            self._follow_profile, self._store.profile_version, self._store.profile, self._store.now, settings.profile
+            self._follow_profile, self._profile_version, self._profile, self._store.now, settings.profile
         )
         self._past = Past(settings, self._signer)
         self._traces = traces_of(settings.tracing)
         self._results: ResultStore | None = None
+        self._waits = True
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Executor:
@@ -153,7 +156,9 @@ class Executor:
         try:
             await asyncio.to_thread(reaper_store.check_key, self._signer)
             if self._submits:
-                await asyncio.to_thread(self._publish, reaper_store)
+                await asyncio.to_thread(
+                    self._publish, reaper_store, self.settings, self._policy_version, self._published
+                )
         except OutOfMemoryError as error:
             raise broker_full() from error
         except BROKER_ERRORS as error:
@@ -172,6 +177,46 @@ class Executor:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    async def reload(self, settings: ExecutorSettings, *, policy_version: str, published: Mapping[str, str]) -> None:
+        """From now on `settings` hold: sources, limits; the rest as it was. Jobs that run go on as they were signed.
+
+        With `submits`, `policy_version` is the one that holds for all workers from now on; `published` as above.
+
+        Raises:
+            ValueError: the settings name another queue.
+            ExecutorError: ``executor_unavailable``; then nothing has changed.
+        """
+        if settings.namespace != self.settings.namespace:
+            raise ValueError("these settings name another queue")
+        if self._submits:
+            try:
+                connection = connect_sync(self._broker_url)
+                store = WorkerStore(settings, connection)
+                await asyncio.to_thread(self._publish, store, settings, policy_version, published)
+                connection.close()
+            except BROKER_ERRORS as error:
+                raise broker_away(error) from error
+        before, now = self.settings.source_fingerprints(), settings.source_fingerprints()
+        self.settings, self._policy_version = settings, policy_version
+        self._told = told_as(settings, self._redact)
+        for source in before:
+            if now.get(source) != before[source]:
+                self._schemas.forget(source)
+                self._profiles.forget(source)
+        for source in now:
+            if now[source] != before.get(source):
+                self._schemas.ask(source)
+
+    def stop_waiting(self) -> None:
+        """The process is to go: whoever waits for a job, now or later, is given it as it is."""
+        self._waits = False
+        self._changes.wake_all()
+
+    @property
+    def waits(self) -> bool:
+        """Whether jobs are waited for here; see `stop_waiting`."""
+        return self._waits
 
     # -- sources ---------------------------------------------------------------------------------------------------
 
@@ -198,8 +243,10 @@ class Executor:
             raise KeyError(source)
         return await self._schemas.get(source, wait_s=wait_s, refresh=refresh)
 
-    async def probe(self, source: str) -> list[dict[str, str]]:
+    async def probe(self, source: str) -> tuple[list[dict[str, str]], int | None]:
         """How the source lets us in, as a worker finds it: ``{"level": ok | warning | error, "message", "fix"}`` each.
+
+        And how many connections it lets our role have at once, where it bounds that.
 
         Raises:
             ExecutorError: why the worker could not look, or ``no_workers``.
@@ -207,7 +254,7 @@ class Executor:
         job = await self._internal(JobKind.PROBE, source, queue_timeout_s=15.0)
         if job.error is not None:
             raise job.error
-        return job.notes.get("findings", [])
+        return job.notes.get("findings", []), job.notes.get("connections")
 
     async def source_profile(
         self, source: str, *, tables: Collection[tuple[str, str]], wait_s: float = 0.0
@@ -252,7 +299,7 @@ class Executor:
             queue_timeout_s=self.settings.limits.queue_timeout_s,
         )
         try:
-            known = await self._store.profile_version(source)
+            known = await self._profile_version(source)
             now = await self._store.now()
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
@@ -296,6 +343,7 @@ class Executor:
         fresh: bool = False,
         asks: bool = False,
         parent_id: str = "",
+        only_worker: str = "",
     ) -> Job:
         """Stores the job, durably, and puts it in line. Known again by `idempotency_key`, it is not made twice.
 
@@ -309,6 +357,7 @@ class Executor:
             asks: whether somebody is there to say yes (`answer`): the job waits where it would fail with
                 ``needs_confirmation``.
             parent_id: the job, being run now, that submits this one. It ends with that, and is not listed beside it.
+            only_worker: the name of the one worker that is to run it; the others leave it alone.
 
         Raises:
             SubmitRefused: ``queue_full``, ``idempotency_conflict``, ``executor_unavailable``.
@@ -324,6 +373,7 @@ class Executor:
             fresh=fresh,
             asks=asks,
             parent_id=parent_id,
+            only_worker=only_worker,
         )
 
     async def ask(self, question: Question, *, owner: str, idempotency_key: str | None = None) -> Job:
@@ -352,10 +402,14 @@ class Executor:
         body: Body,
         *,
         slots: int,
+        drain: asyncio.Event,
         worker: str = "",
         registry: CollectorRegistry | None = None,
-    ) -> None:
+    ) -> bool:
         """Leases the jobs of `queue` to `body`, `slots` at once, until it is cancelled; then they go back in line.
+
+        Once `drain` is set nothing new is taken, and what runs is finished within ``drain_timeout_s``: True. False
+        where half of the slots are held by bodies that do not stop.
 
         Each has a lease, beats, a fencing number, attempts and a cancel flag like every job: when it is asked to stop,
         when its time is over or when its lease went elsewhere, its body is cancelled.
@@ -364,6 +418,7 @@ class Executor:
             queue: one of `QUEUES`.
             body: does the work of one job, and says what it came to; see `Body`.
             slots: how many jobs at once.
+            drain: when set, the process is to go.
             worker: the name that leases are held under; drawn where there is none.
             registry: where its metrics stand, for whoever serves them; nowhere if none is given.
         """
@@ -371,7 +426,7 @@ class Executor:
         from executor.serving import Serving  # noqa: PLC0415
 
         serving = Serving(
-            self.settings,
+            lambda: self.settings,
             self._broker_url,
             self._signer,
             queue,
@@ -380,7 +435,7 @@ class Executor:
             worker=worker,
             registry=registry,
         )
-        await serving.run()
+        return await serving.run(drain)
 
     async def spend(self, purse: str, amount: int, *, at_most: int | None, for_s: float) -> int | None:
         """Adds `amount` to what was spent from `purse`, in all processes; the sum, or None where it would be too much.
@@ -471,6 +526,8 @@ class Executor:
     ) -> AsyncGenerator[Job]:
         """The job now, then after each change and now and then, until it is finished or `timeout_s` is over.
 
+        Or until `stop_waiting`.
+
         Args:
             job_id: the handle.
             owner: who asks.
@@ -490,7 +547,7 @@ class Executor:
                 known = await self.get(job_id, owner=owner)
             job = known
             yield job
-            while not job.is_finished and (left := until - time.monotonic()) > 0:
+            while self._waits and not job.is_finished and (left := until - time.monotonic()) > 0:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(left, every_s)):
                         await changed.wait()
@@ -607,7 +664,10 @@ class Executor:
             jobs: list[Job] = []
             async with asyncio.timeout(_BROKER_S):
                 for job_id in await self._store.ids_of(owner, limit):
-                    job = await self._store.get(job_id)
+                    try:
+                        job = await self._store.get(job_id)
+                    except ExecutorError:  # a newer version's; servers that have been upgraded list it
+                        continue
                     if job is None:
                         await self._store.forget(owner, job_id)
                     elif job.id == job_id and job.owner == owner:
@@ -638,18 +698,6 @@ class Executor:
     async def verify_history(self) -> ChainReport:
         """Goes through the audit's chain of hashes, all owners'. Raises as `Past.verify`."""
         return await self._past.verify(await self._witness())
-
-    async def tell(self, act: Act) -> None:
-        """Puts an act on record, in the background: what is no job, and whoever looks after the configuration wants.
-
-        Raises:
-            ExecutorError: ``executor_unavailable``.
-        """
-        try:
-            async with asyncio.timeout(_BROKER_S):
-                await self._store.tell(act)
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
 
     async def tell_refusal(
         self, *, owner: str, source: str, sql: str, dialect: str, code: str, message: str, position: int | None
@@ -692,8 +740,20 @@ class Executor:
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
 
+    async def workers(self) -> list[WorkerSeen]:
+        """Every worker that has been heard of in the last seconds, of every queue.
+
+        Raises:
+            ExecutorError: ``executor_unavailable``.
+        """
+        try:
+            async with asyncio.timeout(_BROKER_S):
+                return await self._store.workers()
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+
     async def workers_alive(self) -> int:
-        """How many workers have been heard of in the last seconds."""
+        """How many workers of statements have been heard of in the last seconds and take jobs. Raises as `workers`."""
         try:
             async with asyncio.timeout(_BROKER_S):
                 return await self._store.workers_alive()
@@ -887,6 +947,7 @@ class Executor:
         fresh: bool = False,
         asks: bool = False,
         parent_id: str = "",
+        only_worker: str = "",
         details: str = "",
         owner_cap: int | None = None,
     ) -> Job:
@@ -902,15 +963,15 @@ class Executor:
             )
         confirmed = None if confirm is None else await self._confirmed(statement, owner, confirm)
         share = ""
+        version = self._policy_version if statement.policy_version is None else statement.policy_version
         if source is not None and self.settings.cache_ttl_s > 0:
-            version = self._policy_version
             share = share_key(statement, source, owner=owner, policy_version=version, confirmed=confirmed, asks=asks)
         order = payload_of(
             statement,
             job_id=job_id,
             owner=owner,
             source_fingerprint=self._fingerprint(statement),
-            policy_version=self._policy_version,
+            policy_version=version,
             confirmed=confirmed,
             asks=asks,
             share=share,
@@ -924,6 +985,8 @@ class Executor:
             "kind": str(statement.kind),
             "payload": payload,
             "signature": signature,
+            "record": str(RECORD_VERSION),
+            "source_print": order["source_fingerprint"],
             "shown_sql": statement.shown_sql,
             "queue_timeout_s": str(limits.queue_timeout_s),
             "job_timeout_s": str(limits.job_timeout_s),
@@ -931,6 +994,8 @@ class Executor:
         queue = QUEUE_OF.get(statement.kind, "")
         if queue:
             fields["queue"] = queue
+        if only_worker:
+            fields["only_worker"] = only_worker
         if statement.inputs:
             kept = dict.fromkeys(i for told in statement.inputs for i in (told.job_id, told.rows_of))
             fields["inputs"] = " ".join(kept)
@@ -971,10 +1036,14 @@ class Executor:
             span.became(job, job_id=job_id)
         return job
 
-    def _publish(self, store: WorkerStore) -> None:
-        told = self.settings.model_dump_json(exclude={"state_dir"})
-        settings = hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
-        store.publish_policy(self._signer, self._policy_version, {"executor": settings, **self._published})
+    def _publish(
+        self, store: WorkerStore, settings: ExecutorSettings, policy_version: str, published: Mapping[str, str]
+    ) -> None:
+        """Says what servers go by from now on. Raises what the broker raises."""
+        told = settings.model_dump_json(exclude={"state_dir"})
+        named = hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+        content = {"executor": named, **published}
+        store.publish(self._signer, policy_version, content, settings.source_fingerprints())
 
     async def _witness(self) -> Head | None:
         try:
@@ -1019,10 +1088,19 @@ class Executor:
         longest = self.settings.profile.timeout_s + self.settings.limits.queue_timeout_s
         return await self.wait(job.id, owner=_PROFILER, timeout_s=longest)
 
+    def _source_print(self, source: str) -> str:
+        return self.settings.fingerprint_of(source) or ""
+
+    async def _profile_version(self, source: str) -> str | None:
+        return await self._store.profile_version(source, self._source_print(source))
+
+    async def _profile(self, source: str) -> tuple[ProfileHead | None, SourceProfile]:
+        return await self._store.profile(source, self._source_print(source))
+
     async def _load_schema(self, source: str) -> str | None:
         try:
             async with asyncio.timeout(_BROKER_S):
-                return await self._store.schema(source)
+                return await self._store.schema(source, self._source_print(source))
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
 

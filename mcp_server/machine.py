@@ -24,6 +24,7 @@ from executor import (
 from mcp_server.enforceable import check_enforceable
 from mcp_server.farewells import Farewells
 from mcp_server.grants import Policies
+from mcp_server.knowledge.meanings import Glossaries
 from mcp_server.settings import Settings
 from mcp_server.sql import without_literals
 
@@ -33,12 +34,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What runs: the front door to jobs, who may read what, farewells, and what signs for the servers."""
+    """What runs: the front door to jobs, who may read what, what words mean, farewells, and what signs for the servers.
+
+    `statements` and `questions` are the worker processes; `keys` the configuration's.
+    """
 
     executor: Executor
     policies: Policies
+    glossaries: Glossaries
     farewells: Farewells
+    statements: WorkerFleet
+    questions: WorkerFleet
+    broker_url: str = field(repr=False)
+    keys: PlacedKeys = field(repr=False)
     signer: Signer = field(repr=False)
+
+    async def reload(self, settings: Settings) -> None:
+        """From now on `settings` hold, here and in the worker processes, as far as `mcp_server.reloading` lets them.
+
+        Raises:
+            SettingsInvalid: as `running_machine`; nothing has changed.
+            ExecutorError: ``executor_unavailable``; nothing has changed.
+        """
+        policies = policies_of(settings, self.keys)
+        glossaries = Glossaries.read(settings.mcp_server.glossary)
+        await self.executor.reload(settings.executor, policy_version=policies.version, published=published(settings))
+        self.policies.become(policies)
+        self.glossaries.become(glossaries)
+        self.statements.reload(settings.executor, _statements(settings))
+        self.questions.reload(settings.executor, _questions(settings))
 
 
 def policies_of(settings: Settings, keys: PlacedKeys) -> Policies:
@@ -112,17 +136,20 @@ async def running_machine(
 
     keys = signing_keys(settings.executor)
     policies = policies_of(settings, keys)
+    glossaries = Glossaries.read(settings.mcp_server.glossary)
     with (
         TraceExport(settings.executor.tracing, role="server"),
         open_broker(settings.executor) as broker_url,
-        WorkerFleet(settings.executor, broker_url, workers, log_level=log_level, program=_statements(settings)),
+        WorkerFleet(
+            settings.executor, broker_url, workers, log_level=log_level, program=_statements(settings)
+        ) as statements,
         WorkerFleet(
             _beside(settings.executor, workers),
             broker_url,
             int(questions and workers > 0 and settings.mcp_server.ask is not None),
             log_level=log_level,
             program=_questions(settings),
-        ),
+        ) as asked,
     ):
         async with (
             Executor(
@@ -136,4 +163,4 @@ async def running_machine(
             ) as executor,
             Farewells(executor) as farewells,
         ):
-            yield Machine(executor, policies, farewells, Signer(keys))
+            yield Machine(executor, policies, glossaries, farewells, statements, asked, broker_url, keys, Signer(keys))

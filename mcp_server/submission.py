@@ -77,20 +77,23 @@ async def checked_statement(
     """
 
     async def verdict(schema: SourceSchema) -> Statement:
+        # together: the policies may be other ones before the statement is signed
+        grant, version = policies.grant(principal, schema), policies.version
         checks = partial(
             check,
             sql,
             source_schema=schema,
-            grant=policies.grant(principal, schema),
+            grant=grant,
             limits=limits,
             dialect=dialect,
             telling=_telling(executor, policies, schema),
         )
-        return (
+        statement = (
             checks()
             if len(sql) <= _INLINE_SQL_CHARS
             else await anyio.to_thread.run_sync(checks, abandon_on_cancel=True)
         )
+        return replace(statement, policy_version=version)
 
     schema = await executor.source_schema(source)
     asked_in = dialect or schema.dialect
@@ -153,6 +156,7 @@ async def checked_over_results(
         ExecutorError: as `Executor.inputs`; ``policy_changed`` where the caller may no longer read what a job read.
     """
     jobs: list[Job] = await executor.inputs(job_ids, owner=principal.owner)
+    version = policies.version
     for job in jobs:
         policies.hold(principal, job)
     schema, grant = schema_of_results(jobs), policies.results_grant()
@@ -163,6 +167,7 @@ async def checked_over_results(
     return replace(
         _as_asked(statement, sql, schema.dialect, schema.dialect),
         kind=JobKind.QUERY_RESULT,
+        policy_version=version,
         inputs=inputs_of(jobs),
         origins=origins_of_results(jobs),
         proof=proof_of_results(jobs),

@@ -46,7 +46,7 @@ def drain(settings: ExecutorSettings, url: str) -> tuple[int, float]:
         batch = stream.next(place.epoch, place.position, BATCH)
         if batch is None or not batch.events:
             return count, time.perf_counter() - began
-        place = writer.write(place, batch)
+        place = writer.write(place, batch, now=time.time())
         count += len(batch.events)
 
 

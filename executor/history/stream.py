@@ -5,15 +5,17 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import cast
 
 import redis
 
-from executor.history.records import Event, event_of, without_words
+from executor.history.records import Event, event_of, is_readable, without_words
 from executor.history.witness import Head, opened_head, signed_head
 from executor.scripts import script
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
+from executor.store import NewerRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +62,20 @@ class EventStream:
     def next(self, epoch: str, position: str, count: int) -> Batch | None:
         """Up to `count` events after `position`, which has been committed and is dropped with all before it.
 
-        None where the stream is of another epoch: `epoch` says which.
+        None where the stream is of another epoch: `epoch` says which. Of a newer version's events and what follows them
+        there is none.
+
+        Raises:
+            NewerRecord: the first of them is a newer version's.
         """
         told = cast("list[str]", self._drain(args=[secrets.token_hex(8), epoch, position, count]))
         if len(told) == 1:
             return None
         entries = cast("list[Sequence[object]]", told[4])
-        events = tuple(replace(event, error=self._words(event.error)) for event in map(event_of, entries))
+        known = map(event_of, takewhile(is_readable, entries))
+        events = tuple(replace(event, error=self._words(event.error)) for event in known)
+        if entries and not events:
+            raise NewerRecord(entries[0][0])
         return Batch(told[0], int(told[1]), int(told[2]), told[3], events)
 
     def tell_counted(self) -> None:

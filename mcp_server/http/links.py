@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import get_args
 
@@ -42,16 +43,16 @@ class Links:
 
     Args:
         signer: with the keys of the configuration.
-        policies: the version of the policies; a link made under another one is as good as expired.
+        policies: the version of the policies now; a link made under another one is as good as expired.
     """
 
-    def __init__(self, signer: Signer, *, policies: str = "") -> None:
+    def __init__(self, signer: Signer, *, policies: Callable[[], str] = str) -> None:
         self._signer = signer
         self._policies = policies
 
     def token(self, link: Link) -> str:
         """The text that stands for `link` in an address."""
-        told = [link.job_id, link.owner, link.format, link.expires_at, self._policies]
+        told = [link.job_id, link.owner, link.format, link.expires_at, self._policies()]
         payload = json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()
         return f"{_text(payload)}.{_text(self._signer.mac(_PURPOSE, payload))}"
 
@@ -72,7 +73,7 @@ class Links:
         job_id, owner, format_, expires_at, policies = json.loads(payload)
         if format_ not in _FORMATS:
             raise LinkInvalid
-        if now >= expires_at or policies != self._policies:
+        if now >= expires_at or policies != self._policies():
             raise LinkExpired
         return Link(job_id, owner, format_, expires_at)
 

@@ -77,6 +77,20 @@ async def test_what_is_published_is_on_record_once(tmp_path: Path, shop: Path):
     assert [(one["policy_version"], one.get("glossary")) for one in told] == [("p1", None), ("p2", None), ("p2", "g1")]
 
 
+async def test_a_worker_that_is_stopped_in_order_is_on_record(tmp_path: Path, shop: Path):
+    settings = settings_for(tmp_path, shop)
+    async with running(settings) as machine:
+        await machine.run("SELECT 1 AS one")
+        [pid] = machine.fleet.pids()
+        os.kill(pid, signal.SIGTERM)
+        async with asyncio.timeout(30):
+            while not recorded(settings, "worker_drained"):
+                await asyncio.sleep(0.1)
+
+    [line] = recorded(settings, "worker_drained")
+    assert (line["who"]["subject"], line["told"]["worker"].startswith("fleet:")) == ("system", True)
+
+
 async def test_jobs_from_before_a_rotation_run_and_are_read_until_their_key_is_removed(tmp_path: Path, shop: Path):
     settings = settings_for(tmp_path, shop, concurrency=1)
     async with running(settings, policy_version="p1") as machine:

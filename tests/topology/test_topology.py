@@ -83,7 +83,7 @@ class Place:
     def workers(self) -> int:
         """How many there are, as a server sees it."""
         with self.web("server-2") as web:
-            return web.get("/healthz").json().get("workers", 0)
+            return web.get("/readyz").json().get("workers", 0)
 
 
 @pytest.fixture(scope="module")

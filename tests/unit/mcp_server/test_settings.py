@@ -433,7 +433,7 @@ def test_the_example_loads_with_every_setting_switched_on(tmp_path: Path) -> Non
 
 
 _EXAMPLES: dict[type[BaseModel], tuple[str, ...]] = {
-    ExecutorSettings: ("limits", "history", "profile", "tracing", "sources", "realm"),
+    ExecutorSettings: ("limits", "history", "profile", "tracing", "sources", "realm", "deployment"),
     HistorySettings: ("url",),
     TracingSettings: ("otlp_endpoint",),
     DuckDBSource: ("files",),
