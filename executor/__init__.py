@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from executor.answers import Answer, Answers, InputNeeded, InputRequest, Voice
 from executor.bodies import Answered, Body, Lease
+from executor.enrolled import WorkerSeen
 from executor.errors import (
     ErrorCode,
     ExecutorError,
@@ -50,6 +51,7 @@ from executor.jobs import (
     new_job_id,
     parse_job_id,
 )
+from executor.leaving import EXIT_ASKED, EXIT_STUCK
 from executor.profiles import ColumnProfile, InferredKey, SourceProfile, TableProfile
 from executor.sessions import attribute_of
 from executor.settings import ExecutorSettings, HistorySettings, LimitSettings, ProfileSettings
@@ -81,10 +83,12 @@ if TYPE_CHECKING:
     from executor.embedded import EmbeddedBroker
     from executor.exposition import metrics_of
     from executor.fleet import Program, WorkerFleet
+    from executor.health import BrokerSeen, ResultsSeen, look_at_broker, try_results
     from executor.history.place import open_records
     from executor.logs import log_as_json
     from executor.metrics import process_registry
     from executor.metrics_page import serving_metrics
+    from executor.secret_strength import Weakness, weaknesses
     from executor.worker import run_worker
 
 _LAZY = {
@@ -97,7 +101,13 @@ _LAZY = {
     "WorkerFleet": "executor.fleet",
     "build_shop": "executor.demo",
     "demo_questions": "executor.demo",
+    "BrokerSeen": "executor.health",
+    "ResultsSeen": "executor.health",
+    "look_at_broker": "executor.health",
+    "try_results": "executor.health",
     "log_as_json": "executor.logs",
+    "Weakness": "executor.secret_strength",
+    "weaknesses": "executor.secret_strength",
     "metrics_of": "executor.exposition",
     "process_registry": "executor.metrics",
     "run_worker": "executor.worker",
@@ -105,6 +115,8 @@ _LAZY = {
 }
 
 __all__ = [
+    "EXIT_ASKED",
+    "EXIT_STUCK",
     "GENERATE",
     "HIGHEST_PRIORITY",
     "MOST_INPUTS",
@@ -116,6 +128,7 @@ __all__ = [
     "AnySource",
     "BigQuerySource",
     "Body",
+    "BrokerSeen",
     "Caution",
     "ClickHouseSource",
     "Column",
@@ -158,6 +171,7 @@ __all__ = [
     "ResultFailed",
     "ResultPage",
     "ResultSummary",
+    "ResultsSeen",
     "SQLiteSource",
     "SecretRef",
     "SettingsInvalid",
@@ -176,12 +190,15 @@ __all__ = [
     "TrinoSource",
     "Truncated",
     "Voice",
+    "Weakness",
     "WorkerFleet",
+    "WorkerSeen",
     "attribute_of",
     "build_shop",
     "demo_questions",
     "inputs_of",
     "log_as_json",
+    "look_at_broker",
     "metrics_of",
     "new_job_id",
     "open_broker",
@@ -194,6 +211,8 @@ __all__ = [
     "schema_of_results",
     "serving_metrics",
     "signing_key",
+    "try_results",
+    "weaknesses",
 ]
 
 

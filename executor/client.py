@@ -20,6 +20,7 @@ from redis.exceptions import OutOfMemoryError
 from executor.answers import Answer, check_answer
 from executor.costs import confirmed_cost
 from executor.cursors import Cursor
+from executor.enrolled import WorkerSeen
 from executor.errors import ErrorCode, ExecutorError, InputFailed, JobLost, JobNotFound, ResultFailed, StatementFailed
 from executor.history.drainer import Drainer
 from executor.history.past import HistoryState, Past, is_lost, recovered
@@ -40,12 +41,12 @@ from executor.jobs import (
 )
 from executor.orders import ASKED, payload_of, statement_fingerprint
 from executor.profile_cache import ProfileCache
-from executor.profile_store import tables_hash
+from executor.profile_store import ProfileHead, tables_hash
 from executor.profiles import SourceProfile, TableProfile
 from executor.reaper import Reaper
 from executor.results import BlockFormat, ExportFormat, ResultStore, may_be_cut
 from executor.schemas import SchemaCache
-from executor.settings import ExecutorSettings
+from executor.settings import RECORD_VERSION, ExecutorSettings
 from executor.sharing import share_key
 from executor.signals import ChangeListener
 from executor.signing import Signer
@@ -116,10 +117,11 @@ class Executor:
         self._changes = ChangeListener(self._redis, settings.namespace)
         self._schemas = SchemaCache(self._introspect, self._load_schema)
         self._profiles = ProfileCache(
-            self._follow_profile, self._store.profile_version, self._store.profile, self._store.now, settings.profile
+            self._follow_profile, self._profile_version, self._profile, self._store.now, settings.profile
         )
         self._past = Past(settings, self._signer)
         self._results: ResultStore | None = None
+        self._waits = True
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Executor:
@@ -134,7 +136,7 @@ class Executor:
         try:
             await asyncio.to_thread(reaper_store.check_key, self._signer)
             if self._submits:
-                await asyncio.to_thread(reaper_store.publish_policy, self._signer, self._policy_version)
+                await asyncio.to_thread(self._publish, self.settings, self._policy_version)
         except OutOfMemoryError as error:
             raise broker_full() from error
         except BROKER_ERRORS as error:
@@ -152,6 +154,52 @@ class Executor:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    async def reload(self, settings: ExecutorSettings, *, policy_version: str) -> None:
+        """From now on `settings` hold: sources, limits; the rest as it was. Jobs that run go on as they were signed.
+
+        With `submits`, `policy_version` is the one that holds for all workers from now on.
+
+        Raises:
+            ValueError: the settings name another queue.
+            ExecutorError: ``executor_unavailable``; then nothing has changed.
+        """
+        if settings.namespace != self.settings.namespace:
+            raise ValueError("these settings name another queue")
+        if self._submits:
+            try:
+                await asyncio.to_thread(self._publish, settings, policy_version)
+            except BROKER_ERRORS as error:
+                raise broker_away(error) from error
+        before, now = self.settings.source_fingerprints(), settings.source_fingerprints()
+        self.settings, self._policy_version = settings, policy_version
+        for source in before:
+            if now.get(source) != before[source]:
+                self._schemas.forget(source)
+                self._profiles.forget(source)
+        for source in now:
+            if now[source] != before.get(source):
+                self._schemas.ask(source)
+
+    def _publish(self, settings: ExecutorSettings, policy_version: str) -> None:
+        """Says what servers go by from now on. Raises what the broker raises."""
+        connection = connect_sync(self._broker_url)
+        try:
+            store = WorkerStore(settings, connection)
+            store.check_key(self._signer)
+            store.publish(self._signer, policy_version, settings.source_fingerprints())
+        finally:
+            connection.close()
+
+    def stop_waiting(self) -> None:
+        """The process is to go: whoever waits for a job, now or later, is given it as it is."""
+        self._waits = False
+        self._changes.wake_all()
+
+    @property
+    def waits(self) -> bool:
+        """Whether jobs are waited for here; see `stop_waiting`."""
+        return self._waits
 
     # -- sources ---------------------------------------------------------------------------------------------------
 
@@ -174,8 +222,10 @@ class Executor:
             raise KeyError(source)
         return await self._schemas.get(source, wait_s=wait_s, refresh=refresh)
 
-    async def probe(self, source: str) -> list[dict[str, str]]:
+    async def probe(self, source: str) -> tuple[list[dict[str, str]], int | None]:
         """How the source lets us in, as a worker finds it: ``{"level": ok | warning | error, "message", "fix"}`` each.
+
+        And how many connections it lets our role have at once, where it bounds that.
 
         Raises:
             ExecutorError: why the worker could not look, or ``no_workers``.
@@ -183,7 +233,7 @@ class Executor:
         job = await self._internal(JobKind.PROBE, source, queue_timeout_s=15.0)
         if job.error is not None:
             raise job.error
-        return job.notes.get("findings", [])
+        return job.notes.get("findings", []), job.notes.get("connections")
 
     async def source_profile(
         self, source: str, *, tables: Collection[tuple[str, str]], wait_s: float = 0.0
@@ -228,7 +278,7 @@ class Executor:
             queue_timeout_s=self.settings.limits.queue_timeout_s,
         )
         try:
-            known = await self._store.profile_version(source)
+            known = await self._profile_version(source)
             now = await self._store.now()
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
@@ -272,6 +322,7 @@ class Executor:
         fresh: bool = False,
         asks: bool = False,
         parent_id: str = "",
+        only_worker: str = "",
     ) -> Job:
         """Stores the job, durably, and puts it in line. Known again by `idempotency_key`, it is not made twice.
 
@@ -285,6 +336,7 @@ class Executor:
             asks: whether somebody is there to say yes (`answer`): the job waits where it would fail with
                 ``needs_confirmation``.
             parent_id: the job, being run now, that submits this one. It ends with that, and is not listed beside it.
+            only_worker: the name of the one worker that is to run it; the others leave it alone.
 
         Raises:
             SubmitRefused: ``queue_full``, ``idempotency_conflict``, ``executor_unavailable``.
@@ -300,6 +352,7 @@ class Executor:
             fresh=fresh,
             asks=asks,
             parent_id=parent_id,
+            only_worker=only_worker,
         )
 
     async def ask(self, question: Question, *, owner: str, idempotency_key: str | None = None) -> Job:
@@ -328,10 +381,14 @@ class Executor:
         body: Body,
         *,
         slots: int,
+        drain: asyncio.Event,
         worker: str = "",
         registry: CollectorRegistry | None = None,
-    ) -> None:
+    ) -> bool:
         """Leases the jobs of `queue` to `body`, `slots` at once, until it is cancelled; then they go back in line.
+
+        Once `drain` is set nothing new is taken, and what runs is finished within ``drain_timeout_s``: True. False
+        where half of the slots are held by bodies that do not stop.
 
         Each has a lease, beats, a fencing number, attempts and a cancel flag like every job: when it is asked to stop,
         when its time is over or when its lease went elsewhere, its body is cancelled.
@@ -340,6 +397,7 @@ class Executor:
             queue: one of `QUEUES`.
             body: does the work of one job, and says what it came to; see `Body`.
             slots: how many jobs at once.
+            drain: when set, the process is to go.
             worker: the name that leases are held under; drawn where there is none.
             registry: where its metrics stand, for whoever serves them; nowhere if none is given.
         """
@@ -347,7 +405,7 @@ class Executor:
         from executor.serving import Serving  # noqa: PLC0415
 
         serving = Serving(
-            self.settings,
+            lambda: self.settings,
             self._broker_url,
             self._signer,
             queue,
@@ -356,7 +414,7 @@ class Executor:
             worker=worker,
             registry=registry,
         )
-        await serving.run()
+        return await serving.run(drain)
 
     async def spend(self, purse: str, amount: int, *, at_most: int | None, for_s: float) -> int | None:
         """Adds `amount` to what was spent from `purse`, in all processes; the sum, or None where it would be too much.
@@ -447,6 +505,8 @@ class Executor:
     ) -> AsyncGenerator[Job]:
         """The job now, then after each change and now and then, until it is finished or `timeout_s` is over.
 
+        Or until `stop_waiting`.
+
         Args:
             job_id: the handle.
             owner: who asks.
@@ -466,7 +526,7 @@ class Executor:
                 known = await self.get(job_id, owner=owner)
             job = known
             yield job
-            while not job.is_finished and (left := until - time.monotonic()) > 0:
+            while self._waits and not job.is_finished and (left := until - time.monotonic()) > 0:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(left, every_s)):
                         await changed.wait()
@@ -583,7 +643,10 @@ class Executor:
             jobs: list[Job] = []
             async with asyncio.timeout(_BROKER_S):
                 for job_id in await self._store.ids_of(owner, limit):
-                    job = await self._store.get(job_id)
+                    try:
+                        job = await self._store.get(job_id)
+                    except ExecutorError:  # a newer version's; servers that have been upgraded list it
+                        continue
                     if job is None:
                         await self._store.forget(owner, job_id)
                     elif job.id == job_id and job.owner == owner:
@@ -632,8 +695,20 @@ class Executor:
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
 
+    async def workers(self) -> list[WorkerSeen]:
+        """Every worker that has been heard of in the last seconds, of every queue.
+
+        Raises:
+            ExecutorError: ``executor_unavailable``.
+        """
+        try:
+            async with asyncio.timeout(_BROKER_S):
+                return await self._store.workers()
+        except BROKER_ERRORS as error:
+            raise broker_away(error) from error
+
     async def workers_alive(self) -> int:
-        """How many workers have been heard of in the last seconds."""
+        """How many workers of statements have been heard of in the last seconds and take jobs. Raises as `workers`."""
         try:
             async with asyncio.timeout(_BROKER_S):
                 return await self._store.workers_alive()
@@ -827,6 +902,7 @@ class Executor:
         fresh: bool = False,
         asks: bool = False,
         parent_id: str = "",
+        only_worker: str = "",
         details: str = "",
         owner_cap: int | None = None,
     ) -> Job:
@@ -842,15 +918,15 @@ class Executor:
             )
         confirmed = None if confirm is None else await self._confirmed(statement, owner, confirm)
         share = ""
+        version = self._policy_version if statement.policy_version is None else statement.policy_version
         if source is not None and self.settings.cache_ttl_s > 0:
-            version = self._policy_version
             share = share_key(statement, source, owner=owner, policy_version=version, confirmed=confirmed, asks=asks)
         order = payload_of(
             statement,
             job_id=job_id,
             owner=owner,
             source_fingerprint=self._fingerprint(statement),
-            policy_version=self._policy_version,
+            policy_version=version,
             confirmed=confirmed,
             asks=asks,
             share=share,
@@ -864,6 +940,8 @@ class Executor:
             "kind": str(statement.kind),
             "payload": payload,
             "signature": signature,
+            "record": str(RECORD_VERSION),
+            "source_print": order["source_fingerprint"],
             "shown_sql": statement.shown_sql,
             "queue_timeout_s": str(limits.queue_timeout_s),
             "job_timeout_s": str(limits.job_timeout_s),
@@ -871,6 +949,8 @@ class Executor:
         queue = QUEUE_OF.get(statement.kind)
         if queue is not None:
             fields["queue"] = queue
+        if only_worker:
+            fields["only_worker"] = only_worker
         if statement.inputs:
             kept = dict.fromkeys(i for told in statement.inputs for i in (told.job_id, told.rows_of))
             fields["inputs"] = " ".join(kept)
@@ -941,10 +1021,19 @@ class Executor:
         longest = self.settings.profile.timeout_s + self.settings.limits.queue_timeout_s
         return await self.wait(job.id, owner=_PROFILER, timeout_s=longest)
 
+    def _source_print(self, source: str) -> str:
+        return self.settings.fingerprint_of(source) or ""
+
+    async def _profile_version(self, source: str) -> str | None:
+        return await self._store.profile_version(source, self._source_print(source))
+
+    async def _profile(self, source: str) -> tuple[ProfileHead | None, SourceProfile]:
+        return await self._store.profile(source, self._source_print(source))
+
     async def _load_schema(self, source: str) -> str | None:
         try:
             async with asyncio.timeout(_BROKER_S):
-                return await self._store.schema(source)
+                return await self._store.schema(source, self._source_print(source))
         except BROKER_ERRORS as error:
             raise broker_away(error) from error
 

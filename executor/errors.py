@@ -5,7 +5,7 @@
     │     statement_failed, statement_timeout, statement_expired, result_too_large,
     │     too_expensive, needs_confirmation, policy_changed, attribute_missing
     ├── SourceFailed          the database behind the source
-    │     source_unavailable, source_busy, source_auth_failed, source_not_ready
+    │     source_unavailable, source_removed, source_busy, source_auth_failed, source_not_ready
     ├── JobLost               nobody is left to finish it
     │     worker_lost, job_lost, no_workers
     ├── SubmitRefused         the executor would not take the job
@@ -42,6 +42,7 @@ class ErrorCode(StrEnum):
     POLICY_CHANGED = "policy_changed"
     ATTRIBUTE_MISSING = "attribute_missing"
     SOURCE_UNAVAILABLE = "source_unavailable"
+    SOURCE_REMOVED = "source_removed"
     SOURCE_BUSY = "source_busy"
     SOURCE_AUTH_FAILED = "source_auth_failed"
     SOURCE_NOT_READY = "source_not_ready"
@@ -165,6 +166,7 @@ _CLASS_OF: dict[ErrorCode, type[ExecutorError]] = {
     ErrorCode.POLICY_CHANGED: StatementFailed,
     ErrorCode.ATTRIBUTE_MISSING: StatementFailed,
     ErrorCode.SOURCE_UNAVAILABLE: SourceFailed,
+    ErrorCode.SOURCE_REMOVED: SourceFailed,
     ErrorCode.SOURCE_BUSY: SourceFailed,
     ErrorCode.SOURCE_AUTH_FAILED: SourceFailed,
     ErrorCode.SOURCE_NOT_READY: SourceFailed,

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -95,6 +96,28 @@ class WorkerFleet:
             child = self._children.get(worker)
         return child.pid if child is not None and child.poll() is None else None
 
+    def reload(self, settings: ExecutorSettings, program: Program) -> None:
+        """The children go on under these settings, and those that are started later begin with them."""
+        with self._lock:
+            self._settings, self._program = settings, program
+            children = [(child, self._metrics_ports[worker]) for worker, child in self._children.items()]
+        for child, port in children:
+            if child.stdin is not None:
+                # one that has just died is started again, with what it missed
+                with suppress(OSError, ValueError):
+                    child.stdin.write(json.dumps(self._told("", port)).encode() + b"\n")
+                    child.stdin.flush()
+
+    def _told(self, worker: str, port: int | None) -> dict[str, Any]:
+        return {
+            "settings": self._settings.model_copy(update={"metrics_port": port}).model_dump(mode="json"),
+            "broker_url": self._broker_url,
+            "signing_key": self._signing_key.hex(),
+            "worker": worker,
+            "log_level": self._log_level,
+            "more": self._program.more,
+        }
+
     def __enter__(self) -> WorkerFleet:
         if self._count:
             self._settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -125,14 +148,6 @@ class WorkerFleet:
     def _spawn(self) -> None:
         worker = f"fleet:{secrets.token_hex(6)}"
         port = self._free_metrics_port()
-        told = {
-            "settings": self._settings.model_copy(update={"metrics_port": port}).model_dump(mode="json"),
-            "broker_url": self._broker_url,
-            "signing_key": self._signing_key.hex(),
-            "worker": worker,
-            "log_level": self._log_level,
-            "more": self._program.more,
-        }
         with self.log_file.open("ab") as output:
             child = subprocess.Popen(  # noqa: S603 - a module of ours
                 # -P: whatever lies in the current folder is not ours to import
@@ -146,7 +161,7 @@ class WorkerFleet:
             )
         if child.stdin is None:
             raise RuntimeError("a pipe was asked for")
-        child.stdin.write(json.dumps(told).encode() + b"\n")
+        child.stdin.write(json.dumps(self._told(worker, port)).encode() + b"\n")
         child.stdin.flush()
         with self._lock:
             self._children[worker] = child

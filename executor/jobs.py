@@ -200,6 +200,7 @@ class Statement:
         shared_with: whose equal statements may have its rows: ``nobody``'s where it may give others when it runs again.
         inputs: of `JobKind.QUERY_RESULT`: the results that are its tables.
         origins: of `JobKind.QUERY_RESULT`: where their rows were read.
+        policy_version: of the policies that it was checked under; None where it is those that hold now.
         profiled: of `JobKind.PROFILE`: ``(schema, table)`` of those that may be read for all.
         anew_since: of `JobKind.PROFILE`: what was read before is read again, changed or not (broker's Unix seconds).
     """
@@ -218,6 +219,7 @@ class Statement:
     shared_with: Literal["nobody", "principal", "equal_grant"] = "nobody"
     inputs: tuple[Input, ...] = ()
     origins: tuple[Origin, ...] = ()
+    policy_version: str | None = None
     profiled: tuple[tuple[str, str], ...] = ()
     anew_since: float = 0.0
 
@@ -327,7 +329,8 @@ class Job:
     ``estimate`` and ``plan`` of a statement that was explained, ``confirmation`` and ``confirm_by`` of one that needs a
     yes, ``shared`` (``joined`` or ``stored``) of one whose rows another job's run brought; ``stopped_after_ms`` and
     ``stop_seen`` (see `StopSeen`) once the database was seen to have stopped, counted from the cancel or from the
-    end of the time, and ``left`` where the statement went on for other callers; ``broker_memory``, in percent,
+    end of the time, and ``left`` where the statement went on for other callers; ``waits_for`` (``record``, ``source``)
+    of one that is queued for a worker of a newer version, or that has its source; ``broker_memory``, in percent,
     while the broker's memory is nearly full; ``slow_store``, seconds, where most of the time went into storing the
     rows; ``tables``, ``{"done", "total"}``, of a job that profiles a source; ``question``; ``generated`` (what its body
     told of itself) and ``answer_of`` (the job that brought its rows) of a question. `parent_id` is the job that

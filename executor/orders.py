@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from executor.costs import gate_of
-from executor.errors import ErrorCode, StatementFailed
+from executor.errors import ErrorCode, SourceFailed, StatementFailed
 from executor.jobs import Caution, CostGate, Input, JobKind, Limits, Origin, Statement, Touch
+from executor.settings import RECORD_VERSION
 from executor.signing import SIGNED_FOR_S
 
 _AGAIN = "Submit the statement again."
@@ -51,7 +52,15 @@ class Order:
 
     @classmethod
     def of(cls, payload: dict[str, Any]) -> Order:
-        """From the signed payload's fields."""
+        """From the signed payload's fields, of this version of records or of one before.
+
+        Raises:
+            StatementFailed: ``statement_expired`` for one of a newer version, which its row did not say.
+        """
+        if payload.get("record", 1) > RECORD_VERSION:
+            raise StatementFailed(
+                ErrorCode.STATEMENT_EXPIRED, "The statement was signed by a newer version of awaitsql.", hint=_AGAIN
+            )
         return cls(
             job_id=payload["job_id"],
             owner=payload["owner"],
@@ -104,12 +113,19 @@ class Order:
             now: Unix seconds.
 
         Raises:
+            SourceFailed: ``source_removed``.
             StatementFailed: ``statement_failed`` for an order of another job or owner, ``statement_expired`` for a late
                 one or another configuration of the source, ``policy_changed``.
         """
         if (self.job_id, self.owner, self.source) != (job_id, owner, source):
             raise StatementFailed(
                 ErrorCode.STATEMENT_FAILED, "The statement was signed for another job; it was not run.", hint=_AGAIN
+            )
+        if source_fingerprint is None:
+            raise SourceFailed(
+                ErrorCode.SOURCE_REMOVED,
+                f"Source {self.source} is not in the configuration any more; the statement was not run.",
+                hint="list_sources shows those that are.",
             )
         if self.source_fingerprint != source_fingerprint:
             raise StatementFailed(
@@ -147,6 +163,7 @@ def payload_of(
 ) -> dict[str, Any]:
     """The fields to sign, JSON-ready; `Order.of` reads them back."""
     return {
+        "record": RECORD_VERSION,
         "job_id": job_id,
         "owner": owner,
         "kind": statement.kind,

@@ -78,6 +78,12 @@ class ProfileCache:
         self._shown[source] = (profile, tables, only)
         return only
 
+    def forget(self, source: str) -> None:
+        """The source is another one now, or none: what is known of it does not count."""
+        self._known.pop(source, None)
+        self._shown.pop(source, None)
+        self._asked.pop(source, None)
+
     async def close(self) -> None:
         """Stops waiting for answers."""
         for task in list(self._tasks.values()):

@@ -47,9 +47,9 @@ class ProfileHead:
     inferred: tuple[InferredKey, ...] = ()
 
 
-def profile_key(namespace: str, source: str) -> str:
-    """Where a source's profile is in the broker: a hash."""
-    return f"{namespace}:profile:{source}"
+def profile_key(namespace: str, source: str, fingerprint: str) -> str:
+    """Where a source's profile is in the broker: a hash. Configured otherwise it is another source."""
+    return f"{namespace}:profile:{source}:{fingerprint}"
 
 
 def tables_hash(tables: Collection[tuple[str, str]]) -> str:
@@ -60,8 +60,8 @@ def tables_hash(tables: Collection[tuple[str, str]]) -> str:
 class ProfileStore:
     """The worker's half, of one source."""
 
-    def __init__(self, namespace: str, connection: redis.Redis, signer: Signer, source: str) -> None:
-        self._key = profile_key(namespace, source)
+    def __init__(self, namespace: str, connection: redis.Redis, signer: Signer, source: str, fingerprint: str) -> None:
+        self._key = profile_key(namespace, source, fingerprint)
         self._redis = connection
         self._signer = signer
         self._source = source

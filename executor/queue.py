@@ -14,6 +14,7 @@ from celery.signals import task_received
 from kombu.asynchronous.hub import get_event_loop, set_event_loop
 from kombu.entity import Queue
 
+from executor.leaving import Leaving
 from executor.tickets import TASK, queue_name
 
 
@@ -35,14 +36,15 @@ class _Hands:
     a second at most when every thread was busy.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, leaving: Leaving) -> None:
         self._threads = threads
+        self._leaving = leaving
         self._held = 0
         self._lock = threading.Lock()
 
     def may_take(self) -> bool:
-        """Whether a thread is free."""
-        return self._held < self._threads
+        """Whether a thread is free, and the process stays."""
+        return self._held < self._threads and not self._leaving.has_begun
 
     def take(self, **_: object) -> None:
         """A ticket has come."""
@@ -78,14 +80,21 @@ def _nothing_is_kept(_delivery_tag: str) -> None:
 
 
 def make_celery(
-    namespace: str, broker_url: str, execute: Callable[[str, str], None], *, queue: str = "", threads: int = 1
+    namespace: str,
+    broker_url: str,
+    execute: Callable[[str, str], None],
+    leaving: Leaving,
+    *,
+    queue: str = "",
+    threads: int = 1,
 ) -> Celery:
     """The Celery app of one worker process of `queue`, its one task bound to `execute(job_id, attempt)`.
 
     No acknowledgements, because the lease recovers lost work; no result backend, no events, no time limits, because
-    the job's row has them all; a lost connection cancels nothing. Holds at most `threads` tickets at once.
+    the job's row has them all; a lost connection cancels nothing. Holds at most `threads` tickets at once, and fetches
+    none once `leaving` has begun; one that was on its way then still comes to `execute`.
     """
-    hands = _Hands(threads)
+    hands = _Hands(threads, leaving)
 
     class TakeWhatCanRun(bootsteps.StartStopStep):
         """Asks `hands` before each fetch, and acknowledges nothing. Comes after the step that makes the consumer."""

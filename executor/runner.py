@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 
-from executor.adapters import make_adapter
 from executor.adapters.base import Adapter, Session
 from executor.answering import opened_answers, signed_request
 from executor.answers import InputNeeded, InputRequest
 from executor.costs import answered_cost, confirmable, confirmation, cost_request, hold, in_words
 from executor.endings import say
-from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
+from executor.errors import ErrorCode, ExecutorError, StatementFailed
 from executor.jobs import CostGate, JobKind, JobState
+from executor.leaving import Leaving
 from executor.metrics import WorkerMetrics
+from executor.open_sources import OpenSources
 from executor.orders import Order
 from executor.profiling.profiler import GaveWay, Profiler
 from executor.profiling.reading import Reading
@@ -55,6 +55,7 @@ class Runner:
         results: ResultStore,
         signer: Signer,
         worker: str,
+        leaving: Leaving,
         metrics: WorkerMetrics,
     ) -> None:
         self._settings = settings
@@ -62,12 +63,11 @@ class Runner:
         self._results = results
         self._signer = signer
         self._worker = worker
+        self._open = OpenSources(settings, self.running)
         self._metrics = metrics
-        self._adapters: dict[str, Adapter] = {}
-        self._adapters_lock = threading.Lock()
         # by attempt: after a lost lease the next attempt may come to this very worker
         self._running: dict[tuple[str, str], RunningJob] = {}
-        self._leaving = False
+        self._leaving = leaving
         self._policy = (float("-inf"), "")
         self._timers = Timers()
 
@@ -109,7 +109,7 @@ class Runner:
         Raises: whatever a driver raises, or the broker; what was not stopped is tried again later.
         """
         while (left := self._store.take_stop()) is not None:
-            adapter = self.adapter(left.source)
+            adapter = self._open.adapter(left.source)
             found = adapter.stop(left.query_id)
             how = see_the_end(adapter, left.query_id, within_s=_SEE_S)
             log.warning(
@@ -120,39 +120,31 @@ class Runner:
                 self._store.stopped(left.job_id, how, left.entry)
 
     def leave(self) -> None:
-        """Stops everything because the process is going; jobs go back in line."""
-        self._leaving = True
+        """Stops everything because the process is going; each job goes back in line when its statement has stopped."""
         for job in self.running():
             job.stop("left")
 
-    def adapter(self, source: str) -> Adapter:
-        """The source's adapter. Raises `SourceFailed` for an unknown source or a missing driver."""
-        with self._adapters_lock:
-            if source not in self._adapters:
-                config = self._settings.sources.get(source)
-                if config is None:
-                    raise SourceFailed(
-                        ErrorCode.SOURCE_UNAVAILABLE,
-                        f"The worker has no source named {source}.",
-                        hint="Start servers and workers with the same configuration.",
-                    )
-                self._adapters[source] = make_adapter(source, config)
-            return self._adapters[source]
+    @property
+    def settings(self) -> ExecutorSettings:
+        """Those that hold now."""
+        return self._open.settings
+
+    def reload(self, settings: ExecutorSettings) -> None:
+        """From now on the sources of `settings` are those there are. What runs on another one goes on."""
+        self._open.reload(settings)
 
     def close(self) -> None:
-        """Closes every adapter's connections."""
-        with self._adapters_lock:
-            for adapter in self._adapters.values():
-                adapter.close()
-            self._adapters.clear()
+        """Closes every source's connections."""
+        self._open.close()
 
     # -- one job ---------------------------------------------------------------------------------------------------
 
     def run(self, job_id: str, attempt: str) -> None:
-        """Claims, executes and finishes one job. A stale ticket is let go without a word."""
-        if self._leaving:
+        """Claims, executes and finishes one job. A stale ticket is let go without a word, a good one in time."""
+        if self._leaving.has_begun:
+            self._store.return_ticket(job_id, attempt)
             return
-        claim = self._store.claim(job_id, attempt, self._worker)
+        claim = self._store.claim(job_id, attempt, self._worker, self.settings.source_fingerprints())
         if claim is None:
             return
         for earlier in self.running():
@@ -165,6 +157,7 @@ class Runner:
         finally:
             self._running.pop((job_id, attempt), None)
             job.is_over = True
+            self._open.tidy()
             if job.is_given_up and job.query_id is None:
                 # its end was told before, without the proof
                 self._store.stopped(job_id, "call")
@@ -177,7 +170,7 @@ class Runner:
                 job_id=job.job_id,
                 owner=claim.owner,
                 source=claim.source,
-                source_fingerprint=self._settings.fingerprint_of(order.source),
+                source_fingerprint=self.settings.fingerprint_of(order.source),
                 policy_version=self._policy_version(claim),
                 now=time.time(),
             )
@@ -219,14 +212,18 @@ class Runner:
     def _execute(self, job: RunningJob, order: Order, ends_at: float) -> dict[str, str]:
         if order.kind is JobKind.QUERY_RESULT:
             return self._query_results(job, order, self._seconds(job, order, ends_at))
-        adapter = self.adapter(order.source)
+        adapter = self._open.lend(job, order.source, order.source_fingerprint)
         if order.kind is JobKind.INTROSPECT:
             job.check()
             schema = adapter.inspect()
-            self._store.save_schema(self._signer, order.source, schema.to_json())
+            self._store.save_schema(self._signer, order.source, order.source_fingerprint, schema.to_json())
             return {"rows": str(len(schema.tables))}
         if order.kind is JobKind.PROBE:
-            return {"findings": json.dumps([asdict(finding) for finding in adapter.probe()])}
+            findings = adapter.probe()
+            told = {"findings": json.dumps([asdict(finding) for finding in findings])}
+            if all(finding.level != "error" for finding in findings):
+                told["connections"] = json.dumps(adapter.most_connections())
+            return told
         if order.kind is JobKind.PROFILE:
             return self._profile(job, order, adapter, ends_at)
         seconds = self._seconds(job, order, ends_at)
@@ -256,10 +253,10 @@ class Runner:
 
     def _profile(self, job: RunningJob, order: Order, adapter: Adapter, ends_at: float) -> dict[str, str]:
         job.stage = "profiling"
-        schema = self._store.schema(self._signer, order.source)
+        schema = self._store.schema(self._signer, order.source, order.source_fingerprint)
         if schema is None:
             schema = adapter.inspect().to_json()
-            self._store.save_schema(self._signer, order.source, schema)
+            self._store.save_schema(self._signer, order.source, order.source_fingerprint, schema)
         settings = self._settings.profile
 
         def note(done: int, total: int) -> None:
@@ -270,7 +267,7 @@ class Runner:
             Reading(adapter, job, self.tell, timeout_s=settings.table_timeout_s, ends_at=ends_at),
             adapter,
             SourceSchema.from_json(schema),
-            self._store.profile(self._signer, order.source),
+            self._store.profile(self._signer, order.source, order.source_fingerprint),
             open_value_lists(self._settings),
             settings,
             note=note,
@@ -396,8 +393,9 @@ class Runner:
         if isinstance(error, ExecutorError):
             return error
         is_asked = order is None or order.kind in (JobKind.QUERY, JobKind.DRY_RUN, JobKind.QUERY_RESULT)
-        if order is not None and not is_asked and order.source in self._adapters:
-            return self._adapters[order.source].classify(error)
+        known = None if order is None or is_asked else self._open.known(order.source)
+        if known is not None:
+            return known.classify(error)
         log.exception("job_crashed", exc_info=error)
         return StatementFailed(
             ErrorCode.STATEMENT_FAILED,
@@ -442,7 +440,7 @@ class Runner:
                 self._metrics.kept(job.source, rows=job.rows, size=job.bytes)
 
     def _say(self, job: RunningJob, word: Callable[[], bool]) -> bool:
-        return say(job, word, is_leaving=lambda: self._leaving)
+        return say(job, word, is_leaving=lambda: self._leaving.seconds_left < 0)
 
     def _end_failed(self, job: RunningJob, error: ExecutorError) -> None:
         log.info("job_failed", extra={"job_id": job.job_id, "code": str(error.code)})
@@ -472,6 +470,14 @@ class Runner:
                 self._drop_rows(job)
                 if not seen:
                     self._abandon(job)
+        elif job.stopped == "left":
+            self._give_back(job)
+
+    def _give_back(self, job: RunningJob) -> None:
+        """Lets another worker have the job, at once."""
+        seen = self._seen_stopped(job).get("stop_seen", "")
+        log.info("job_given_back", extra={"job_id": job.job_id, "source": job.source, "seen": seen})
+        self._say(job, lambda: self._store.give_back(job.job_id, job.attempt, self._worker, seen))
 
     def _drop_rows(self, job: RunningJob) -> None:
         try:
@@ -486,7 +492,7 @@ class Runner:
         if job.query_id is None or not job.has_begun:
             # the database runs in this process and its call has come back; what has not begun runs nowhere
             return {"stop_seen": "call"}
-        how = see_the_end(self.adapter(job.source), job.query_id, within_s=_SEE_S)
+        how = None if job.lent is None else see_the_end(job.lent, job.query_id, within_s=_SEE_S)
         return {} if how is None else {"stop_seen": how}
 
     def _abandon(self, job: RunningJob) -> None:

@@ -35,6 +35,14 @@ class Stoppable(Protocol):
         ...
 
 
+class Looks(Protocol):
+    """Where a statement runs, as far as others look there."""
+
+    def runs(self, query_id: str) -> bool:
+        """Whether the server still runs a statement of that session."""
+        ...
+
+
 class StoppedFromOutside(Exception):
     """Raised in the running thread where it notices that it was told to stop."""
 
@@ -58,6 +66,8 @@ class RunningJob:
         # nothing yet: the first beat comes at once, and with it the query id that a reaper may need
         self.told: tuple[str, int] = ("", -1)
         self.beat_at = time.monotonic()
+        # kept: by the time it ends the source may be configured otherwise
+        self.lent: Looks | None = None
         self._session: Stoppable | None = None
         self._writer: ResultWriter | None = None
         self._lock = threading.Lock()

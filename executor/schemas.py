@@ -73,13 +73,26 @@ class SchemaCache:
             hint="Call again in a few seconds. If it stays so, no worker is running: start one with awaitsql worker.",
         )
 
+    def forget(self, source: str) -> None:
+        """The source is another one now, or none: what is known of it does not count."""
+        for known in (self._known, self._failed, self._asked_at):
+            known.pop(source, None)
+        task = self._tasks.pop(source, None)
+        if task is not None:
+            task.cancel()
+
     def ask(self, source: str) -> None:
         """Starts reading a source's schema, if that is not under way."""
         if source not in self._tasks:
             self._asked_at[source] = time.monotonic()
             task = asyncio.create_task(self._ask(source))
             self._tasks[source] = task
-            task.add_done_callback(lambda _: self._tasks.pop(source, None))
+            task.add_done_callback(lambda done: self._ended(source, done))
+
+    def _ended(self, source: str, task: asyncio.Task[None]) -> None:
+        # one that was forgotten may have a successor by now
+        if self._tasks.get(source) is task:
+            del self._tasks[source]
 
     async def close(self) -> None:
         """Stops waiting for answers."""

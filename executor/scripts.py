@@ -12,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 
 from executor.jobs import MOVES, QUEUES
-from executor.settings import ExecutorSettings
+from executor.settings import RECORD_VERSION, ExecutorSettings
 from executor.signing import SIGNED_FOR_S
 from executor.tickets import queue_name, ticket_template
 
@@ -74,6 +74,7 @@ def script(settings: ExecutorSettings, name: str) -> str:
         "cache": settings.cache_ttl_s,
         "events": _EVENTS_KEPT,
         "event_bytes": settings.embedded_memory_mb * _EVENT_BYTES_A_MB,
+        "record": RECORD_VERSION,
         "scan": _LINE_SCAN,
         "longest": max(settings.limits.job_timeout_s + settings.limits.queue_timeout_s, SIGNED_FOR_S),
     }

@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -22,6 +23,7 @@ from executor.bodies import Answered, Body, Lease
 from executor.endings import say
 from executor.errors import ErrorCode, ExecutorError, JobLost, StatementFailed
 from executor.jobs import JobState
+from executor.leaving import STOP_S, Leaving
 from executor.metrics import WorkerMetrics
 from executor.orders import Order
 from executor.queue import let_another_begin, make_celery, make_controller, stop_worker
@@ -33,8 +35,7 @@ from executor.watchdog import Watchdog, new_worker_id
 
 log = logging.getLogger(__name__)
 
-_LEAVE_S = 3.0
-"""How long a body that was cancelled is waited for when the process goes."""
+_LOOK_EVERY_S = 0.02
 
 
 class _Running:
@@ -56,7 +57,7 @@ class Serving:
 
     def __init__(
         self,
-        settings: ExecutorSettings,
+        settings_now: Callable[[], ExecutorSettings],
         broker_url: str,
         signer: Signer,
         queue: str,
@@ -66,7 +67,8 @@ class Serving:
         worker: str = "",
         registry: CollectorRegistry | None = None,
     ) -> None:
-        self._settings = settings
+        self._settings_now = settings_now
+        self._settings = settings = settings_now()
         self._broker_url = broker_url
         self._signer = signer
         self._queue = queue
@@ -77,11 +79,15 @@ class Serving:
         self._store = WorkerStore(settings, self._connection)
         self._running: dict[tuple[str, str], RunningJob] = {}
         self._metrics = WorkerMetrics(registry or CollectorRegistry(), slots=slots, busy=lambda: len(self._running))
-        self._leaving = False
+        self._leaving = Leaving(settings.drain_timeout_s)
         self._policy = (float("-inf"), "")
 
-    async def run(self) -> None:
-        """Serves until cancelled, or until half of the slots are held by bodies that do not stop."""
+    async def run(self, drain: asyncio.Event) -> bool:
+        """Serves until cancelled, or until half of the slots are held by bodies that do not stop: then False.
+
+        Once `drain` is set no job is taken, and True is returned when those that run are finished, or their time
+        (``drain_timeout_s``) is over.
+        """
         self._loop = asyncio.get_running_loop()
         exhausted = asyncio.Event()
 
@@ -89,7 +95,12 @@ class Serving:
             self._loop.call_soon_threadsafe(exhausted.set)
 
         app = make_celery(
-            self._settings.namespace, self._broker_url, self._ticket, queue=self._queue, threads=self._slots
+            self._settings.namespace,
+            self._broker_url,
+            self._ticket,
+            self._leaving,
+            queue=self._queue,
+            threads=self._slots,
         )
         controller = make_controller(app, f"awaitsql-{self._queue}@{self._worker}", threads=self._slots)
         taking = threading.Thread(target=controller.start, name=f"awaitsql-{self._queue}", daemon=True)
@@ -99,25 +110,40 @@ class Serving:
             self,
             self._connection,
             self._worker,
+            self._leaving,
             queue=self._queue,
             slots=self._slots,
             on_exhausted=exhaust,
+            settings_now=self._settings_now,
         ):
             taking.start()
             log.info("worker_started", extra={"worker": self._worker, "queue": self._queue, "slots": self._slots})
             try:
-                await exhausted.wait()
+                await _either(exhausted, drain)
+                if drain.is_set():
+                    await self._drain(exhausted)
             finally:
                 await self._leave(taking)
+        return not exhausted.is_set()
+
+    async def _drain(self, exhausted: asyncio.Event) -> None:
+        """Waits until what runs is finished, or its time is over."""
+        self._leaving.ask()
+        log.info("worker_leaving", extra={"worker": self._worker, "running": len(self._running)})
+        while self._running and self._leaving.seconds_left > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY_S):
+                    await exhausted.wait()
+                    return
 
     async def _leave(self, taking: threading.Thread) -> None:
-        self._leaving = True
+        self._leaving.hurry()
         for job in self.running():
             job.stop("left")
         stop_worker()
-        until = time.monotonic() + _LEAVE_S
+        until = time.monotonic() + STOP_S
         while (self._running or taking.is_alive()) and time.monotonic() < until:
-            await asyncio.to_thread(taking.join, 0.02)
+            await asyncio.to_thread(taking.join, _LOOK_EVERY_S)
         let_another_begin()
         try:
             await asyncio.to_thread(self._store.depart, self._worker, lost=False)
@@ -159,9 +185,10 @@ class Serving:
 
     def _ticket(self, job_id: str, attempt: str) -> None:
         """Claims, has worked on, and finishes one job, in a thread of Celery's. A stale ticket is let go."""
-        if self._leaving:
+        if self._leaving.has_begun:
+            self._store.return_ticket(job_id, attempt)
             return
-        claim = self._store.claim(job_id, attempt, self._worker)
+        claim = self._store.claim(job_id, attempt, self._worker, self._settings_now().source_fingerprints())
         if claim is None:
             return
         for earlier in self.running():
@@ -218,7 +245,7 @@ class Serving:
             job_id=job.job_id,
             owner=claim.owner,
             source=claim.source,
-            source_fingerprint=self._settings.fingerprint_of(order.source),
+            source_fingerprint=self._settings_now().fingerprint_of(order.source),
             policy_version=self._policy[1],
             now=time.time(),
         )
@@ -276,7 +303,14 @@ class Serving:
     def _end_stopped(self, job: RunningJob) -> None:
         if job.stopped == "cancelled":
             self._finish(job, JobState.CANCELLED, "asked", {})
-        # late is told by `_work`; one that is lost or left is another worker's
+        elif job.stopped == "left":
+            # its own statements, jobs of their own, go on for the next attempt or end with this one's parent
+            say(
+                job,
+                lambda: self._store.give_back(job.job_id, job.attempt, self._worker, "call"),
+                is_leaving=lambda: self._leaving.seconds_left < 0,
+            )
+        # late is told by `_work`; one that is lost is another worker's
 
     def _finish(self, job: RunningJob, state: JobState, reason: str, fields: Mapping[str, str]) -> None:
         told = {**job.notes, **fields}
@@ -294,5 +328,15 @@ class Serving:
         )
 
     def _say(self, job: RunningJob, state: JobState, word: Callable[[], bool]) -> None:
-        if say(job, word, is_leaving=lambda: self._leaving) and job.kind is not None:
+        if say(job, word, is_leaving=lambda: self._leaving.seconds_left < 0) and job.kind is not None:
             self._metrics.ended(job.kind, state, job.seconds)
+
+
+async def _either(one: asyncio.Event, other: asyncio.Event) -> None:
+    """Waits until one of the two is set."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in (one, other)]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()

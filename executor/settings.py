@@ -21,6 +21,11 @@ _SECRET = re.compile(r"secret|token|password|account_key|access_key$|master_key|
 STORE_VERSION = 5
 """The shape of the job's row and of the scripts. Part of every key, so that two shapes never share a queue."""
 
+RECORD_VERSION = 2
+"""What stands in a job's row, in its order and in its events, while their shape above stays. It grows when something is
+added that whoever runs the job, or keeps its history, has to understand. A reader knows its own version and all before;
+a newer record it leaves to others."""
+
 
 class LimitSettings(BaseModel):
     """What one job may use unless its caller asks for less. See `executor.jobs.Limits`."""
@@ -129,6 +134,11 @@ class ExecutorSettings(BaseModel):
     realm: str = Field(
         default="", description="Keeps jobs apart from those of another configuration over the same sources."
     )
+    deployment: str = Field(
+        default="",
+        pattern="^[a-z0-9_-]{0,40}$",
+        description="Names the queue in place of the sources, so that they may change while servers and workers run.",
+    )
     signing_key: SecretRef | None = Field(
         default=None, description="Shared by servers and workers; made by itself on a single machine."
     )
@@ -146,6 +156,9 @@ class ExecutorSettings(BaseModel):
     attempts: int = Field(default=3, ge=1, le=20)
     claim_timeout_s: float = Field(default=5.0, gt=0, description="A ticket nobody claims is sent again after this.")
     cancel_grace_s: float = Field(default=5.0, gt=0, description="A thread that will not stop is given up after this.")
+    drain_timeout_s: float = Field(
+        default=30.0, ge=0, description="A worker that is asked to stop gives back what it has not finished after this."
+    )
     principal_max_running: int = Field(default=3, ge=1)
     principal_max_asking: int = Field(
         default=3, ge=1, description="Questions of one caller at once; their statements count apart."
@@ -193,11 +206,12 @@ class ExecutorSettings(BaseModel):
         """Names the configuration: servers and workers with the same one share a queue, others never do.
 
         Sources decide it, and where results go, and the store's version; not limits or descriptions, so that a
-        changed limit does not strand the jobs already queued.
+        changed limit does not strand the jobs already queued. A deployment's name stands in the place of the sources:
+        what a statement was checked for, its order says in any case, and no worker runs it on another source.
         """
         told: dict[str, object] = {
             "store": STORE_VERSION,
-            "sources": {name: source.fingerprint() for name, source in sorted(self.sources.items())},
+            "sources": self.deployment or dict(sorted(self.source_fingerprints().items())),
             "results": str(self.results_dir or ""),
             "realm": self.realm,
         }
@@ -211,6 +225,10 @@ class ExecutorSettings(BaseModel):
         if config is None:
             return RESULTS if source == RESULTS else None
         return config.fingerprint()
+
+    def source_fingerprints(self) -> dict[str, str]:
+        """By name, the fingerprint of each source."""
+        return {name: source.fingerprint() for name, source in self.sources.items()}
 
     def max_running(self, source: str) -> int:
         """How many statements on `source` run at once, over all workers."""

@@ -119,7 +119,7 @@ class ChangeListener:
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
                     await pubsub.subscribe(self._channel)
-                    self._wake_all()
+                    self.wake_all()
                     while True:
                         message: dict[str, Any] | None = await pubsub.get_message(timeout=2.0)
                         self._is_connected = True
@@ -128,7 +128,7 @@ class ChangeListener:
             except (RedisError, OSError) as error:
                 self._is_connected = False
                 log.warning("wake_ups_interrupted", extra={"error": type(error).__name__})
-                self._wake_all()
+                self.wake_all()
                 await asyncio.sleep(0.1)
 
     def _hear(self, job_id: str, state: str = "") -> None:
@@ -142,7 +142,8 @@ class ChangeListener:
             for event in self._waiting_for_ends.get(job_id, ()):
                 event.set()
 
-    def _wake_all(self) -> None:
+    def wake_all(self) -> None:
+        """Everybody who waits looks again."""
         for waiting in (self._waiting, self._waiting_for_ends):
             for events in waiting.values():
                 for event in events:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import time
 
-from executor.adapters.base import Adapter
 from executor.jobs import StopSeen
+from executor.running import Looks
 
 log = logging.getLogger(__name__)
 
@@ -14,11 +14,11 @@ _PAUSE_S = 0.01  # doubled from one look to the next, up to
 _PAUSE_MOST_S = 0.2
 
 
-def see_the_end(adapter: Adapter, query_id: str, *, within_s: float) -> StopSeen | None:
+def see_the_end(database: Looks, query_id: str, *, within_s: float) -> StopSeen | None:
     """How the statement was seen to have ended, or None when it was not within `within_s` seconds.
 
     Args:
-        adapter: of the source that the statement ran on.
+        database: that the statement ran on.
         query_id: the session's.
         within_s: seconds to go on looking.
     """
@@ -26,7 +26,7 @@ def see_the_end(adapter: Adapter, query_id: str, *, within_s: float) -> StopSeen
     pause = _PAUSE_S
     while True:
         try:
-            if not adapter.runs(query_id):
+            if not database.runs(query_id):
                 return "server"
         except Exception as error:  # noqa: BLE001 - a server that cannot be asked has shown nothing
             log.warning("end_not_seen", extra={"error": type(error).__name__})

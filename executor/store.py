@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,9 +26,11 @@ from redis.retry import Retry
 
 from executor.answering import opened_request, signed_answer
 from executor.answers import Answer, InputRequest
+from executor.enrolled import WorkerSeen, worker_seen
 from executor.errors import ErrorCode, ExecutorError, JobLost, SettingsInvalid, StatementFailed, SubmitRefused
 from executor.figures import Figures, figures_of
 from executor.jobs import (
+    QUEUES,
     Job,
     JobKind,
     JobState,
@@ -42,8 +45,10 @@ from executor.orders import cautions_of, proof_of
 from executor.profile_store import VERSION, ProfileHead, ProfileStore, profile_key, profile_of
 from executor.profiles import SourceProfile
 from executor.scripts import script
-from executor.settings import ExecutorSettings
+from executor.settings import RECORD_VERSION, ExecutorSettings
 from executor.signing import Signer
+
+log = logging.getLogger(__name__)
 
 _CONNECTIONS = 32
 _TURN_S = 20.0
@@ -59,6 +64,10 @@ MEMORY_WARN_PERCENT = 75
 _MEMORY_KNOWN_S = 60
 
 BROKER_ERRORS = (RedisConnectionError, RedisTimeoutError, OSError)
+
+
+class NewerRecord(Exception):
+    """Made by a newer version: to be left to whoever can read it."""
 
 
 def broker_away(error: BaseException) -> ExecutorError:
@@ -173,7 +182,7 @@ def job_of(
             notes[name] = True
     if row.get("answer_of"):
         notes["answer_of"] = row["answer_of"]
-    for name in ("findings", "estimate", "plan", "generated"):
+    for name in ("findings", "connections", "estimate", "plan", "generated"):
         if row.get(name):
             notes[name] = json.loads(row[name])
     if row.get("slow_store"):
@@ -183,6 +192,8 @@ def job_of(
     for name in ("expensive", "confirmation", "confirm_by", "shared"):
         if row.get(name):
             notes[name] = row[name]
+    if row.get("waits_for", "worker") != "worker" and row["state"] == JobState.QUEUED:
+        notes["waits_for"] = row["waits_for"]
     return Job(
         id=payload["job_id"],
         kind=JobKind(payload["kind"]),
@@ -219,6 +230,15 @@ def job_of(
         input_deadline_at=_time(row.get("input_deadline_at")) if input_request is not None else None,
         seen_at=seen_at,
     )
+
+
+def _check_version(payload: Mapping[str, Any]) -> None:
+    if payload.get("record", 1) > RECORD_VERSION:
+        raise ExecutorError.of(
+            ErrorCode.EXECUTOR_UNAVAILABLE,
+            f"Job {payload['job_id']} was made by a newer version of awaitsql than this server runs.",
+            hint="The job goes on. Ask a server that has been upgraded, or again when this one has been.",
+        )
 
 
 def _answer(signer: Signer, row: Mapping[str, str], payload: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -358,11 +378,16 @@ class ClientStore:
         return self._job(snapshot) if snapshot else None
 
     def _job(self, snapshot: list[Any]) -> Job | None:
-        """The job, unless its row was written by somebody without the key: such a row is nobody's."""
+        """The job, unless its row was written by somebody without the key: such a row is nobody's.
+
+        Raises:
+            ExecutorError: ``executor_unavailable`` where a newer version made it.
+        """
         flat = cast("list[str]", snapshot[0])
         row = dict(zip(flat[::2], flat[1::2], strict=True))
         try:
             payload = self._signer.open(row["payload"], row["signature"])
+            _check_version(payload)
             answer = _answer(self._signer, row, payload)
             if not _is_whose_rows(self._signer, row, payload if answer is None else answer):
                 return None
@@ -425,9 +450,24 @@ class ClientStore:
         seconds, micros = await self._redis.time()
         return seconds + micros / 1e6
 
+    async def workers(self) -> list[WorkerSeen]:
+        """Every worker that has beaten in the last seconds, of every queue."""
+        now = await self.now()
+        found: list[WorkerSeen] = []
+        for queue in QUEUES:
+            line = f"{self._ns}:{queue}" if queue else self._ns
+            alive = cast("list[tuple[str, float]]", await self._redis.zrange(f"{line}:workers", 0, -1, withscores=True))
+            about = cast("dict[str, str]", await self._redis.hgetall(f"{line}:about"))
+            found += [
+                worker_seen(worker, about[worker], queue=queue, until=until, now=now)
+                for worker, until in alive
+                if until >= now and worker in about
+            ]
+        return found
+
     async def workers_alive(self) -> int:
-        """How many workers have beaten in the last seconds."""
-        return int(await self._redis.zcount(f"{self._ns}:workers", await self.now(), "+inf"))
+        """How many workers of statements have beaten in the last seconds and take jobs."""
+        return sum(not (worker.queue or worker.leaves) for worker in await self.workers())
 
     async def events_waiting(self) -> int:
         """Events in the stream that the history has not taken yet."""
@@ -438,30 +478,35 @@ class ClientStore:
         told = cast("list[Any]", await self._figures(args=[]))
         return figures_of(told, await self._redis.info("memory"))
 
-    async def schema(self, source: str) -> str | None:
+    async def schema(self, source: str, fingerprint: str) -> str | None:
         """The source's schema as a worker last stored it (JSON); None for one that was written without the key.
 
-        The guard decides by it which tables there are and what a view reads: it must not be anybody's to write.
+        The guard decides by it which tables there are and what a view reads: it must not be anybody's to write, and of
+        a source that was configured otherwise it says nothing.
         """
-        told = cast("dict[str, str]", await self._redis.hgetall(f"{self._ns}:schema:{source}"))
-        return _schema_of(told, self._signer, source)
+        told = cast("dict[str, str]", await self._redis.hgetall(_schema_key(self._ns, source, fingerprint)))
+        return _schema_of(told, self._signer, source, fingerprint)
 
-    async def profile_version(self, source: str) -> str | None:
+    async def profile_version(self, source: str, fingerprint: str) -> str | None:
         """Changes whenever the source's profile does; None where there is none."""
-        return cast("str | None", await self._redis.hget(profile_key(self._ns, source), VERSION))
+        return cast("str | None", await self._redis.hget(profile_key(self._ns, source, fingerprint), VERSION))
 
-    async def profile(self, source: str) -> tuple[ProfileHead | None, SourceProfile]:
+    async def profile(self, source: str, fingerprint: str) -> tuple[ProfileHead | None, SourceProfile]:
         """The source's profile, whole, and its head."""
-        rows = cast("dict[str, str]", await self._redis.hgetall(profile_key(self._ns, source)))
+        rows = cast("dict[str, str]", await self._redis.hgetall(profile_key(self._ns, source, fingerprint)))
         return await asyncio.to_thread(profile_of, rows, self._signer, source)
 
 
-def _schema_of(told: Mapping[str, str], signer: Signer, source: str) -> str | None:
+def _schema_key(namespace: str, source: str, fingerprint: str) -> str:
+    return f"{namespace}:schema:{source}:{fingerprint}"
+
+
+def _schema_of(told: Mapping[str, str], signer: Signer, source: str, fingerprint: str) -> str | None:
     try:
         payload = signer.open(told["payload"], told["signature"])
     except (StatementFailed, KeyError):
         return None
-    return payload["schema"] if payload["source"] == source else None
+    return payload["schema"] if (payload["source"], payload["fingerprint"]) == (source, fingerprint) else None
 
 
 class WorkerStore:
@@ -476,6 +521,7 @@ class WorkerStore:
             for name in (
                 *("claim", "beat", "note", "wait", "finish", "enrol", "depart", "reap"),
                 *("abandon", "take_stop", "stopped", "lead", "evict", "readers", "give_way"),
+                *("give_back", "return_ticket"),
             )
         }
 
@@ -498,10 +544,23 @@ class WorkerStore:
         seconds, micros = self._redis.time()
         return seconds + micros / 1e6
 
-    def claim(self, job_id: str, attempt: str, worker: str) -> Claim | None:
-        """The job, if the ticket is still good."""
-        answer = cast("list[str]", self._run("claim", job_id, attempt, worker, self._settings.lease_s, token_hex(8)))
-        if not answer:
+    def claim(self, job_id: str, attempt: str, worker: str, sources: Mapping[str, str]) -> Claim | None:
+        """The job, if the ticket is still good and this worker is one that can run it.
+
+        Args:
+            job_id: the ticket's.
+            attempt: likewise.
+            worker: who asks.
+            sources: by name, the fingerprint of each source as it is configured here.
+        """
+        nonce, lease_s = token_hex(8), self._settings.lease_s
+        told = json.dumps(sources)
+        answer = cast("list[str]", self._run("claim", job_id, attempt, worker, lease_s, nonce, RECORD_VERSION, told))
+        if len(answer) < 2:
+            if answer and answer[0] != "worker":
+                log.warning(
+                    "job_left_for_another", extra={"job_id": job_id, "why": answer[0], "record_here": RECORD_VERSION}
+                )
             return None
         ends_at = time.monotonic() + float(answer[2])
         policy = (answer[5], answer[6])
@@ -519,10 +578,21 @@ class WorkerStore:
         flat = [part for pair in fields.items() for part in pair]
         return bool(self._run("note", job_id, attempt, worker, *flat))
 
-    def publish_policy(self, signer: Signer, version: str) -> None:
-        """Says which version of the policies holds from now on: what was checked under another does not run."""
-        payload, signature = signer.sign({"policy_version": version, "issued_at": self.now()})
-        self._redis.hset(f"{self._ns}:policy", mapping={"payload": payload, "signature": signature})
+    def publish(self, signer: Signer, policy_version: str, sources: Mapping[str, str]) -> None:
+        """Says what servers go by from now on.
+
+        Args:
+            signer: with the configuration's key.
+            policy_version: of the policies; what was checked under another does not run.
+            sources: by name, the fingerprint of each source; a worker that has another leaves its jobs to others.
+        """
+        payload, signature = signer.sign({"policy_version": policy_version, "issued_at": self.now()})
+        with self._redis.pipeline() as pipe:
+            pipe.hset(f"{self._ns}:policy", mapping={"payload": payload, "signature": signature})
+            pipe.delete(f"{self._ns}:sources")
+            if sources:
+                pipe.hset(f"{self._ns}:sources", mapping={**sources})
+            pipe.execute()
 
     def beat(
         self, job_id: str, attempt: str, worker: str, *, stage: str, rows: int, size: int, query_id: str | None
@@ -535,13 +605,14 @@ class WorkerStore:
         """Puts a running job back in line where others wait for its slot: whether it did, or somebody else has."""
         return self._run("give_way", job_id, attempt, worker) != "go_on"
 
-    def profile(self, signer: Signer, source: str) -> ProfileStore:
+    def profile(self, signer: Signer, source: str, fingerprint: str) -> ProfileStore:
         """Where a source's profile is kept."""
-        return ProfileStore(self._ns, self._redis, signer, source)
+        return ProfileStore(self._ns, self._redis, signer, source, fingerprint)
 
-    def schema(self, signer: Signer, source: str) -> str | None:
+    def schema(self, signer: Signer, source: str, fingerprint: str) -> str | None:
         """As `ClientStore.schema`."""
-        return _schema_of(cast("dict[str, str]", self._redis.hgetall(f"{self._ns}:schema:{source}")), signer, source)
+        told = cast("dict[str, str]", self._redis.hgetall(_schema_key(self._ns, source, fingerprint)))
+        return _schema_of(told, signer, source, fingerprint)
 
     def finish(
         self, job_id: str, attempt: str, worker: str, state: JobState, reason: str, fields: Mapping[str, str]
@@ -572,9 +643,44 @@ class WorkerStore:
         flat = [part for pair in fields.items() for part in pair]
         return bool(self._run("wait", job_id, attempt, worker, *request, timeout_s, *flat))
 
-    def enrol(self, worker: str, slots: int, ttl_s: float, *, queue: str = "", zombies: int = 0) -> int:
-        """Tells that the worker of a queue is alive, with `slots` beside its `zombies`; its queue's workers alive."""
-        return int(self._run("enrol", worker, slots, ttl_s, queue, zombies))
+    def enrol(
+        self,
+        worker: str,
+        slots: int,
+        ttl_s: float,
+        about: str,
+        *,
+        queue: str = "",
+        zombies: int = 0,
+        leaves: bool = False,
+    ) -> int:
+        """Tells that the worker of a queue is alive; the number of its workers alive.
+
+        Args:
+            worker: its name.
+            slots: jobs it can run at once, beside its `zombies`; of one that leaves, those that it still runs.
+            ttl_s: seconds after which it is taken to be dead.
+            about: as `executor.enrolled.told_of` made it.
+            queue: the one it serves.
+            zombies: slots that are held by threads that do not come back.
+            leaves: whether it takes no more jobs.
+        """
+        return int(self._run("enrol", worker, slots, ttl_s, queue, zombies, about, "leaves" if leaves else ""))
+
+    def give_back(self, job_id: str, attempt: str, worker: str, seen: str) -> bool:
+        """Puts a running job back in line because the worker leaves; False when the lease was lost.
+
+        Args:
+            job_id: the job's.
+            attempt: the one that ran it.
+            worker: who ran it.
+            seen: how its statement was seen to have stopped; empty where it was not, and some worker is to stop it.
+        """
+        return bool(self._run("give_back", job_id, attempt, worker, seen))
+
+    def return_ticket(self, job_id: str, attempt: str) -> None:
+        """Puts a queued job back in line whose ticket came to a worker that leaves."""
+        self._run("return_ticket", job_id, attempt)
 
     def depart(self, worker: str, *, lost: bool) -> int:
         """Tells that the worker is gone; the number of its jobs that go elsewhere."""
@@ -636,10 +742,11 @@ class WorkerStore:
         """Tells that the statement of an ended job was seen to have stopped; `entry` as `take_stop` gave it."""
         self._run("stopped", job_id, how, entry)
 
-    def save_schema(self, signer: Signer, source: str, text: str) -> None:
-        """Keeps a source's schema for the servers, signed."""
-        payload, signature = signer.sign({"source": source, "schema": text})
-        self._redis.hset(f"{self._ns}:schema:{source}", mapping={"payload": payload, "signature": signature})
+    def save_schema(self, signer: Signer, source: str, fingerprint: str, text: str) -> None:
+        """Keeps the schema of a source, as it is configured, for the servers; signed."""
+        payload, signature = signer.sign({"source": source, "fingerprint": fingerprint, "schema": text})
+        key = _schema_key(self._ns, source, fingerprint)
+        self._redis.hset(key, mapping={"payload": payload, "signature": signature})
 
     def is_leader(self, who: str, hold_s: float, *, what: str = "reaper") -> bool:
         """Whether `who` may be `what` for the next `hold_s` seconds: one process at a time may."""

@@ -18,6 +18,8 @@ from typing import Protocol
 import redis
 from redis.exceptions import RedisError
 
+from executor.enrolled import told_of
+from executor.leaving import Leaving
 from executor.running import RunningJob
 from executor.settings import ExecutorSettings
 from executor.signals import listen_for_cancels
@@ -73,17 +75,22 @@ class Watchdog:
         runner: Watched,
         connection: redis.Redis,
         worker: str,
+        leaving: Leaving,
         *,
         slots: int,
         on_exhausted: Callable[[], None],
         on_left_running: Callable[[], None] = _nothing,
         queue: str = "",
+        settings_now: Callable[[], ExecutorSettings],
     ) -> None:
         self._settings = settings
+        self._settings_now = settings_now
         self._store = store
         self._runner = runner
         self._connection = connection
         self._worker = worker
+        self._leaving = leaving
+        self._told = (0, False)
         self._slots = slots
         self._queue = queue
         self._on_exhausted = on_exhausted
@@ -120,8 +127,8 @@ class Watchdog:
         enrol_at = 0.0
         while not self._stop.wait(_TICK_S):
             try:
-                if time.monotonic() >= enrol_at:
-                    self._enrol()
+                if time.monotonic() >= enrol_at or self._is_news():
+                    self.enrol()
                     enrol_at = time.monotonic() + self._settings.beat_s
                 for job in self._runner.running():
                     self._tell(job)
@@ -132,11 +139,24 @@ class Watchdog:
                 # without this thread every lease here runs out
                 log.exception("beat_failed")
 
-    def _enrol(self) -> None:
+    def _is_news(self) -> bool:
+        """Whether others would reckon with slots that are not there: what leaves has ever fewer."""
+        return self._leaving.has_begun and self._told != (len(self._runner.running()), True)
+
+    def enrol(self) -> None:
+        """Says that this worker is alive, and what it takes.
+
+        Raises:
+            RedisError: the broker did not answer.
+        """
         self._zombies = [job for job in self._zombies if not job.is_over]
-        slots = max(self._slots - len(self._zombies), 0)
+        busy, leaves = len(self._runner.running()), self._leaving.has_begun
+        slots = busy if leaves else max(self._slots - len(self._zombies), 0)
         ttl_s = self._settings.beat_s * _WORKER_TTL_FACTOR
-        self._store.enrol(self._worker, slots, ttl_s, queue=self._queue, zombies=len(self._zombies))
+        about = told_of(self._settings_now(), slots=self._slots, busy=busy, leaves=leaves, ttl_s=ttl_s)
+        zombies = len(self._zombies)
+        self._store.enrol(self._worker, slots, ttl_s, about, queue=self._queue, zombies=zombies, leaves=leaves)
+        self._told = (busy, leaves)
         self._stops_wanted.set()
 
     def _stops(self) -> None:

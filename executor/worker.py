@@ -14,10 +14,12 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from executor.history.drainer import Drainer
+from executor.leaving import EXIT_ASKED, EXIT_STUCK, STOP_S, Leaving
 from executor.logs import log_as_json
 from executor.metrics import WorkerMetrics, process_registry
 from executor.metrics_page import serving_metrics
@@ -33,16 +35,66 @@ from executor.watchdog import Watchdog, new_worker_id
 
 log = logging.getLogger(__name__)
 
-_LEAVE_S = 3.0
-"""How long a leaving worker waits for cancelled statements to come back."""
+_LOOK_EVERY_S = 0.02
+
+
+class _Exit:
+    """How the process goes: once, whoever asks for it and however often."""
+
+    def __init__(self, store: WorkerStore, runner: Runner, leaving: Leaving, worker: str) -> None:
+        self._store = store
+        self._runner = runner
+        self._leaving = leaving
+        self._worker = worker
+        self._lock = threading.Lock()
+        self._is_going = False
+
+    def go(self, code: int = EXIT_ASKED) -> None:
+        """Waits until what runs is finished or its time is over, gives the rest back, and ends the process.
+
+        Returns at once where another thread is at it.
+        """
+        with self._lock:
+            if self._is_going:
+                return
+            self._is_going = True
+        log.info("worker_leaving", extra={"worker": self._worker, "running": len(self._runner.running())})
+        while self._runner.running() and self._leaving.seconds_left > 0:
+            time.sleep(_LOOK_EVERY_S)
+        # a broker that died with our parent would be asked again and again
+        last_call = threading.Timer(STOP_S + 1.0, os._exit, (code,))
+        last_call.daemon = True
+        last_call.start()
+        self._runner.leave()
+        until = time.monotonic() + STOP_S
+        while self._runner.running() and time.monotonic() < until:
+            time.sleep(_LOOK_EVERY_S)
+        try:
+            self._store.depart(self._worker, lost=False)
+        except Exception:
+            log.exception("worker_left_without_word")
+        log.info("worker_stopped", extra={"worker": self._worker})
+        # Celery's own shutdown would wait for its pool and its connections; nothing here needs them any more
+        os._exit(code)
 
 
 def run_worker(
-    settings: ExecutorSettings, broker_url: str, signing_key: bytes, *, worker: str = "", stop_with_stdin: bool = False
+    settings: ExecutorSettings,
+    broker_url: str,
+    signing_key: bytes,
+    *,
+    worker: str = "",
+    read_again: Callable[[Callable[[ExecutorSettings], None]], None] | None = None,
+    stop_with_stdin: bool = False,
 ) -> None:
-    """Runs jobs until a signal (or, with `stop_with_stdin`, the end of standard input) says stop.
+    """Runs jobs until a signal (or, with `stop_with_stdin`, the end of standard input) says stop; ends the process.
 
-    SIGTERM and SIGINT cancel the running statements and put their jobs back in line.
+    At SIGTERM or SIGINT nothing new is taken, and what runs is finished within ``drain_timeout_s``; what is not goes
+    back in line, its statement stopped. A second signal, or the end of standard input, does that at once. Its exit code
+    is one of `executor.leaving`.
+
+    At SIGHUP `read_again` is called with what lets it go on under other settings; without, that signal is as SIGTERM.
+    Each further line of standard input, with `stop_with_stdin`, is such settings, too.
 
     Raises:
         SettingsInvalid: the signing key is not the one that this configuration's servers use.
@@ -53,46 +105,40 @@ def run_worker(
     signer = Signer(signing_key)
     store.check_key(signer)
     results = open_results(settings)
+    leaving = Leaving(settings.drain_timeout_s)
     registry = process_registry(importlib.metadata.version("awaitsql"))
     metrics = WorkerMetrics(registry, slots=settings.concurrency, busy=lambda: len(runner.running()))
-    runner = Runner(settings, store, results, signer, worker, metrics)
-    app = make_celery(settings.namespace, broker_url, runner.run, threads=settings.concurrency)
-    leaving = threading.Event()
-
-    def leave() -> None:
-        if leaving.is_set():
-            return
-        leaving.set()
-        # a broker that died with our parent would be asked again and again
-        last_call = threading.Timer(_LEAVE_S + 1.0, os._exit, (0,))
-        last_call.daemon = True
-        last_call.start()
-        runner.leave()
-        until = time.monotonic() + _LEAVE_S
-        while runner.running() and time.monotonic() < until:
-            time.sleep(0.02)
-        try:
-            store.depart(worker, lost=False)
-        except Exception:
-            log.exception("worker_left_without_word")
-        log.info("worker_stopped", extra={"worker": worker})
-        # Celery's own shutdown would wait for its pool and its connections; nothing here needs them any more
-        os._exit(0)
+    runner = Runner(settings, store, results, signer, worker, leaving, metrics)
+    app = make_celery(settings.namespace, broker_url, runner.run, leaving, threads=settings.concurrency)
+    way_out = _Exit(store, runner, leaving, worker)
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         # not in the handler itself: it may have interrupted a thread that holds a lock we need
-        threading.Thread(target=leave, name="awaitsql-leave").start()
+        threading.Thread(target=lambda: way_out.go() if leaving.ask() else None, name="awaitsql-leave").start()
 
-    def on_stdin_end() -> None:
-        while sys.stdin.buffer.read(4096):
-            pass
-        leave()
+    def hurry_away(code: int = EXIT_ASKED) -> None:
+        leaving.hurry()
+        way_out.go(code)
+
+    def reload(settings: ExecutorSettings) -> None:
+        runner.reload(settings)
+        log.info("worker_reloaded", extra={"worker": worker, "sources": list(settings.sources)})
+
+    def on_hang_up(_number: int, _frame: FrameType | None) -> None:
+        if read_again is not None:
+            threading.Thread(target=read_again, args=(reload,), name="awaitsql-reload").start()
+
+    def on_stdin() -> None:
+        while line := sys.stdin.buffer.readline():
+            reload(ExecutorSettings.model_validate(json.loads(line)["settings"]))
+        hurry_away()
 
     controller = make_controller(app, f"awaitsql@{worker}", threads=settings.concurrency)
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGHUP, on_signal if read_again is None else on_hang_up)
     if stop_with_stdin:
-        threading.Thread(target=on_stdin_end, name="awaitsql-parent", daemon=True).start()
+        threading.Thread(target=on_stdin, name="awaitsql-parent", daemon=True).start()
     with (
         Watchdog(
             settings,
@@ -100,9 +146,11 @@ def run_worker(
             runner,
             connection,
             worker,
+            leaving,
             slots=settings.concurrency,
-            on_exhausted=leave,
+            on_exhausted=lambda: hurry_away(EXIT_STUCK),
             on_left_running=runner.stop_left_running,
+            settings_now=lambda: runner.settings,
         ),
         Reaper(store, settings.lease_s),
         Drainer(settings, store, connection, signer),

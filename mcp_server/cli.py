@@ -232,15 +232,40 @@ def profile(
 
 
 @app.command
-def doctor(*, where: Where = HERE, json: Json = False) -> int:
+def doctor(*, where: Where = HERE, deep: Annotated[bool, Parameter(negative="")] = False, json: Json = False) -> int:
     """Look at everything a run needs, and say what is wrong and what to type.
 
     Parameters:
+        deep: run a statement on each worker and source, look at the broker, clocks, disks, connections and secrets.
         json: for a program.
     """
     from mcp_server.commands.doctor import run_doctor  # noqa: PLC0415 - a command loads what it needs
 
-    return run_doctor(where, as_json=json)
+    return run_doctor(where, deep=deep, as_json=json)
+
+
+@app.command
+def workers(*, where: Where = HERE, json: Json = False) -> int:
+    """The worker processes of this configuration on all machines: version, jobs, who leaves.
+
+    Parameters:
+        json: for a program.
+    """
+    from mcp_server.commands.workers import run_workers  # noqa: PLC0415 - a command loads what it needs
+
+    return run_workers(where, as_json=json)
+
+
+@app.command
+def reload(*, where: Where = HERE, json: Json = False) -> int:
+    """Let this configuration's servers and workers on this machine read it again, after looking whether it is right.
+
+    Parameters:
+        json: for a program.
+    """
+    from mcp_server.commands.reload import run_reload  # noqa: PLC0415 - a command loads what it needs
+
+    return run_reload(where, as_json=json)
 
 
 @app.command

@@ -35,6 +35,7 @@ class Farewells:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._ending = asyncio.Event()
+        self._keeps = False
         self._stops: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Farewells:
@@ -45,8 +46,14 @@ class Farewells:
         if self._stops:
             await asyncio.wait(self._stops, timeout=_WITHIN_S)
 
+    def keep_jobs(self) -> None:
+        """From now on it is the server that leaves, not its callers: they come back for their jobs."""
+        self._keeps = True
+
     def say(self, job_id: str, *, owner: str) -> None:
         """The caller has left; the job is stopped after the grace unless somebody else wants it by then."""
+        if self._keeps:
+            return
         stop = asyncio.create_task(self._stop(job_id, owner))
         self._stops.add(stop)
         stop.add_done_callback(self._stops.discard)

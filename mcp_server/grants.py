@@ -79,6 +79,10 @@ class Policies:
         self._shared: dict[str, tuple[SourceSchema, frozenset[tuple[str, str]]]] = {}
         self._problems: dict[str, tuple[SourceSchema, tuple[Problem, ...]]] = {}
 
+    def become(self, other: Policies) -> None:
+        """From now on the rules of `other` are the ones that hold, wherever this object is in use."""
+        vars(self).update(vars(other))
+
     @property
     def version(self) -> str:
         """Names all rules together. Statements that were checked under another version are not run."""

@@ -16,6 +16,7 @@ from executor import ExecutorSettings, Program, WorkerFleet, open_broker, signin
 from mcp_server.enforceable import check_enforceable
 from mcp_server.farewells import Farewells
 from mcp_server.grants import Policies
+from mcp_server.knowledge.meanings import Glossaries
 from mcp_server.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,16 +25,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What runs: the front door to jobs, who may read what, farewells, and two secrets of the configuration's servers.
+    """What runs: the front door to jobs, who may read what, what words mean, farewells, workers, and three secrets.
 
-    `link_key` is of links to exported files, `state_key` of what a client keeps for us between two rounds of a call.
+    `key` signs statements, `link_key` is of links to exported files, `state_key` of what a client keeps for us between
+    two rounds of a call. `statements` and `questions` are the worker processes.
     """
 
     executor: Executor
     policies: Policies
+    glossaries: Glossaries
     farewells: Farewells
+    statements: WorkerFleet
+    questions: WorkerFleet
+    broker_url: str = field(repr=False)
+    key: bytes = field(repr=False)
     link_key: bytes = field(repr=False)
     state_key: bytes = field(repr=False)
+
+    async def reload(self, settings: Settings) -> None:
+        """From now on `settings` hold, here and in the worker processes, as far as `mcp_server.reloading` lets them.
+
+        Raises:
+            SettingsInvalid: as `running_machine`; nothing has changed.
+            ExecutorError: ``executor_unavailable``; nothing has changed.
+        """
+        policies = policies_of(settings, self.key)
+        glossaries = Glossaries.read(settings.mcp_server.glossary)
+        await self.executor.reload(settings.executor, policy_version=policies.version)
+        self.policies.become(policies)
+        self.glossaries.become(glossaries)
+        self.statements.reload(settings.executor, _statements(settings))
+        self.questions.reload(settings.executor, _questions(settings))
 
 
 def policies_of(settings: Settings, key: bytes) -> Policies:
@@ -99,9 +121,12 @@ async def running_machine(
 
     key = signing_key(settings.executor)
     policies = policies_of(settings, key)
+    glossaries = Glossaries.read(settings.mcp_server.glossary)
     with (
         open_broker(settings.executor) as broker_url,
-        WorkerFleet(settings.executor, broker_url, key, workers, log_level=log_level, program=_statements(settings)),
+        WorkerFleet(
+            settings.executor, broker_url, key, workers, log_level=log_level, program=_statements(settings)
+        ) as statements,
         WorkerFleet(
             _beside(settings.executor, workers),
             broker_url,
@@ -109,7 +134,7 @@ async def running_machine(
             int(questions and workers > 0 and settings.mcp_server.ask is not None),
             log_level=log_level,
             program=_questions(settings),
-        ),
+        ) as asked,
     ):
         async with (
             Executor(settings.executor, broker_url, key, policy_version=policies.version, submits=submits) as executor,
@@ -118,7 +143,12 @@ async def running_machine(
             yield Machine(
                 executor,
                 policies,
+                glossaries,
                 farewells,
+                statements,
+                asked,
+                broker_url,
+                key,
                 link_key=hmac.digest(key, b"awaitsql export links", hashlib.sha256),
                 state_key=hmac.digest(key, b"awaitsql request state", hashlib.sha256),
             )

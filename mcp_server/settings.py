@@ -58,6 +58,13 @@ class McpServerSettings(BaseModel):
         default=8_000, ge=0, le=100_000, description="The most characters of rows that an answer shows."
     )
 
+    unready_s: float = Field(
+        default=0.0, ge=0, le=300, description="Over HTTP: asked to stop, how long /readyz says no before the end."
+    )
+    drain_timeout_s: float = Field(
+        default=10.0, ge=0, le=3600, description="Over HTTP: what answers under way, such as downloads, are given then."
+    )
+
     ask: AskSettings | None = Field(
         default=None, description="The model that answers questions; without it there is no ask."
     )
@@ -170,8 +177,11 @@ def _about_nothing(root: _Root, places: Places) -> list[str]:
 
 
 def _in_its_realm(root: _Root) -> ExecutorSettings:
-    """The ``[executor]`` table; with policies its jobs never share a queue with servers that have none."""
-    if not root.mcp_server.policies or root.executor.realm:
+    """The ``[executor]`` table; with policies its jobs never share a queue with servers that have none.
+
+    A deployment keeps its queue when it is given policies: what was checked without them does not run any more.
+    """
+    if not root.mcp_server.policies or root.executor.realm or root.executor.deployment:
         return root.executor
     return root.executor.model_copy(update={"realm": "policies"})
 

@@ -63,13 +63,16 @@ async def checked_statement(
     """
 
     async def verdict(schema: SourceSchema) -> Statement:
-        grant = policies.grant(principal, schema)
+        # together: the policies may be other ones before the statement is signed
+        grant, version = policies.grant(principal, schema), policies.version
         if len(sql) <= _INLINE_SQL_CHARS:
-            return check(sql, source_schema=schema, grant=grant, limits=limits, dialect=dialect)
-        return await anyio.to_thread.run_sync(
-            lambda: check(sql, source_schema=schema, grant=grant, limits=limits, dialect=dialect),
-            abandon_on_cancel=True,
-        )
+            statement = check(sql, source_schema=schema, grant=grant, limits=limits, dialect=dialect)
+        else:
+            statement = await anyio.to_thread.run_sync(
+                lambda: check(sql, source_schema=schema, grant=grant, limits=limits, dialect=dialect),
+                abandon_on_cancel=True,
+            )
+        return replace(statement, policy_version=version)
 
     schema = await executor.source_schema(source)
     try:
@@ -94,6 +97,7 @@ async def checked_over_results(
         ExecutorError: as `Executor.inputs`; ``policy_changed`` where the caller may no longer read what a job read.
     """
     jobs: list[Job] = await executor.inputs(job_ids, owner=principal.owner)
+    version = policies.version
     for job in jobs:
         policies.hold(principal, job)
     schema, grant = schema_of_results(jobs), policies.results_grant()
@@ -103,6 +107,7 @@ async def checked_over_results(
     return replace(
         statement,
         kind=JobKind.QUERY_RESULT,
+        policy_version=version,
         inputs=inputs_of(jobs),
         origins=origins_of_results(jobs),
         proof=proof_of_results(jobs),

@@ -38,6 +38,8 @@ def clamped_wait(wait_seconds: float) -> tuple[float, list[str]]:
 async def wait_for(executor: Executor, job: Job, *, owner: str, timeout_s: float, report: Report | None = None) -> Job:
     """`job` when it is finished or asks, or as it is after `timeout_s` seconds; tells `report` meanwhile.
 
+    A server that is to go does not wait: ``notes["server_leaves"]`` says so.
+
     Raises:
         ExecutorError: as `Executor.watch`.
     """
@@ -56,6 +58,8 @@ async def wait_for(executor: Executor, job: Job, *, owner: str, timeout_s: float
             if report is not None and waited_s >= reported_s + _REPORT_EVERY_S:
                 reported_s = waited_s
                 await report(round(waited_s, 1), progress_words(job, waited_s))
+    if not executor.waits and not _rests(job):
+        job.notes["server_leaves"] = True
     return job
 
 

@@ -55,6 +55,10 @@ SUMMARY_FROM_ROWS = 11
 """A result of fewer rows is its own summary."""
 
 
+SERVER_LEAVES = "This server is being stopped and did not wait. The job goes on: ask for it again in a few seconds."
+"""Told to whoever waited for a job that has not ended."""
+
+
 class _Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -415,6 +419,13 @@ def _warnings(job: Job) -> list[str]:
     if not job.is_finished and job.workers_alive == 0:
         queue = " --queue generate" if job.kind is JobKind.ASK else ""
         said.append(f"No worker is running, so nothing will start. Someone must run: awaitsql worker{queue}")
+    if job.notes.get("waits_for") and not job.is_finished:
+        missing = (
+            "runs an older version" if job.notes["waits_for"] == "record" else "has not read its configuration again"
+        )
+        said.append(f"A worker that {missing} left the job to another. If it stays queued, whoever runs them must act.")
+    if job.notes.get("server_leaves"):
+        said.append(SERVER_LEAVES)
     if job.stage == "storing":
         said.append(
             "The place where results are kept is slow just now, not the database. Whoever runs the workers should look "

@@ -84,7 +84,7 @@ class HttpServer:
                 [*command, *self.arguments], cwd=ROOT, env=self.environment(), stderr=log, stdout=log
             )
         self._process = started
-        until(lambda: self._is_healthy() or started.poll() is not None, within_s=30)
+        until(lambda: self._is_ready() or started.poll() is not None, within_s=30)
         assert started.poll() is None, (self.home / "log").read_text()
         return self
 
@@ -93,6 +93,16 @@ class HttpServer:
             self._process.terminate()
             self._process.wait(20)
             self._process = None
+
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def wait(self) -> None:
+        """Until it has ended by itself."""
+        assert self._process is not None
+        assert self._process.wait(20) == 0, (self.home / "log").read_text()
+        self._process = None
 
     def __enter__(self) -> HttpServer:
         return self.start()
@@ -104,9 +114,9 @@ class HttpServer:
         # the path: workers do not look for modules where the server was started
         return {"PATH": os.environ["PATH"], "HOME": str(self.home), "PYTHONPATH": str(ROOT)}
 
-    def _is_healthy(self) -> bool:
+    def _is_ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.origin}/healthz", timeout=2) as answer:
+            with urllib.request.urlopen(f"{self.origin}/readyz", timeout=2) as answer:
                 return answer.status == 200
         except OSError:
             return False

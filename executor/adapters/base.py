@@ -173,6 +173,10 @@ class Adapter(ABC):
     def probe(self) -> list[Finding]:
         """What is wrong or risky about how we are let in (superuser, write rights), with what to type."""
 
+    def most_connections(self) -> int | None:
+        """How many connections our role may have open at once, all workers together; None where nothing bounds it."""
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """Close every connection."""

@@ -43,6 +43,10 @@ _RECYCLE_S = 1800
 _EXPLAIN_JSON = "EXPLAIN FORMAT=JSON "
 
 
+_ROOM = "SELECT @@global.max_connections, @@session.max_user_connections"
+"""Connections that the server takes, and of those this user's; 0 is no bound."""
+
+
 class MySQLSession(Session):
     """One connection in a read-only transaction."""
 
@@ -228,6 +232,12 @@ class MySQLAdapter(Adapter):
         except (pymysql.Error, ExecutorError) as error:
             failed = self.classify(error)
             return [Finding("error", failed.message, failed.hint)]
+
+    def most_connections(self) -> int | None:
+        """See `Adapter.most_connections`."""
+        with self._aside(self._address()) as wire:
+            bounds = [int(str(value)) for value in wire.rows(_ROOM)[0]]
+        return min(bound for bound in bounds if bound > 0)
 
     def close(self) -> None:
         """See `Adapter.close`."""

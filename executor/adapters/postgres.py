@@ -47,6 +47,16 @@ _EXPLAIN_JSON = "EXPLAIN (FORMAT JSON) "
 _EXPLAIN = re.compile(r"\s*explain\b", re.IGNORECASE)
 
 
+_ROOM = """
+    SELECT least(
+        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+        CASE r.rolconnlimit WHEN -1 THEN NULL ELSE r.rolconnlimit END,
+        CASE d.datconnlimit WHEN -1 THEN NULL ELSE d.datconnlimit END)
+    FROM pg_roles r, pg_database d WHERE r.rolname = session_user AND d.datname = current_database()
+"""
+"""Connections that this role may have to this database at once."""
+
+
 class PostgresSession(Session):
     """One connection in a read-only transaction."""
 
@@ -313,6 +323,12 @@ class PostgresAdapter(Adapter):
         except (psycopg.Error, ExecutorError) as error:
             failed = self.classify(error)
             return [Finding("error", failed.message, failed.hint)]
+
+    def most_connections(self) -> int | None:
+        """See `Adapter.most_connections`."""
+        with self._aside() as connection:
+            row = connection.execute(_ROOM).fetchone()
+        return None if row is None else int(row[0])
 
     def close(self) -> None:
         """See `Adapter.close`."""

@@ -16,9 +16,9 @@ import redis
 from redis.exceptions import RedisError
 
 from executor.errors import ExecutorError
-from executor.settings import ExecutorSettings
+from executor.settings import RECORD_VERSION, ExecutorSettings
 from executor.signing import Signer
-from executor.store import WorkerStore
+from executor.store import NewerRecord, WorkerStore
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -36,6 +36,8 @@ _EXPIRE_EVERY_S = 3600.0
 _BACKOFF_MOST_S = 30.0
 _SECONDS_A_DAY = 86_400.0
 _STOP_S = 5.0
+_LEFT_TO_NEWER_S = 30.0
+"""How long a process leaves the stream alone whose next event is of a newer version."""
 
 
 class Drainer:
@@ -54,6 +56,7 @@ class Drainer:
         self._epoch = ""
         self._look_at = 0.0
         self._expire_at = 0.0
+        self._not_before = 0.0
 
     def __enter__(self) -> Drainer:
         self._thread.start()
@@ -74,6 +77,10 @@ class Drainer:
                         wait_s, is_away = _EVERY_S, False
                 else:
                     self._writer = None
+            except NewerRecord as newer:
+                self._writer = None
+                self._not_before = time.monotonic() + _LEFT_TO_NEWER_S
+                log.warning("history_left_to_newer", extra={"event_id": str(newer), "record_here": RECORD_VERSION})
             except (RedisError, OSError) as error:
                 self._writer = None
                 log.warning("drain_interrupted", extra={"error": type(error).__name__})
@@ -89,6 +96,8 @@ class Drainer:
             self._engine.dispose()
 
     def _leads(self) -> bool:
+        if time.monotonic() < self._not_before:
+            return False
         return self._store.is_leader(self._who, _LEADS_S, what="drainer")
 
     def _round(self) -> None:

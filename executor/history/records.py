@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from executor.errors import ErrorCode, JobLost
+from executor.settings import RECORD_VERSION
 from executor.signing import Signer
 
 _FROM_PAYLOAD = (
@@ -84,6 +85,12 @@ class Event:
         if self.record:
             told |= {"record": self.record, "mac": self.mac}
         return told
+
+
+def is_readable(entry: Sequence[Any]) -> bool:
+    """Whether the stream's entry is of this version of records, or of one before."""
+    flat: list[str] = entry[1]
+    return int(dict(zip(flat[::2], flat[1::2], strict=True)).get("v", 1)) <= RECORD_VERSION
 
 
 def event_of(entry: Sequence[Any]) -> Event:

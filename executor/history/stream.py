@@ -5,13 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import cast
 
 import redis
 
-from executor.history.records import Event, event_of
+from executor.history.records import Event, event_of, is_readable
 from executor.scripts import script
 from executor.settings import ExecutorSettings
+from executor.store import NewerRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +58,20 @@ class EventStream:
     def next(self, epoch: str, position: str, count: int) -> Batch | None:
         """Up to `count` events after `position`, which has been committed and is dropped with all before it.
 
-        None where the stream is of another epoch: `epoch` says which.
+        None where the stream is of another epoch: `epoch` says which. Of a newer version's events and what follows them
+        there is none.
+
+        Raises:
+            NewerRecord: the first of them is a newer version's.
         """
         told = cast("list[str]", self._drain(args=[secrets.token_hex(8), epoch, position, count]))
         if len(told) == 1:
             return None
         entries = cast("list[Sequence[object]]", told[4])
-        return Batch(told[0], int(told[1]), int(told[2]), told[3], tuple(event_of(entry) for entry in entries))
+        known = tuple(event_of(entry) for entry in takewhile(is_readable, entries))
+        if entries and not known:
+            raise NewerRecord(entries[0][0])
+        return Batch(told[0], int(told[1]), int(told[2]), told[3], known)
 
     def epoch(self) -> str:
         """The stream's name; it is given one here if it has none."""

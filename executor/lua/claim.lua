@@ -1,8 +1,10 @@
 -- A worker takes a job by its ticket: what was signed, how many seconds the job still has, whose row it is, the policies of
 -- now, what the job was told when it asked, and how many seconds it was in line. Nothing for a stale ticket: another
 -- attempt, a state that has moved on.
--- Asked again with the same nonce (the answer was lost on the way) it answers the same.
--- ARGV: id, attempt, worker, lease_s, nonce
+-- Asked again with the same nonce (the answer was lost on the way) it answers the same. A job that this worker cannot run
+-- and another can is left to that one; then why, alone: 'record' (a newer version made it), 'source' (the worker's
+-- configuration of its source is not the one that servers go by now) or 'worker' (another is named).
+-- ARGV: id, attempt, worker, lease_s, nonce, version of records, its sources (JSON: name -> fingerprint)
 local id, attempt, worker = ARGV[1], ARGV[2], ARGV[3]
 local at = now()
 local key = job_key(id)
@@ -15,12 +17,21 @@ local function order()
     told[6] or '', stamp(at - tonumber(told[7])) }
 end
 
-local job = redis.call('HMGET', key, 'state', 'attempt', 'claim_nonce', 'job_timeout_s', 'queue')
+local job = redis.call('HMGET', key, 'state', 'attempt', 'claim_nonce', 'job_timeout_s', 'queue', 'record', 'source',
+  'source_print', 'only_worker')
 if job[1] == 'running' and job[2] == attempt and job[3] == ARGV[5] then
   return order()
 end
 if job[1] ~= 'queued' or job[2] ~= attempt then
   return {}
+end
+local why = job[9] and job[9] ~= worker and 'worker' or misfit(job[6], job[7], job[8], ARGV[6], ARGV[7])
+if why then
+  if redis.call('ZSCORE', line_of(job[5]) .. ':dispatched', id) then
+    set_aside(id, at, why)
+    dispatch(line_of(job[5]), at)
+  end
+  return { why }
 end
 if redis.call('ZREM', line_of(job[5]) .. ':dispatched', id) == 0 then
   local who = redis.call('HMGET', key, 'owner', 'source')
@@ -29,6 +40,7 @@ if redis.call('ZREM', line_of(job[5]) .. ':dispatched', id) == 0 then
 end
 redis.call('ZADD', line_of(job[5]) .. ':running', stamp(at + tonumber(ARGV[4])), id)
 redis.call('HSET', key, 'lease_owner', worker, 'claim_nonce', ARGV[5], 'claimed_at', stamp(at))
+redis.call('HDEL', key, 'set_aside', 'waits_for')
 redis.call('HSETNX', key, 'deadline_at', stamp(at + tonumber(job[4])))
 for _, one in ipairs(everyone(id)) do
   move(one, 'running', at, 'claimed', 'stage', job[5] and '' or 'executing')

@@ -4,13 +4,16 @@ local at = now()
 local moved = 0
 for name in pairs(QUEUES) do
   local line = line_of(name)
-  redis.call('ZREM', line .. ':workers', ARGV[1])
-  redis.call('HDEL', line .. ':slots', ARGV[1])
-  redis.call('HDEL', line .. ':zombies', ARGV[1])
+  strike_off(line, ARGV[1])
   for _, id in ipairs(redis.call('ZRANGE', line .. ':running', 0, -1)) do
-    if redis.call('HGET', job_key(id), 'lease_owner') == ARGV[1] then
-      if ARGV[2] == 'left' and not redis.call('HGET', job_key(id), 'cancel_requested_at') then
-        requeue(id, at, 'worker left')
+    local job = redis.call('HMGET', job_key(id), 'lease_owner', 'cancel_requested_at', 'source', 'query_id')
+    if job[1] == ARGV[1] then
+      if ARGV[2] == 'left' and not job[2] then
+        if job[4] and job[4] ~= '' then
+          -- it did not come back to the worker in time
+          ask_stop(id, job[3], job[4], at)
+        end
+        requeue(id, at, 'worker left, stop not seen')
       else
         redis.call('ZADD', line .. ':running', 0, id)
         if ARGV[2] == 'lost' then

@@ -129,3 +129,24 @@ local function dispatch(line, at)
     redis.call('DEL', line .. ':clock')
   end
 end
+
+-- Why a worker that reads records up to a version, with these sources, has to leave a job to another; nil if it has not.
+-- A job whose source the servers know otherwise by now is nobody's to wait for: whoever takes it fails it.
+local function misfit(record, source, print, reads, sources)
+  if tonumber(record or '1') > tonumber(reads) then
+    return 'record'
+  end
+  if print and cjson.decode(sources)[source] ~= print and redis.call('HGET', NS .. ':sources', source) == print then
+    return 'source'
+  end
+end
+
+-- A queued job waits a moment, each time longer, for a worker that can run it.
+local function set_aside(id, at, why)
+  local key = job_key(id)
+  local times = redis.call('HINCRBY', key, 'set_aside', 1)
+  redis.call('HSET', key, 'waits_for', why)
+  release(id)
+  redis.call('ZADD', NS .. ':aside', stamp(at + (why == 'worker' and 0.1 or math.min(0.25 * 2 ^ times, 10))), id)
+  redis.call('PUBLISH', NS .. ':changed', id)
+end

@@ -177,11 +177,11 @@ local function snapshot(id)
   if #row == 0 then
     return {}
   end
-  local told, at = { -1, -1 }, stamp(now())
+  local told, at = { -1, -1 }, now()
   local job = redis.call('HMGET', job_key(id), 'state', 'leader')
   if job[1] == 'queued' then
     told = outlook(job[2] or id)
   end
-  return { row, told[1], stamp(told[2]), redis.call('ZCOUNT', my_line(id) .. ':workers', at, '+inf'),
-    redis.call('GET', NS .. ':memory') or '', at }
+  return { row, told[1], stamp(told[2]), takers(my_line(id), at), redis.call('GET', NS .. ':memory') or '',
+    stamp(at) }
 end

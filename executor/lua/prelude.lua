@@ -28,7 +28,7 @@ end
 -- there as a gap.
 local function tell(id, from, to, at, reason, more)
   redis.call('XADD', NS .. ':events', 'MAXLEN', '~', CONF.events, '*',
-    'job', id, 'from', from, 'to', to, 'reason', reason, 'at', stamp(at), unpack(more))
+    'job', id, 'from', from, 'to', to, 'reason', reason, 'at', stamp(at), 'v', CONF.record, unpack(more))
 end
 
 -- The only place where a state changes: the state before, or false when somebody else moved first. What follows the
@@ -115,7 +115,21 @@ local function slots(line, at)
   for _, worker in ipairs(alive) do
     total = total + tonumber(redis.call('HGET', line .. ':slots', worker) or '0')
   end
-  return total, #alive
+  return total
+end
+
+-- How many workers of a line could take a job, sooner or later.
+local function takers(line, at)
+  return redis.call('ZCOUNT', line .. ':workers', stamp(at), '+inf')
+    - redis.call('ZCOUNT', line .. ':leaving', stamp(at), '+inf')
+end
+
+local function strike_off(line, worker)
+  redis.call('ZREM', line .. ':workers', worker)
+  redis.call('ZREM', line .. ':leaving', worker)
+  redis.call('HDEL', line .. ':slots', worker)
+  redis.call('HDEL', line .. ':zombies', worker)
+  redis.call('HDEL', line .. ':about', worker)
 end
 
 local function is_under(line, set, name, cap)

@@ -53,7 +53,14 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', NS .. ':impatient', '-inf', stam
     -- others may have come later, and wait on
     local ends = (leave(id) or hand_over(id, at)) and settle or settle_all
     unpark(id, job[2])
-    if redis.call('ZCOUNT', my_line(id) .. ':workers', stamp(at), '+inf') == 0 then
+    redis.call('ZREM', NS .. ':aside', id)
+    if job[4] then
+      fail(ends, id, 'no_workers', 'No worker that can run this job took it in ' .. job[1] .. ' s: '
+        .. (job[4] == 'record' and 'those that are there run an older version.'
+        or 'those that are there have another configuration of its source.'),
+        job[4] == 'record' and 'Upgrade the workers (awaitsql workers lists them); then submit again.'
+        or 'Let the workers read their configuration again: awaitsql reload; then submit again.')
+    elseif takers(my_line(id), at) == 0 then
       local queue = redis.call('HGET', job_key(id), 'queue')
       fail(ends, id, 'no_workers', 'No worker was there to take this job in ' .. job[1] .. ' s.',
         'Start one with: awaitsql worker' .. (queue and ' --queue ' .. queue or '') .. '; then submit again.')
@@ -62,6 +69,14 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', NS .. ':impatient', '-inf', stam
         'Submit it again when there is less before it; list_jobs shows yours.')
     end
     moved[#moved + 1] = id
+  end
+end
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', NS .. ':aside', '-inf', stamp(at))) do
+  redis.call('ZREM', NS .. ':aside', id)
+  local job = redis.call('HMGET', job_key(id), 'state', 'owner')
+  if job[1] == 'queued' then
+    park(id, job[2], true)
   end
 end
 

@@ -10,6 +10,7 @@ not complete. Knows no job rows and no principals.
 from __future__ import annotations
 
 import re
+import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from executor.results import (
 from executor.results.columns import cast_batch, result_columns, union_schema
 from executor.results.pages import PageRows
 from executor.results.parts import Part, list_parts, part_schema, read_rows, row_starts
-from executor.results.places import FULL, Place, store_full
+from executor.results.places import FULL, Place, store_full, unavailable
 from executor.results.writing import StoredWriter
 from executor.timers import Timers
 
@@ -181,6 +182,26 @@ class StoredResults:
                 complete=known.complete or name == manifest.NAME,
             )
         return list(found.values())
+
+    def trial(self, job_id: str, content: bytes) -> tuple[float, float]:
+        """Writes `content` as a result's part would be, reads it back and removes it: the seconds of the first two.
+
+        Raises:
+            ResultFailed: ``store_full``, ``store_unavailable``; the latter too where other bytes came back.
+        """
+        folder = _attempt(job_id, 1)
+        try:
+            began = time.monotonic()
+            self._place.begin(folder)
+            self._place.put(f"{folder}/trial", content)
+            written = time.monotonic()
+            found = self._place.read(f"{folder}/trial")
+            read = time.monotonic()
+        finally:
+            self._place.remove(_job(job_id))
+        if found != content:
+            raise unavailable("what was written did not come back")
+        return written - began, read - written
 
     def now(self) -> float:
         """The time of the place's own clock; see `ResultStore.now`."""

@@ -6,16 +6,19 @@ import json
 import platform
 import shutil
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
 
 from executor import ExecutorError, SettingsInvalid, SourceSchema
+from mcp_server.commands.checks import Check
+from mcp_server.commands.deep_checks import deep_checks
 from mcp_server.commands.exits import Exit
 from mcp_server.commands.follow import run_until_interrupted
 from mcp_server.commands.options import Where
+from mcp_server.commands.secret_checks import secret_checks
 from mcp_server.knowledge.glossary import read_glossary
 from mcp_server.knowledge.meanings import Meanings
 from mcp_server.machine import Machine, running_machine
@@ -25,18 +28,11 @@ _DISK_LOW_BYTES = 1_000_000_000
 _SIGN = {"ok": "[green]ok     [/]", "warning": "[yellow]warning[/]", "error": "[red]error  [/]"}
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at: which, how it is, what was seen, what to type to mend it."""
+def run_doctor(where: Where, *, deep: bool, as_json: bool) -> int:
+    """Prints every check; exit code 0 when nothing is an error, 1 otherwise.
 
-    about: str
-    level: Literal["ok", "warning", "error"]
-    message: str
-    fix: str = ""
-
-
-def run_doctor(where: Where, *, as_json: bool) -> int:
-    """Prints every check; exit code 0 when nothing is an error, 1 otherwise."""
+    With `deep` statements are run, files written and read, and other processes looked at.
+    """
     checks: list[Check] = [
         Check("python", "ok", f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
     ]
@@ -46,7 +42,9 @@ def run_doctor(where: Where, *, as_json: bool) -> int:
         checks.append(Check("configuration", "error", error.message, error.hint))
     else:
         checks += _settings_checks(settings)
-        checks += run_until_interrupted(lambda: _running_checks(settings))
+        if deep:
+            checks += secret_checks(settings, where.config)
+        checks += run_until_interrupted(lambda: _running_checks(settings, deep=deep))
     return _report(checks, as_json=as_json)
 
 
@@ -72,7 +70,7 @@ def _settings_checks(settings: Settings) -> list[Check]:
     return [*found, Check("state folder", "warning" if low else "ok", told, fix)]
 
 
-async def _running_checks(settings: Settings) -> list[Check]:
+async def _running_checks(settings: Settings, *, deep: bool) -> list[Check]:
     checks: list[Check] = []
     try:
         async with running_machine(settings, workers=1) as machine:
@@ -87,6 +85,8 @@ async def _running_checks(settings: Settings) -> list[Check]:
                 checks.append(
                     Check("workers", "warning", "no worker is running elsewhere", "awaitsql worker --config FILE")
                 )
+            if deep:
+                checks += await deep_checks(machine, settings)
     except ExecutorError as error:
         checks.append(Check("broker", "error", error.message, error.hint))
     return checks
@@ -111,7 +111,7 @@ async def _source_checks(machine: Machine, source: str, *, has_policies: bool) -
         checks = [Check(about, "ok", f"{len(schema.tables)} tables and views")]
         if not schema.tables:
             checks = [Check(about, "warning", "no tables that this role may see", "Grant it SELECT, or check schemas.")]
-        for told in await executor.probe(source):
+        for told in (await executor.probe(source))[0]:
             level: Literal["ok", "warning", "error"] = "ok"
             if told["level"] == "warning":
                 level = "warning"

@@ -158,7 +158,9 @@ def _settings(asks: Asks, sources: dict[str, SQLiteSource]) -> Settings:
     if asks.asks_model:
         environ[variable(("mcp_server", "ask", "model"))] = asks.models[0]
     settings = load_settings(config=asks.config, databases=(), environ=environ)
-    executor = settings.executor.model_copy(update={"sources": sources, "principal_max_running": AT_ONCE})
+    executor = settings.executor.model_copy(
+        update={"sources": sources, "deployment": "", "principal_max_running": AT_ONCE}
+    )
     ask = settings.mcp_server.ask if asks.asks_model else None
     if ask is not None:
         check_model(ask)

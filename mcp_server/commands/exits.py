@@ -7,7 +7,7 @@ import sys
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from executor import ErrorCode, ExecutorError
+from executor import EXIT_STUCK, ErrorCode, ExecutorError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +27,8 @@ class Exit(IntEnum):
     """No broker or no worker; nothing is lost, try again."""
     UNFINISHED = 5
     """The job still runs after --wait; its handle was printed."""
+    STUCK = EXIT_STUCK
+    """A worker left by itself, its threads lost to statements that do not stop: start it again."""
     INTERRUPTED = 130
     """Ctrl-C; the job was cancelled."""
 

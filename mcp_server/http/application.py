@@ -1,4 +1,7 @@
-"""The Starlette application: ``/mcp``, ``/v1``, ``/healthz``, ``/metrics``. On loopback only, or behind `SignIn`."""
+"""The Starlette application: ``/mcp``, ``/v1``, ``/healthz``, ``/readyz``, ``/metrics``.
+
+On loopback only, or behind `SignIn`.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,8 @@ from mcp_server.auth.scopes import SCOPES
 from mcp_server.auth.verifier import Verifier
 from mcp_server.auth_settings import AuthSettings
 from mcp_server.http.cors import Cors
-from mcp_server.http.health import health_endpoint
+from mcp_server.http.departure import Departure
+from mcp_server.http.health import healthz, readiness_endpoint
 from mcp_server.http.known_hosts import KnownHosts
 from mcp_server.http.loopback import LOOPBACK_NAMES, refuse_open_host
 from mcp_server.http.metrics import metrics_endpoint
@@ -45,13 +49,14 @@ _CHECKED_BEFORE = TransportSecuritySettings(enable_dns_rebinding_protection=Fals
 
 
 def http_application(
-    server: MCPServer[Any], reach: WebReach, *, version: str, registry: CollectorRegistry
+    server: MCPServer[Any], reach: WebReach, departure: Departure, *, version: str, registry: CollectorRegistry
 ) -> Starlette:
     """The application; its lifespan runs the protocol's sessions, which a mounted application's own would not.
 
     Args:
         server: the protocol's.
         reach: what endpoints are given.
+        departure: tells whether the server leaves.
         version: of the product.
         registry: what this process counts, for ``/metrics``.
 
@@ -69,7 +74,10 @@ def http_application(
         async with server.session_manager.run():
             yield
 
-    routes: list[Route | Mount] = [Route("/healthz", health_endpoint(executor), methods=["GET"])]
+    routes: list[Route | Mount] = [
+        Route("/healthz", healthz, methods=["GET"]),
+        Route("/readyz", readiness_endpoint(executor, departure), methods=["GET"]),
+    ]
     middleware = [
         Middleware(Problems, path="/v1"),
         Middleware(KnownHosts, settings=_transport_security(settings)),

@@ -1,4 +1,4 @@
-"""``/healthz``: whether a query could run here, for whatever watches the process. Names nothing configured."""
+"""``/healthz``: whether this process lives. ``/readyz``: whether it should be sent requests. Neither names anything."""
 
 from __future__ import annotations
 
@@ -9,15 +9,25 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from executor import ExecutorError
+from mcp_server.http.departure import Departure
 
 if TYPE_CHECKING:  # the type only: what is used is handed in
     from executor import Executor
 
+Endpoint = Callable[[Request], Awaitable[Response]]
 
-def health_endpoint(executor: Executor) -> Callable[[Request], Awaitable[Response]]:
-    """200 with the workers alive; 503 when the broker is away, or nobody would take a job."""
 
-    async def healthz(_request: Request) -> Response:
+async def healthz(_request: Request) -> Response:
+    """200 while the process answers at all; started anew, one that does would be no better."""
+    return JSONResponse({"status": "ok"})
+
+
+def readiness_endpoint(executor: Executor, departure: Departure) -> Endpoint:
+    """200 with the workers alive; 503 while the server leaves, the broker is away, or nobody would take a job."""
+
+    async def readyz(_request: Request) -> Response:
+        if departure.has_begun:
+            return JSONResponse({"status": "leaving"}, status_code=503)
         try:
             workers = await executor.workers_alive()
         except ExecutorError as failed:
@@ -25,4 +35,4 @@ def health_endpoint(executor: Executor) -> Callable[[Request], Awaitable[Respons
         status = "ok" if workers else "no_workers"
         return JSONResponse({"status": status, "workers": workers}, status_code=200 if workers else 503)
 
-    return healthz
+    return readyz

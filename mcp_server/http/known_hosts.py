@@ -6,7 +6,7 @@ from mcp.server.transport_security import TransportSecurityMiddleware, Transport
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_OPEN = ("/healthz", "/.well-known/")
+_OPEN = ("/healthz", "/readyz", "/.well-known/")
 """Asked by address, or from any page: they tell nothing of any caller."""
 
 

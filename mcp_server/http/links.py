@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import get_args
 
@@ -41,16 +42,16 @@ class Links:
 
     Args:
         key: a secret, the same for all servers of one configuration.
-        policies: the version of the policies; a link made under another one is as good as expired.
+        policies: the version of the policies now; a link made under another one is as good as expired.
     """
 
-    def __init__(self, key: bytes, *, policies: str = "") -> None:
+    def __init__(self, key: bytes, *, policies: Callable[[], str] = str) -> None:
         self._key = key
         self._policies = policies
 
     def token(self, link: Link) -> str:
         """The text that stands for `link` in an address."""
-        told = [link.job_id, link.owner, link.format, link.expires_at, self._policies]
+        told = [link.job_id, link.owner, link.format, link.expires_at, self._policies()]
         payload = json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()
         return f"{_text(payload)}.{_text(self._mac(payload))}"
 
@@ -71,7 +72,7 @@ class Links:
         job_id, owner, format_, expires_at, policies = json.loads(payload)
         if format_ not in _FORMATS:
             raise LinkInvalid
-        if now >= expires_at or policies != self._policies:
+        if now >= expires_at or policies != self._policies():
             raise LinkExpired
         return Link(job_id, owner, format_, expires_at)
 

@@ -27,7 +27,7 @@ from mcp_server.principal import Principal
 
 log = logging.getLogger(__name__)
 
-OPEN_PATHS = ("/healthz", "/.well-known/", "/v1/openapi.json", "/v1/exports/")
+OPEN_PATHS = ("/healthz", "/readyz", "/.well-known/", "/v1/openapi.json", "/v1/exports/")
 """Served to everybody: they tell nothing of any caller, or carry their own signature in the address."""
 
 _RETRY_S = 10

@@ -132,6 +132,10 @@ class Glossaries:
         """Those of the files. Raises as `read_glossary`."""
         return cls({source: read_glossary(path) for source, path in paths.items()})
 
+    def become(self, other: Glossaries) -> None:
+        """From now on those of `other` are the ones that count, wherever this object is in use."""
+        vars(self).update(vars(other))
+
     def of(self, source: str) -> Meanings | None:
         """The source's own, where it has one."""
         return self._of.get(source)

@@ -535,6 +535,18 @@ def test_inspect_shows_only_what_the_user_may_read(mysql_database: Database, rea
     adapter.close()
 
 
+def test_the_connections_of_our_user_are_bounded_by_the_server_and_by_the_user(
+    mysql_database: Database, reader: Reader, adapter: Adapter
+) -> None:
+    of_root = adapter.most_connections()
+    mysql_database.as_owner(f"ALTER USER '{reader.name}'@'%' WITH MAX_USER_CONNECTIONS 7")
+    reading = make_adapter("shop", MySQLSource(url=reader.url, password=reader.password))
+    assert reading.most_connections() == 7
+    assert of_root is not None
+    assert of_root > 7
+    reading.close()
+
+
 def test_probe_warns_of_what_is_more_than_reading(mysql_database: Database, reader: Reader, adapter: Adapter) -> None:
     s = mysql_database.schema
     (of_root,) = adapter.probe()

@@ -102,7 +102,7 @@ class Reader:
 
     def _answers(self) -> bool:
         try:
-            return httpx2.get(f"http://127.0.0.1:{self._port}/healthz", timeout=2).status_code == 200
+            return httpx2.get(f"http://127.0.0.1:{self._port}/readyz", timeout=2).status_code == 200
         except httpx2.TransportError:
             return False
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -58,12 +59,20 @@ class Machine:
 
     async def moves(self, job: Job) -> list[str]:
         """The states that the history tells of, in order, once it has everything that was told until now."""
+        return [told["what"] for told in await self.records(job)]
+
+    async def reasons(self, job: Job) -> list[str]:
+        """Why each of these moves was made."""
+        return [told["reason"] for told in await self.records(job)]
+
+    async def records(self, job: Job) -> list[dict[str, Any]]:
+        """What the audit keeps of the job, in order."""
         async with asyncio.timeout(20):
             while (await self.executor.history_state())[1]:
                 await asyncio.sleep(0.05)
         with closing(sqlite3.connect(self.settings.home / "history.sqlite")) as history:
             told = history.execute("SELECT content FROM awaitsql_audit WHERE job_id = ? ORDER BY seq", (job.id,))
-            return [json.loads(content)["what"] for (content,) in told]
+            return [json.loads(content) for (content,) in told]
 
 
 def make_shop(folder: Path) -> Path:

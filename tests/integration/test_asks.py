@@ -353,6 +353,22 @@ async def test_a_killed_worker_of_questions_is_replaced_and_the_statement_runs_o
     assert len(d.double.requests) == 1
 
 
+async def test_a_worker_of_questions_that_is_asked_to_stop_finishes_its_question(desk: Opened) -> None:
+    import psutil
+
+    async with desk(in_turn(sql(SLOW.replace("4000000000", "4000000")))) as d:
+        job = await d.submit("How many?")
+        async for seen in d.reach.executor.watch(job.id, owner=job.owner, timeout_s=40):
+            if seen.stage == "executing" or seen.is_finished:
+                break
+        [servant] = [p for p in psutil.Process().children() if "mcp_server.generate.worker" in p.cmdline()]
+        servant.terminate()
+        job = await d.until(job, "succeeded", "failed", timeout_s=60)
+        await asyncio.to_thread(servant.wait, 20)
+
+    assert (job.attempt, job.preview) == (1, [[4_005_000]]), job.error
+
+
 POLICY = """
 [[mcp_server.policies.shop]]
 roles = ["analyst"]

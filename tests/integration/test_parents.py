@@ -31,7 +31,7 @@ async def machine(tmp_path: Path, shop: Path) -> AsyncIterator[Machine]:
 async def serving(
     machine: Machine, body: Callable[[Lease], Awaitable[Answered]], *, slots: int = 4
 ) -> AsyncIterator[None]:
-    service = asyncio.create_task(machine.executor.serve(GENERATE, body, slots=slots))
+    service = asyncio.create_task(machine.executor.serve(GENERATE, body, slots=slots, drain=asyncio.Event()))
     try:
         yield
     finally:
@@ -195,7 +195,7 @@ async def main():
                 parent_id=lease.job_id, idempotency_key=lease.job_id + " 1")
             await executor.wait(child.id, owner=child.owner, timeout_s=60)
             return Answered(child.id)
-        await executor.serve(GENERATE, body, slots=2, worker=sys.argv[3])
+        await executor.serve(GENERATE, body, slots=2, drain=asyncio.Event(), worker=sys.argv[3])
 
 asyncio.run(main())
 """

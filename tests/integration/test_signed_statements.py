@@ -186,7 +186,7 @@ async def test_a_schema_that_was_written_without_the_key_is_not_believed(setting
     async with running(settings) as machine:
         true = await machine.executor.source_schema("shop", wait_s=20)
         with redis.Redis.from_url(machine.broker_url, decode_responses=True) as forger:
-            key = f"{settings.namespace}:schema:shop"
+            key = f"{settings.namespace}:schema:shop:{settings.fingerprint_of('shop')}"
             signed = forger.hgetall(key)
             forged = signed["payload"].replace("customer", "anything")
             assert forged != signed["payload"]

@@ -32,6 +32,7 @@ from executor import CostGate, Job
 from mcp_server.app import caller_of, local_caller
 from mcp_server.declared import TASKS
 from mcp_server.http.application import http_application
+from mcp_server.http.departure import Departure
 from mcp_server.http.downloads import Downloads
 from mcp_server.http.links import Links
 from mcp_server.http.loopback import listening_socket
@@ -204,9 +205,12 @@ async def main(port: int, file: Path) -> None:
             policies=machine.policies,
             farewells=machine.farewells,
             caller_of=caller_of(settings.mcp_server),
-            downloads=Downloads(machine.executor, Links(machine.link_key, policies=machine.policies.version)),
+            downloads=Downloads(machine.executor, Links(machine.link_key, policies=lambda: machine.policies.version)),
         )
-        application = http_application(build(machine, settings), reach, version="", registry=CollectorRegistry())
+        departure = Departure(machine.executor, machine.farewells)
+        application = http_application(
+            build(machine, settings), reach, departure, version="", registry=CollectorRegistry()
+        )
         with listening_socket("127.0.0.1", port) as listening:
             config = uvicorn.Config(application, log_config=None, access_log=False, timeout_graceful_shutdown=1)
             await uvicorn.Server(config).serve(sockets=[listening])

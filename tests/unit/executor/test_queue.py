@@ -5,12 +5,13 @@ import json
 import kombu
 from kombu.transport.virtual import Channel
 
+from executor.leaving import Leaving
 from executor.queue import kombu_url, make_celery
 from executor.tickets import TASK, queue_name, ticket_template
 
 
 def test_the_ticket_is_the_message_that_celery_and_kombu_would_have_sent():
-    app = make_celery("ns", "memory://", lambda job_id, attempt: None)
+    app = make_celery("ns", "memory://", lambda job_id, attempt: None, Leaving(1))
     sent: list[dict] = []
     with kombu.Connection("memory://", transport_options={"body_encoding": None}) as connection:
         channel: Channel = connection.channel()

@@ -7,7 +7,7 @@ import pytest
 from mcp_server.http.links import Link, LinkExpired, LinkInvalid, Links
 
 LINK = Link("AAAAA-AAAAA-AAAAA-AAAAA-A", "local/local/ädä", "csv", 1_000)
-LINKS = Links(b"k" * 32, policies="1")
+LINKS = Links(b"k" * 32, policies=lambda: "1")
 
 
 def test_a_link_comes_back_as_it_was_made() -> None:
@@ -19,7 +19,7 @@ def test_a_link_ends_with_its_time_and_with_its_policies() -> None:
     with pytest.raises(LinkExpired):
         LINKS.opened(token, now=1_000)
     with pytest.raises(LinkExpired):
-        Links(b"k" * 32, policies="2").opened(token, now=1)
+        Links(b"k" * 32, policies=lambda: "2").opened(token, now=1)
 
 
 def test_no_letter_of_a_link_can_be_another() -> None:
@@ -38,4 +38,4 @@ def test_what_was_not_made_here_is_no_link(wrong: str) -> None:
 
 def test_another_key_makes_other_links() -> None:
     with pytest.raises(LinkInvalid):
-        Links(b"x" * 32, policies="1").opened(LINKS.token(LINK), now=1)
+        Links(b"x" * 32, policies=lambda: "1").opened(LINKS.token(LINK), now=1)

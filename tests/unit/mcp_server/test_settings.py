@@ -415,7 +415,7 @@ def test_the_example_loads_with_every_setting_switched_on(tmp_path: Path) -> Non
 
 
 _EXAMPLES: dict[type[BaseModel], tuple[str, ...]] = {
-    ExecutorSettings: ("limits", "history", "profile", "sources", "realm"),
+    ExecutorSettings: ("limits", "history", "profile", "sources", "realm", "deployment"),
     HistorySettings: ("url",),
     DuckDBSource: ("files",),
     McpServerSettings: ("ask", "cost", "local_principal"),
