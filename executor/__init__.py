@@ -54,7 +54,7 @@ from executor.jobs import (
 from executor.leaving import EXIT_ASKED, EXIT_STUCK
 from executor.profiles import ColumnProfile, InferredKey, SourceProfile, TableProfile
 from executor.sessions import attribute_of
-from executor.settings import ExecutorSettings, HistorySettings, LimitSettings, ProfileSettings
+from executor.settings import ExecutorSettings, HistorySettings, LimitSettings, ProfileSettings, TracingSettings
 from executor.sources import (
     AnySource,
     BigQuerySource,
@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from executor.metrics import process_registry
     from executor.metrics_page import serving_metrics
     from executor.secret_strength import Weakness, weaknesses
+    from executor.tracing.export import TraceExport
     from executor.worker import run_worker
 
 _LAZY = {
@@ -108,6 +109,7 @@ _LAZY = {
     "log_as_json": "executor.logs",
     "Weakness": "executor.secret_strength",
     "weaknesses": "executor.secret_strength",
+    "TraceExport": "executor.tracing.export",
     "metrics_of": "executor.exposition",
     "process_registry": "executor.metrics",
     "run_worker": "executor.worker",
@@ -187,6 +189,8 @@ __all__ = [
     "Table",
     "TableProfile",
     "Touch",
+    "TraceExport",
+    "TracingSettings",
     "TrinoSource",
     "Truncated",
     "Voice",

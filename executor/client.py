@@ -60,6 +60,7 @@ from executor.store import (
     connect_async,
     connect_sync,
 )
+from executor.tracing import traces_of
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -120,6 +121,7 @@ class Executor:
             self._follow_profile, self._profile_version, self._profile, self._store.now, settings.profile
         )
         self._past = Past(settings, self._signer)
+        self._traces = traces_of(settings.tracing)
         self._results: ResultStore | None = None
         self._waits = True
         self._stack = AsyncExitStack()
@@ -946,8 +948,8 @@ class Executor:
             "queue_timeout_s": str(limits.queue_timeout_s),
             "job_timeout_s": str(limits.job_timeout_s),
         }
-        queue = QUEUE_OF.get(statement.kind)
-        if queue is not None:
+        queue = QUEUE_OF.get(statement.kind, "")
+        if queue:
             fields["queue"] = queue
         if only_worker:
             fields["only_worker"] = only_worker
@@ -966,25 +968,30 @@ class Executor:
                 *([question, details] if statement.kind is JobKind.ASK else ()),
             ]
         )
-        try:
-            async with asyncio.timeout(_BROKER_S):
-                return await self._store.submit(
-                    job_id,
-                    owner=owner,
-                    source=statement.source,
-                    priority=statement.priority,
-                    owner_cap=self._owner_cap(owner) if owner_cap is None else owner_cap,
-                    source_cap=_NO_CAP if queue is not None else self.settings.max_running(statement.source),
-                    idempotency_key=idempotency_key or "",
-                    content=hashlib.blake2b(told.encode(), digest_size=16).hexdigest(),
-                    share=share,
-                    fresh=fresh,
-                    record=record_of(self._signer, order, shown_sql=statement.shown_sql, question=question),
-                    parent_id=parent_id,
-                    fields=fields,
-                )
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
+        with self._traces.submit(statement.kind, statement.source, queue, parent_id=parent_id) as span:
+            if span.context:
+                fields["trace"] = span.context
+            try:
+                async with asyncio.timeout(_BROKER_S):
+                    job = await self._store.submit(
+                        job_id,
+                        owner=owner,
+                        source=statement.source,
+                        priority=statement.priority,
+                        owner_cap=self._owner_cap(owner) if owner_cap is None else owner_cap,
+                        source_cap=_NO_CAP if queue else self.settings.max_running(statement.source),
+                        idempotency_key=idempotency_key or "",
+                        content=hashlib.blake2b(told.encode(), digest_size=16).hexdigest(),
+                        share=share,
+                        fresh=fresh,
+                        record=record_of(self._signer, order, shown_sql=statement.shown_sql, question=question),
+                        parent_id=parent_id,
+                        fields=fields,
+                    )
+            except BROKER_ERRORS as error:
+                raise broker_away(error) from error
+            span.became(job, job_id=job_id)
+        return job
 
     def _owner_cap(self, owner: str) -> int:
         # one source is profiled at a time

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from executor.jobs import JobState
 from executor.running import RunningJob
 from executor.store import BROKER_ERRORS
 
@@ -15,14 +16,21 @@ _SAY_FOR_S = 60.0
 """How long a worker tries to tell a broker that is away how a job ended."""
 
 
-def say(job: RunningJob, word: Callable[[], bool], *, is_leaving: Callable[[], bool]) -> bool:
+def say(
+    job: RunningJob, state: JobState, word: Callable[[], bool], *, is_leaving: Callable[[], bool], code: str = ""
+) -> bool:
     """Says how an attempt ended; False where the lease was lost or the broker stayed away.
 
     Args:
         job: the job that is held.
+        state: what it enters, for its span.
         word: tells the broker; whether that counts. Said twice, it changes nothing.
         is_leaving: whether the process goes, and nothing is waited for any more.
+        code: why it failed, for its span; empty where it did not.
     """
+    job.span.tell("awaitsql.job.state", state)
+    if code:
+        job.span.fail(code)
     until = time.monotonic() + _SAY_FOR_S
     while True:
         try:

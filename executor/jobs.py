@@ -336,7 +336,8 @@ class Job:
     told of itself) and ``answer_of`` (the job that brought its rows) of a question. `parent_id` is the job that
     submitted this one. Rows are stored under the id `rows_of` and this job's attempt, and were there at `rows_at`.
     `input_request` is what a waiting job asks, and `input_deadline_at` until when it waits for the answer. `seen_at` is
-    when the row was read; None where the history tells of the job.
+    when the row was read; None where the history tells of the job. `trace` is the context that the job's spans belong
+    to, `run_trace` that of the run whose rows it shares; see `executor.tracing`.
     """
 
     id: str
@@ -373,6 +374,8 @@ class Job:
     input_request: InputRequest | None = None
     input_deadline_at: float | None = None
     seen_at: float | None = None
+    trace: str = ""
+    run_trace: str = ""
 
     @property
     def is_finished(self) -> bool:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from typing import Literal
 
 from executor.adapters.base import Adapter, Session
 from executor.answering import opened_answers, signed_request
@@ -36,6 +37,7 @@ from executor.sources import SourceSchema
 from executor.stops import see_the_end
 from executor.store import Claim, WorkerStore, result_fields
 from executor.timers import Timers
+from executor.tracing import Span, traces_of
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,7 @@ class Runner:
         self._leaving = leaving
         self._policy = (float("-inf"), "")
         self._timers = Timers()
+        self._traces = traces_of(settings.tracing)
 
     # -- what other threads ask ------------------------------------------------------------------------------------
 
@@ -150,11 +153,17 @@ class Runner:
         for earlier in self.running():
             if earlier.job_id == job_id:
                 earlier.stop("lost")
-        job = RunningJob(job_id, attempt, claim.source)
+        with self._traces.attempt(claim.trace, job_id, attempt, source=claim.source, queue="") as span:
+            self._run(RunningJob(job_id, attempt, claim.source, span=span), claim)
+
+    def _run(self, job: RunningJob, claim: Claim) -> None:
+        job_id, attempt = job.job_id, job.attempt
         self._running[job_id, attempt] = job
         try:
             self._attempt(job, claim)
         finally:
+            if job.stopped is not None:
+                job.span.tell("awaitsql.job.stopped", job.stopped)
             self._running.pop((job_id, attempt), None)
             job.is_over = True
             self._open.tidy()
@@ -166,6 +175,7 @@ class Runner:
         order: Order | None = None
         try:
             order = Order.of(self._signer.open(claim.payload, claim.signature))
+            job.span.tell("awaitsql.job.kind", order.kind)
             order.check(
                 job_id=job.job_id,
                 owner=claim.owner,
@@ -331,7 +341,7 @@ class Runner:
             InputNeeded: in place of the latter, where somebody is there to ask.
         """
         job.stage = "explaining"
-        with job.database:
+        with self._on_database(job, order, session, "EXPLAIN"), job.database:
             found = session.explain(order.sql)
         job.check()
         # exact numbers, and a plan's conditions, would tell of rows that the caller may not see
@@ -364,7 +374,41 @@ class Runner:
             job.notes["expensive"] = expensive
         job.stage = "executing"
 
+    @contextmanager
+    def _on_database(
+        self, job: RunningJob, order: Order, session: Session, operation: Literal["SELECT", "EXPLAIN"]
+    ) -> Generator[Span]:
+        """Around a statement on a database: the statement's span, and the comment by which it is found there."""
+        config = self.settings.sources.get(order.source)
+        adapter = self._open.known(order.source)
+
+        def code_of(error: Exception) -> str:
+            if job.stopped is not None:
+                return job.stopped
+            if isinstance(error, ExecutorError) or adapter is None:
+                return str(getattr(error, "code", type(error).__name__))
+            return str(adapter.classify(error).code)
+
+        with self._traces.statement(
+            order.source,
+            config,
+            operation=operation,
+            tables=[touch.table for touch in order.proof],
+            text=lambda: self._store.shown_sql(job.job_id),
+            code_of=code_of,
+        ) as span:
+            if comment := span.comment(job.job_id):
+                session.mark(comment)
+            yield span
+
     def _stream(self, job: RunningJob, order: Order, session: Session) -> dict[str, str]:
+        operation = "EXPLAIN" if order.sql.startswith("EXPLAIN") else "SELECT"
+        with self._on_database(job, order, session, operation) as span:
+            fields = self._streamed(job, order, session)
+            span.tell("db.response.returned_rows", int(fields["rows"]))
+            return fields
+
+    def _streamed(self, job: RunningJob, order: Order, session: Session) -> dict[str, str]:
         began = time.monotonic()
         with job.database:
             rows = session.run(order.sql)
@@ -411,6 +455,7 @@ class Runner:
         signed = signed_request(self._signer, request, job_id=job.job_id, attempt=int(job.attempt))
         asked = self._say(
             job,
+            JobState.WAITING,
             lambda: self._store.wait(
                 job.job_id, job.attempt, self._worker, signed, self._settings.input_timeout_s, job.notes
             ),
@@ -420,7 +465,12 @@ class Runner:
 
     def _finish(self, job: RunningJob, state: JobState, reason: str, fields: dict[str, str]) -> bool:
         told = {**job.notes, **fields}
-        counts = self._say(job, lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told))
+        counts = self._say(
+            job,
+            state,
+            lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told),
+            code=reason if state is JobState.FAILED else "",
+        )
         if counts:
             self._measure(job, state)
         return counts
@@ -439,8 +489,8 @@ class Runner:
             if state is JobState.SUCCEEDED:
                 self._metrics.kept(job.source, rows=job.rows, size=job.bytes)
 
-    def _say(self, job: RunningJob, word: Callable[[], bool]) -> bool:
-        return say(job, word, is_leaving=lambda: self._leaving.seconds_left < 0)
+    def _say(self, job: RunningJob, state: JobState, word: Callable[[], bool], *, code: str = "") -> bool:
+        return say(job, state, word, is_leaving=lambda: self._leaving.seconds_left < 0, code=code)
 
     def _end_failed(self, job: RunningJob, error: ExecutorError) -> None:
         log.info("job_failed", extra={"job_id": job.job_id, "code": str(error.code)})
@@ -477,7 +527,8 @@ class Runner:
         """Lets another worker have the job, at once."""
         seen = self._seen_stopped(job).get("stop_seen", "")
         log.info("job_given_back", extra={"job_id": job.job_id, "source": job.source, "seen": seen})
-        self._say(job, lambda: self._store.give_back(job.job_id, job.attempt, self._worker, seen))
+        back = JobState.QUEUED
+        self._say(job, back, lambda: self._store.give_back(job.job_id, job.attempt, self._worker, seen))
 
     def _drop_rows(self, job: RunningJob) -> None:
         try:

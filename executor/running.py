@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from executor.jobs import JobKind
 from executor.patience import Patience
+from executor.tracing import NO_SPAN, Span
 
 if TYPE_CHECKING:
     from executor.answers import Answers
@@ -50,10 +51,11 @@ class StoppedFromOutside(Exception):
 class RunningJob:
     """Handles to the statement of one running job. Thread-safe; `stop` may come before the statement began."""
 
-    def __init__(self, job_id: str, attempt: str, source: str) -> None:
+    def __init__(self, job_id: str, attempt: str, source: str, *, span: Span = NO_SPAN) -> None:
         self.job_id = job_id
         self.attempt = attempt
         self.source = source
+        self.span = span
         self.kind: JobKind | None = None
         self._began_at = time.monotonic()
         self.connecting = Patience()

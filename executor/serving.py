@@ -31,6 +31,7 @@ from executor.running import RunningJob
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
 from executor.store import Claim, WorkerStore, connect_sync
+from executor.tracing import traces_of
 from executor.watchdog import Watchdog, new_worker_id
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,7 @@ class Serving:
         self._metrics = WorkerMetrics(registry or CollectorRegistry(), slots=slots, busy=lambda: len(self._running))
         self._leaving = Leaving(settings.drain_timeout_s)
         self._policy = (float("-inf"), "")
+        self._traces = traces_of(settings.tracing)
 
     async def run(self, drain: asyncio.Event) -> bool:
         """Serves until cancelled, or until half of the slots are held by bodies that do not stop: then False.
@@ -194,19 +196,23 @@ class Serving:
         for earlier in self.running():
             if earlier.job_id == job_id:
                 earlier.stop("lost")
-        job = RunningJob(job_id, attempt, claim.source)
-        job.stage = ""
-        self._running[job_id, attempt] = job
-        try:
-            self._attempt(job, claim)
-        finally:
-            self._running.pop((job_id, attempt), None)
-            job.is_over = True
+        with self._traces.attempt(claim.trace, job_id, attempt, source=claim.source, queue=self._queue) as span:
+            job = RunningJob(job_id, attempt, claim.source, span=span)
+            job.stage = ""
+            self._running[job_id, attempt] = job
+            try:
+                self._attempt(job, claim)
+            finally:
+                if job.stopped is not None:
+                    span.tell("awaitsql.job.stopped", job.stopped)
+                self._running.pop((job_id, attempt), None)
+                job.is_over = True
 
     def _attempt(self, job: RunningJob, claim: Claim) -> None:
         try:
             order = self._order(job, claim)
             job.kind = order.kind
+            job.span.tell("awaitsql.job.kind", order.kind)
             self._metrics.waited("worker", order.source, claim.waited_s)
             lease = self._lease(job, order, claim)
             answered = asyncio.run_coroutine_threadsafe(self._work(job, lease), self._loop).result()
@@ -307,6 +313,7 @@ class Serving:
             # its own statements, jobs of their own, go on for the next attempt or end with this one's parent
             say(
                 job,
+                JobState.QUEUED,
                 lambda: self._store.give_back(job.job_id, job.attempt, self._worker, "call"),
                 is_leaving=lambda: self._leaving.seconds_left < 0,
             )
@@ -314,7 +321,12 @@ class Serving:
 
     def _finish(self, job: RunningJob, state: JobState, reason: str, fields: Mapping[str, str]) -> None:
         told = {**job.notes, **fields}
-        self._say(job, state, lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told))
+        self._say(
+            job,
+            state,
+            lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told),
+            code=reason if state is JobState.FAILED else "",
+        )
 
     def _ask(self, job: RunningJob, request: InputRequest) -> None:
         """Lets the job wait for an answer; a later attempt goes on with it."""
@@ -327,8 +339,9 @@ class Serving:
             lambda: self._store.wait(job.job_id, job.attempt, self._worker, signed, wait_s, job.notes),
         )
 
-    def _say(self, job: RunningJob, state: JobState, word: Callable[[], bool]) -> None:
-        if say(job, word, is_leaving=lambda: self._leaving.seconds_left < 0) and job.kind is not None:
+    def _say(self, job: RunningJob, state: JobState, word: Callable[[], bool], *, code: str = "") -> None:
+        counts = say(job, state, word, is_leaving=lambda: self._leaving.seconds_left < 0, code=code)
+        if counts and job.kind is not None:
             self._metrics.ended(job.kind, state, job.seconds)
 
 

@@ -90,6 +90,30 @@ class ProfileSettings(BaseModel):
     )
 
 
+class TracingSettings(BaseModel):
+    """Where spans of requests, jobs and statements go, by OTLP over HTTP; without an endpoint there are none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    otlp_endpoint: str = Field(default="", description="http://host:4318, where a collector listens; empty: no traces.")
+    sample_ratio: float = Field(
+        default=1.0, ge=0, le=1, description="Of traces that begin here; a caller's trace is as its caller decided."
+    )
+    sql_text: bool = Field(default=False, description="Spans hold the SQL as its caller may read it, literals too.")
+    sql_comment: bool = Field(
+        default=True, description="Statements on a server end in a comment with the ids of their trace and job."
+    )
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^/@?#\s]+(/[^@?#\s]*)?", value):
+            raise ValueError(
+                "write it as http://host:4318; what it asks for to sign in goes to OTEL_EXPORTER_OTLP_HEADERS"
+            )
+        return value
+
+
 class ObjectStoreSettings(BaseModel):
     """Where results are kept instead of in a directory: a bucket, with a prefix, in what obstore can open.
 
@@ -190,6 +214,7 @@ class ExecutorSettings(BaseModel):
     limits: LimitSettings = LimitSettings()
     history: HistorySettings = HistorySettings()
     profile: ProfileSettings = ProfileSettings()
+    tracing: TracingSettings = TracingSettings()
     sources: dict[str, SourceConfig] = Field(default_factory=dict)
 
     @field_validator("sources")

@@ -96,7 +96,7 @@ class Claim:
     `ends_at` is of this process's `time.monotonic`: the clock on the worker's wall decides nothing.
     `policy` is the version of the policies as some server signed it, with its signature; both empty where none did.
     `answers` is what the job was told so far; `executor.answering.opened_answers` reads it.
-    `waited_s` is how long it was in line.
+    `waited_s` is how long it was in line, `trace` the context of the span that it was submitted in.
     """
 
     payload: str
@@ -107,6 +107,7 @@ class Claim:
     policy: tuple[str, str]
     answers: str
     waited_s: float
+    trace: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +230,8 @@ def job_of(
         input_request=input_request,
         input_deadline_at=_time(row.get("input_deadline_at")) if input_request is not None else None,
         seen_at=seen_at,
+        trace=row.get("trace", ""),
+        run_trace=row.get("run_trace", ""),
     )
 
 
@@ -563,8 +566,12 @@ class WorkerStore:
                 )
             return None
         ends_at = time.monotonic() + float(answer[2])
-        policy = (answer[5], answer[6])
-        return Claim(answer[0], answer[1], ends_at, answer[3], answer[4], policy, answer[7], float(answer[8]))
+        policy, waited_s = (answer[5], answer[6]), float(answer[8])
+        return Claim(answer[0], answer[1], ends_at, answer[3], answer[4], policy, answer[7], waited_s, answer[9])
+
+    def shown_sql(self, job_id: str) -> str:
+        """The job's statement as its caller may read it."""
+        return cast("str | None", self._redis.hget(f"{self._ns}:job:{job_id}", "shown_sql")) or ""
 
     def kept(self, job_id: str) -> tuple[str, str] | None:
         """What an earlier attempt at the job has kept of its work, and its signature."""

@@ -31,6 +31,7 @@ from executor.settings import ExecutorSettings
 from executor.signing import Signer
 from executor.store import WorkerStore, connect_sync
 from executor.sweeper import Sweeper
+from executor.tracing.export import FLUSH_S, TraceExport
 from executor.watchdog import Watchdog, new_worker_id
 
 log = logging.getLogger(__name__)
@@ -41,10 +42,11 @@ _LOOK_EVERY_S = 0.02
 class _Exit:
     """How the process goes: once, whoever asks for it and however often."""
 
-    def __init__(self, store: WorkerStore, runner: Runner, leaving: Leaving, worker: str) -> None:
+    def __init__(self, store: WorkerStore, runner: Runner, leaving: Leaving, spans: TraceExport, worker: str) -> None:
         self._store = store
         self._runner = runner
         self._leaving = leaving
+        self._spans = spans
         self._worker = worker
         self._lock = threading.Lock()
         self._is_going = False
@@ -62,7 +64,7 @@ class _Exit:
         while self._runner.running() and self._leaving.seconds_left > 0:
             time.sleep(_LOOK_EVERY_S)
         # a broker that died with our parent would be asked again and again
-        last_call = threading.Timer(STOP_S + 1.0, os._exit, (code,))
+        last_call = threading.Timer(STOP_S + 1.0 + FLUSH_S, os._exit, (code,))
         last_call.daemon = True
         last_call.start()
         self._runner.leave()
@@ -73,6 +75,7 @@ class _Exit:
             self._store.depart(self._worker, lost=False)
         except Exception:
             log.exception("worker_left_without_word")
+        self._spans.close()
         log.info("worker_stopped", extra={"worker": self._worker})
         # Celery's own shutdown would wait for its pool and its connections; nothing here needs them any more
         os._exit(code)
@@ -104,13 +107,14 @@ def run_worker(
     store = WorkerStore(settings, connection)
     signer = Signer(signing_key)
     store.check_key(signer)
+    spans = TraceExport(settings.tracing, role="worker")
     results = open_results(settings)
     leaving = Leaving(settings.drain_timeout_s)
     registry = process_registry(importlib.metadata.version("awaitsql"))
     metrics = WorkerMetrics(registry, slots=settings.concurrency, busy=lambda: len(runner.running()))
     runner = Runner(settings, store, results, signer, worker, leaving, metrics)
     app = make_celery(settings.namespace, broker_url, runner.run, leaving, threads=settings.concurrency)
-    way_out = _Exit(store, runner, leaving, worker)
+    way_out = _Exit(store, runner, leaving, spans, worker)
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         # not in the handler itself: it may have interrupted a thread that holds a lock we need

@@ -73,6 +73,7 @@ NEXT_STEP: dict[str, str] = {
     ErrorCode.POLICY_CHANGED: _QUERY_AGAIN,
     ErrorCode.ATTRIBUTE_MISSING: _TELL,
     ErrorCode.SOURCE_UNAVAILABLE: _TELL,
+    ErrorCode.SOURCE_REMOVED: "Call list_sources() and use one of its names.",
     ErrorCode.SOURCE_BUSY: "Wait a little and call query again.",
     ErrorCode.SOURCE_AUTH_FAILED: _TELL,
     ErrorCode.SOURCE_NOT_READY: "Call list_sources() in a few seconds to see whether it is ready.",

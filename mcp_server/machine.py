@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from executor import ExecutorSettings, Program, WorkerFleet, open_broker, signing_key
+from executor import ExecutorSettings, Program, TraceExport, WorkerFleet, open_broker, signing_key
 from mcp_server.enforceable import check_enforceable
 from mcp_server.farewells import Farewells
 from mcp_server.grants import Policies
@@ -123,6 +123,7 @@ async def running_machine(
     policies = policies_of(settings, key)
     glossaries = Glossaries.read(settings.mcp_server.glossary)
     with (
+        TraceExport(settings.executor.tracing, role="server"),
         open_broker(settings.executor) as broker_url,
         WorkerFleet(
             settings.executor, broker_url, key, workers, log_level=log_level, program=_statements(settings)

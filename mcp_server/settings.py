@@ -25,6 +25,9 @@ from mcp_server.policy_settings import CostSettings, LocalPrincipalSettings, Pol
 from mcp_server.principal import Principal, with_rights
 from mcp_server.problems import Places, sentences
 
+_COLLECTOR = "OTEL_EXPORTER_OTLP_ENDPOINT"
+"""OpenTelemetry's own variable for where spans go; a setting of ours comes before it."""
+
 _HINT = "config.example.toml lists every setting with its default."
 
 
@@ -120,7 +123,8 @@ def load_settings(*, config: Path | None, databases: Sequence[str], environ: Map
     Args:
         config: a TOML file; relative paths in it begin at its folder. None: no file.
         databases: what ``--db`` was given: files, folders, URLs. They join the file's sources.
-        environ: the environment; ``AWAITSQL_EXECUTOR__LEASE_S`` overrides ``[executor] lease_s``.
+        environ: the environment; ``AWAITSQL_EXECUTOR__LEASE_S`` overrides ``[executor] lease_s``, and
+            ``OTEL_EXPORTER_OTLP_ENDPOINT`` stands in for an ``[executor.tracing] otlp_endpoint`` that is not given.
 
     Raises:
         SettingsInvalid: one sentence per problem, each on its own line, with file and line or the variable's name.
@@ -141,6 +145,10 @@ def load_settings(*, config: Path | None, databases: Sequence[str], environ: Map
         _put(data, path, rebased(value, _annotation(path), Path.cwd()))
 
     executor: Any = data.setdefault("executor", {})
+    if environ.get(_COLLECTOR, "").startswith("http"):  # gRPC's form has no scheme
+        tracing = executor.setdefault("tracing", {}) if isinstance(executor, dict) else None
+        if isinstance(tracing, dict):
+            tracing.setdefault("otlp_endpoint", environ[_COLLECTOR])
     secrets: dict[str, str] = {}
     if isinstance(executor, dict):
         executor.setdefault("state_dir", platformdirs.user_state_dir("awaitsql", appauthor=False))

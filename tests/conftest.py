@@ -101,5 +101,11 @@ def mysql_database(mysql_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
+def clickhouse_over_http(tmp_path: Path) -> Iterator[Database]:
+    with clickhouse_http_shop(tmp_path) as shop:
+        yield shop
+
+
+@pytest.fixture
 def clickhouse_database(tmp_path: Path) -> Database:
     return clickhouse_shop(tmp_path)

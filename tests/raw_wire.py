@@ -146,8 +146,9 @@ class StdioWire(Wire):
 class HttpWire(Wire):
     """Over HTTP, a connection for each request."""
 
-    def __init__(self, url: str, version: str) -> None:
+    def __init__(self, url: str, version: str, *, headers: dict[str, str] | None = None) -> None:
         self._place = urlsplit(url)
+        self._headers = headers or {}
         self._version = version
         self._numbers = itertools.count(1)
         self._open: dict[int, HTTPConnection] = {}
@@ -198,7 +199,11 @@ class HttpWire(Wire):
 
     def _sent(self, message: dict[str, Any], told: dict[str, str]) -> HTTPConnection:
         connection = HTTPConnection(str(self._place.hostname), self._place.port, timeout=_ANSWER_S)
-        headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "application/json, text/event-stream",
+            **self._headers,
+        }
         if message["method"] != "initialize":
             headers["MCP-Protocol-Version"] = self._version
         if self._session is not None:

@@ -90,6 +90,8 @@ class Rows:
 class Session(ABC):
     """One connection lent to one statement."""
 
+    _ending = ""
+
     @property
     @abstractmethod
     def query_id(self) -> str | None:
@@ -112,6 +114,13 @@ class Session(ABC):
     @abstractmethod
     def cancel(self) -> None:
         """Ask the database to stop the running statement. From any thread, any number of times, also when idle."""
+
+    def mark(self, comment: str) -> None:
+        """From now on `run` and `explain` end what they send in `comment`, an SQL comment; never a caller's text.
+
+        Only to a server, which shows it to others: nobody sees what a database in this process is sent.
+        """
+        self._ending = f" {comment}"
 
     def take_on(self, settings: Mapping[str, str]) -> None:
         """Give the session `settings`, by name, until it is closed; before `run`. See `executor.sessions`.

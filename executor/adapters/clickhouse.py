@@ -66,7 +66,7 @@ class ClickHouseSession(Session):
             if explains:
                 return self._explained_rows(sql, sql[explains.end() :])
             columns = self._described(sql)
-            coming = self._coming = self._link.stream(columns.exact(sql))
+            coming = self._coming = self._link.stream(columns.exact(sql) + self._ending)
             first = next(coming, None)  # until here the statement may fail before it has a schema
         schema = columns.schema() if first is None else columns.batch(first).schema
         return Rows(schema, self._batches(first, coming, columns))

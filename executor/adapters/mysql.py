@@ -114,7 +114,7 @@ class MySQLSession(Session):
     def _start(self, sql: str) -> MySQLStream:
         self._interrupter.start()
         with self._explained():
-            self._stream = self._link.start(sql)
+            self._stream = self._link.start(sql + self._ending)
         return self._stream
 
     def _batches(self, stream: MySQLStream, columns: MySQLColumns) -> Iterator[pa.RecordBatch]:

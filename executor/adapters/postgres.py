@@ -94,7 +94,7 @@ class PostgresSession(Session):
         columns = PostgresColumns(described, names, repairs_text=self._link.repairs_text)
         text, before = (sql, 0) if explains else columns.stream(sql)
         with self._explained(0 if explains else before + len("COPY (")):
-            self._stream = self._link.stream(text, copies=not explains)
+            self._stream = self._link.stream(text + self._ending, copies=not explains)
         return Rows(columns.schema(), self._batches(self._stream, columns))
 
     def explain(self, sql: str) -> Estimate:
@@ -102,7 +102,7 @@ class PostgresSession(Session):
         self._interrupter.start()
         with self._explained(len(_EXPLAIN_JSON)):
             (row_cost,) = self._link.row("SELECT current_setting('cpu_tuple_cost')::float8")
-            (told,) = self._link.row(f"{_EXPLAIN_JSON}{sql}", copies=False)
+            (told,) = self._link.row(f"{_EXPLAIN_JSON}{sql}{self._ending}", copies=False)
         plan: dict[str, Any] = json.loads(str(told))[0]["Plan"]
         return estimate(_step(plan), cost=float(plan["Total Cost"]) / max(float(str(row_cost)), 1e-9))
 

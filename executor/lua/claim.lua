@@ -1,6 +1,6 @@
 -- A worker takes a job by its ticket: what was signed, how many seconds the job still has, whose row it is, the policies of
--- now, what the job was told when it asked, and how many seconds it was in line. Nothing for a stale ticket: another
--- attempt, a state that has moved on.
+-- now, what the job was told when it asked, how many seconds it was in line, and its trace. Nothing for a stale ticket:
+-- another attempt, a state that has moved on.
 -- Asked again with the same nonce (the answer was lost on the way) it answers the same. A job that this worker cannot run
 -- and another can is left to that one; then why, alone: 'record' (a newer version made it), 'source' (the worker's
 -- configuration of its source is not the one that servers go by now) or 'worker' (another is named).
@@ -11,10 +11,10 @@ local key = job_key(id)
 
 local function order()
   local told = redis.call('HMGET', key, 'payload', 'signature', 'deadline_at', 'owner', 'source', 'answers',
-    'queued_at')
+    'queued_at', 'trace')
   local policy = redis.call('HMGET', NS .. ':policy', 'payload', 'signature')
   return { told[1], told[2], stamp(tonumber(told[3]) - at), told[4], told[5], policy[1] or '', policy[2] or '',
-    told[6] or '', stamp(at - tonumber(told[7])) }
+    told[6] or '', stamp(at - tonumber(told[7])), told[8] or '' }
 end
 
 local job = redis.call('HMGET', key, 'state', 'attempt', 'claim_nonce', 'job_timeout_s', 'queue', 'record', 'source',

@@ -64,6 +64,13 @@ if told > CONF.event_bytes then
   redis.call('XTRIM', NS .. ':events', 'MAXLEN', math.floor(redis.call('XLEN', NS .. ':events') * 7 / 8))
   redis.call('SET', NS .. ':events:bytes', math.floor(told * 7 / 8))
 end
+if how then
+  -- the trace of the run whose rows the job has
+  local traces = redis.call('HMGET', job_key(lead), 'run_trace', 'trace')
+  if traces[1] or traces[2] then
+    redis.call('HSET', job_key(id), 'run_trace', traces[1] or traces[2])
+  end
+end
 if how == 'stored' then
   move(id, 'running', at, 'stored')
   refer(id, lead)

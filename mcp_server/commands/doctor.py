@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import platform
 import shutil
@@ -64,10 +65,20 @@ def _settings_checks(settings: Settings) -> list[Check]:
     except OSError as error:
         fix = "Set [executor] state_dir to a folder that can be written."
         return [*found, Check("state folder", "error", f"{executor.home}: {error.strerror}", fix)]
+    found += _trace_checks(executor.tracing.otlp_endpoint)
     low = free < _DISK_LOW_BYTES
     told = f"{executor.home}, {free / 1e9:.1f} GB free"
     fix = "Make room, or set [executor] results_dir to a larger disk." if low else ""
     return [*found, Check("state folder", "warning" if low else "ok", told, fix)]
+
+
+def _trace_checks(endpoint: str) -> list[Check]:
+    if not endpoint:
+        return []
+    if importlib.util.find_spec("opentelemetry.exporter") is None:
+        told = f"none go to {endpoint}: what sends them is not installed"
+        return [Check("traces", "error", told, 'pip install "awaitsql[otel]"')]
+    return [Check("traces", "ok", f"go to {endpoint}")]
 
 
 async def _running_checks(settings: Settings, *, deep: bool) -> list[Check]:

@@ -24,6 +24,7 @@ from executor import (
     Executor,
     ExecutorSettings,
     SettingsInvalid,
+    TraceExport,
     log_as_json,
     process_registry,
     serving_metrics,
@@ -148,7 +149,8 @@ def run_questions_worker(
         except asyncio.CancelledError:
             return True
 
-    return asyncio.run(main())
+    with TraceExport(settings.executor.tracing, role="questions"):
+        return asyncio.run(main())
 
 
 def _going_on_with(found: Settings) -> Callable[[Reload], Awaitable[None]]:

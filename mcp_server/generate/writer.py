@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic_ai import Agent, ToolOutput
+from pydantic_ai import Agent, InstrumentationSettings, ToolOutput
+from pydantic_ai.capabilities import Instrumentation
 from pydantic_ai.exceptions import AgentRunError, ModelAPIError, UnexpectedModelBehavior, UsageLimitExceeded
 from pydantic_ai.models import Model
 from pydantic_ai.usage import RunUsage, UsageLimits
@@ -30,6 +31,11 @@ _CALLS = 3
 
 _CHARS_A_TOKEN = 3
 """Few enough that what is set aside before a request is hardly ever too little."""
+
+_WORDLESS = InstrumentationSettings(
+    include_content=False, include_binary_content=False, include_model_request_parameters=False
+)
+"""The spans of calls of the model have its name and what they took, and no word of what was asked and said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,7 @@ class Writer:
             ],
             retries={"output": _CALLS - 1},
             model_settings=request_settings(settings),
+            capabilities=[Instrumentation(_WORDLESS)] if executor.settings.tracing.otlp_endpoint else [],
         )
 
     def notes(self, dialect: str) -> str:

@@ -33,6 +33,7 @@ from mcp_server.http.metrics import metrics_endpoint
 from mcp_server.http.problems import Problems
 from mcp_server.http.reach import WebReach
 from mcp_server.http.sign_in import SignIn, ToolScopes
+from mcp_server.http.spans import CallersTrace
 from mcp_server.http.v1 import v1_application
 from mcp_server.settings import McpServerSettings
 
@@ -80,8 +81,10 @@ def http_application(
     ]
     middleware = [
         Middleware(Problems, path="/v1"),
-        Middleware(KnownHosts, settings=_transport_security(settings)),
+        Middleware(KnownHosts, settings=_transport_security(settings), signs_in=auth is not None),
     ]
+    if executor.settings.tracing.otlp_endpoint:
+        middleware.append(Middleware(CallersTrace))
     if settings.allowed_origins:
         middleware.append(Middleware(Cors, origins=settings.allowed_origins))
     metadata_url: str | None = None

@@ -20,6 +20,8 @@ from mcp_server.http.asking import Asked, Sent
 from mcp_server.http.presence import ClientGone
 from mcp_server.http.problems import HttpCode, HttpRefused, problem_answer
 from mcp_server.http.sign_in import challenge, has_scope
+from mcp_server.http.spans import request_span
+from mcp_server.spans import tell_code
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -79,7 +81,7 @@ def routes_of(operations: Sequence[Operation], calls: Calls, *, metadata_url: st
 
 
 def _route(path: str, operations: Mapping[str, Operation], calls: Calls, metadata_url: str | None) -> Route:
-    async def endpoint(request: Request) -> Response:
+    async def answered(request: Request) -> Response:
         operation = operations["GET" if request.method == "HEAD" else request.method]
         if operation.scope is not None and not has_scope(request, operation.scope):
             return scope_missing(operation.scope, metadata_url)
@@ -87,11 +89,17 @@ def _route(path: str, operations: Mapping[str, Operation], calls: Calls, metadat
             with calls.counted("http", operation.name, refused=HttpRefused, left=ClientGone):
                 return await operation.endpoint(request)
         except HttpRefused as refused:
+            tell_code(refused.code)
             return problem_answer(refused)
         except ANSWERED as failed:
+            tell_code(str(failed.code))  # pyright: ignore[reportAttributeAccessIssue] - as below
             return problem_answer(failed)  # pyright: ignore[reportArgumentType] - ANSWERED is AnsweredError's members
         except ClientGone:
             return Response(status_code=_GONE)
+
+    async def endpoint(request: Request) -> Response:
+        with request_span(request, f"/v1{path}") as span:
+            return span.tell(await answered(request))
 
     return Route(path, endpoint, methods=list(operations))
 

@@ -100,6 +100,7 @@ STATUS: Mapping[str, int] = {
     ErrorCode.SOURCE_NOT_READY: 503,
     # what somebody has to mend behind us
     ErrorCode.SOURCE_UNAVAILABLE: 502,
+    ErrorCode.SOURCE_REMOVED: 410,
     ErrorCode.SOURCE_AUTH_FAILED: 502,
     ErrorCode.STORE_FULL: 507,
     ErrorCode.INVALID_SETTINGS: 500,

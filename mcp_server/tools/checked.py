@@ -16,6 +16,7 @@ from pydantic import Field
 
 from mcp_server.calls import Calls
 from mcp_server.errors import ANSWERED, error_answer
+from mcp_server.spans import tell_answer
 from mcp_server.tools.arguments import Arguments, read_tool_arguments
 
 READS = ToolAnnotations(read_only_hint=True)
@@ -41,13 +42,16 @@ class CheckedTool(Tool):
         """
         try:
             with self.counted():
-                return await self.fn(read_tool_arguments(self.name, self.arguments, arguments), context)
+                result = await self.fn(read_tool_arguments(self.name, self.arguments, arguments), context)
         except ANSWERED as failed:
-            return error_answer(failed)  # pyright: ignore[reportArgumentType] - ANSWERED is AnsweredError's members
+            result = error_answer(failed)  # pyright: ignore[reportArgumentType] - ANSWERED is AnsweredError's members
         except MCPError:
             raise
         except Exception as crash:
             raise UnexpectedToolError(f"Error executing tool {self.name}") from crash
+        if isinstance(result, CallToolResult):
+            tell_answer(result.structured_content)
+        return result
 
 
 def checked_tool(

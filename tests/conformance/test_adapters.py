@@ -21,6 +21,7 @@ from executor.errors import ErrorCode, ExecutorError
 from executor.jobs import Limits, ResultSummary
 from executor.results.local import LocalPlace
 from executor.results.stored import StoredResults
+from executor.tracing.comments import sql_comment
 
 SOON_S = 5.0
 
@@ -309,6 +310,41 @@ def test_a_statement_is_explained_without_being_run(adapter: Adapter, database: 
         assert session.explain(database.silent).plan
         rows = session.run(f"SELECT count(*) FROM {table}")
         assert [list(row.values()) for batch in rows.batches for row in batch.to_pylist()] == [[3]]
+
+
+def test_a_mark_changes_neither_rows_nor_cost(adapter: Adapter, database: Database) -> None:
+    sql = f"SELECT id, name FROM {database.table('customers')} ORDER BY id"
+    with adapter.session(timeout_s=30) as session:
+        cost = session.explain(sql).cost
+        rows = [batch.to_pylist() for batch in session.run(sql).batches]
+    with adapter.session(timeout_s=30) as session:
+        session.mark(sql_comment("7KQ4M-XX2PD-9ZTRW-C83HN-V", f"00-{'ab' * 16}-{'cd' * 8}-01"))
+        assert session.explain(sql).cost == cost
+        marked = session.run(sql)
+        assert [batch.to_pylist() for batch in marked.batches] == rows
+        assert [batch.to_pylist() for batch in session.run(f"EXPLAIN {sql}").batches]
+
+
+@pytest.mark.parametrize(
+    ("shop", "sql"),
+    [
+        ("postgres_database", "SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid()"),
+        ("mysql_database", "SELECT info FROM information_schema.processlist WHERE id = connection_id()"),
+        ("clickhouse_over_http", "SELECT query FROM system.processes WHERE query_id = queryID()"),
+    ],
+)
+def test_a_server_shows_the_mark_at_the_end_of_the_statement(
+    shop: str, sql: str, request: pytest.FixtureRequest
+) -> None:
+    made = request.getfixturevalue(shop).adapter()
+    mark = sql_comment("7KQ4M-XX2PD-9ZTRW-C83HN-V", f"00-{'ab' * 16}-{'cd' * 8}-01")
+    try:
+        with made.session(timeout_s=30) as session:
+            session.mark(mark)
+            [[shown]] = [row.values() for batch in session.run(sql).batches for row in batch.to_pylist()]
+    finally:
+        made.close()
+    assert f"{sql} {mark}" in " ".join(shown.split())
 
 
 def test_what_cannot_be_explained_fails_as_it_would_when_run(adapter: Adapter, database: Database) -> None:

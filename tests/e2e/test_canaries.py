@@ -53,6 +53,7 @@ class Evidence:
         keys: what stood in the broker's keys.
         history: every row of the history.
         answers: whatever a caller was told.
+        figures: what a Prometheus was told.
         command_lines: of every process.
         environments: of the workers, by their program.
     """
@@ -62,6 +63,7 @@ class Evidence:
     keys: str = ""
     history: str = ""
     answers: list[str] = field(default_factory=list)
+    figures: str = ""
     command_lines: str = ""
     environments: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -163,7 +165,9 @@ class Day:
         self.evidence = Evidence()
 
     def live(self) -> None:
-        token = self._command("token", "create", "ada", "--attribute", f"tenant={HIDDEN_VALUE}").stdout.strip()
+        scopes = [f"--scope=awaitsql:{scope}" for scope in ("read", "query", "export", "metrics")]
+        made = self._command("token", "create", "ada", "--attribute", f"tenant={HIDDEN_VALUE}", *scopes)
+        token = made.stdout.strip()
         self.evidence.secrets.add(token)
         self.headers = {"Authorization": f"Bearer {token}"}
         with Server(self._home, ["--config", str(self.config)]) as server:
@@ -172,6 +176,7 @@ class Day:
                 self._processes()
                 self._lose_a_worker(client)
                 self._answer(client.get("/v1/jobs", headers={"Authorization": f"Bearer {WRONG_TOKEN}"}), 401)
+                self.evidence.figures = client.get("/metrics").text
             self._doctor()
             self._broker()
         self._files()
@@ -304,6 +309,11 @@ def test_no_secret_is_in_an_answer(evidence: Evidence) -> None:
     for code in ("source_auth_failed", "source_unavailable", "statement_failed", "model_unavailable"):
         assert f'"code":"{code}"' in told
     assert not found(told, {*evidence.secrets, HIDDEN_VALUE})
+
+
+def test_no_secret_and_no_value_is_in_a_figure(evidence: Evidence) -> None:
+    assert 'code="source_auth_failed"' in evidence.figures
+    assert not found(evidence.figures, {*evidence.secrets, OWN_VALUE, HIDDEN_VALUE})
 
 
 def test_no_secret_is_on_a_command_line(evidence: Evidence) -> None:

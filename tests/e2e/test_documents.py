@@ -112,6 +112,7 @@ class Reader:
             "HOME": str(self._folder),
             "PYTHONPATH": str(ROOT),
             "COLUMNS": "120",
+            "AWAITSQL_EXECUTOR__STATE_DIR": str(self._folder / "state"),
             "AWAITSQL_MCP_SERVER__PORT": str(self._port),
             # what a source of a document names, though nothing asks it for rows
             "SHOP_PASSWORD": "none",
@@ -122,7 +123,10 @@ class Reader:
 @pytest.fixture
 def reader(tmp_path: Path, shop: Path) -> Iterator[Reader]:
     """A reader with a shop to ask, an editor to install into, and a model that knows one answer."""
-    (tmp_path / "shop.sqlite").symlink_to(shop)
+    demo = tmp_path / "state" / "demo" / "shop.duckdb"  # ten million rows elsewhere; a file is known by its bytes
+    demo.parent.mkdir(parents=True)
+    for file in (tmp_path / "shop.sqlite", demo):
+        file.symlink_to(shop)
     with ExitStack() as stack:
         _, url = stack.enter_context(model_server(lambda _: ANSWER))
         yield Reader(tmp_path, url, stack)

@@ -173,6 +173,12 @@ def test_a_statement_that_fails_is_a_job_that_failed_and_its_rows_are_a_problem(
     assert problem(client.get(f"/v1/jobs/{view['job_id']}/rows")) == (422, "statement_failed")
 
 
+def test_where_nobody_signs_in_metrics_are_open_to_this_machine_and_to_no_page_elsewhere(client: httpx2.Client) -> None:
+    assert "awaitsql_broker_up 1.0" in client.get("/metrics").text
+    assert client.get("/metrics", headers={"Host": "rebound.example"}).status_code == 421
+    assert client.get("/metrics", headers={"Origin": "https://elsewhere.example"}).status_code == 403
+
+
 def test_jobs_are_listed_newest_first(client: httpx2.Client) -> None:
     handle = finished(client, "select 4712 as n")["job_id"]
     [newest] = client.get("/v1/jobs", params={"limit": 1}).json()["jobs"]

@@ -250,6 +250,7 @@ def test_only_a_token_made_for_it_reads_the_servers_metrics_and_it_reads_nothing
         assert (refused.status_code, refused.json()["code"]) == (403, "insufficient_scope")
         assert 'scope="awaitsql:metrics"' in refused.headers["www-authenticate"]
         assert prometheus.get("/metrics").status_code == 200
+        assert prometheus.get("/metrics", headers={"Host": "server-1:8765"}).status_code == 200
         assert prometheus.get("/v1/jobs").status_code == 403
 
 

@@ -6,17 +6,21 @@ The double speaks HTTP as an OpenAI-compatible server does, so the provider's ow
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from machines import COUNT_FOR_EVER, make_shop
 from model_double import ModelDouble, Reply, ask_back, cannot, in_turn, model_server, sql
+from served import free_port
 
 from executor import Answer, ErrorCode, InputFailed, Job, JobState
 from mcp_server.errors import CallCode, CallRefused
@@ -73,13 +77,16 @@ def desk(tmp_path: Path) -> Opened:
     shop = make_shop(tmp_path)
 
     @asynccontextmanager
-    async def opened(script: Callable[[str], Reply], *, rest: str = "", **ask: Any) -> AsyncIterator[Desk]:
+    async def opened(
+        script: Callable[[str], Reply], *, rest: str = "", metrics_port: int | None = None, **ask: Any
+    ) -> AsyncIterator[Desk]:
         with model_server(script) as (double, base_url):
             told = {"model": "scripted", "base_url": base_url, "request_retries": 1, **ask}
             lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in told.items())
             file = tmp_path / "awaitsql.toml"
             file.write_text(
                 f'[executor]\nstate_dir = "{tmp_path / "state"}"\nlease_s = 2\nbeat_s = 0.5\nclaim_timeout_s = 2\n'
+                f"{'' if metrics_port is None else f'metrics_port = {metrics_port}'}\n"
                 f'[executor.sources.shop]\nkind = "sqlite"\npath = "{shop}"\n[mcp_server.ask]\n{lines}\n{rest}'
             )
             settings = load_settings(config=file, databases=(), environ={})
@@ -111,6 +118,31 @@ async def test_a_wrong_table_is_refused_with_a_suggestion_and_the_next_round_is_
     assert (told["tokens_in"], told["tokens_out"], told["rounds"], told["model"]) == (200, 40, 2, "scripted")
     assert told["prompt_version"] == "write-1.question-1.sqlite-1"
     assert "customer" in d.double.requests[0]
+
+
+async def test_each_process_of_a_server_has_a_port_for_its_metrics_also_the_one_that_answers(desk: Opened) -> None:
+    port = two_free_ports()
+    async with desk(in_turn(sql(COUNT)), metrics_port=port) as d:
+        job = await d.ask("How many orders are there?")
+        statements, questions = [
+            httpx2.get(f"http://127.0.0.1:{port + n}/metrics").raise_for_status().text for n in range(2)
+        ]
+
+    assert job.state is JobState.SUCCEEDED, job.error
+    assert 'awaitsql_run_seconds_count{kind="query",state="succeeded"} 1.0' in statements
+    assert 'kind="ask"' not in statements
+    assert 'awaitsql_run_seconds_count{kind="ask",state="succeeded"} 1.0' in questions
+    assert 'awaitsql_wait_seconds_count{source="shop",wait="worker"} 1.0' in questions
+    assert 'kind="query"' not in questions
+
+
+def two_free_ports() -> int:
+    """The first of two neighbours that nobody listens on."""
+    while True:
+        port = free_port()
+        with contextlib.suppress(OSError), socket.socket() as neighbour:
+            neighbour.bind(("127.0.0.1", port + 1))
+            return port
 
 
 async def test_a_write_is_refused_and_never_reaches_the_database(desk: Opened) -> None:

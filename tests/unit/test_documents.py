@@ -73,6 +73,8 @@ def test_a_command_that_no_test_runs_says_why_and_one_that_is_run_elsewhere_is_t
             reason = block.mark.removeprefix("not run").removeprefix(":").split()
             assert len(reason) >= 5, f"{told.name}:{block.line} does not say why"
     assert not {block.language for block in told.blocks()} & {"", "bash", "shell", "console", "zsh"}
+    owners = {block.mark for block in told.blocks("sql") if not block.mark.startswith("not run")}
+    assert owners <= {"postgres", "mysql"}
 
 
 @ALL

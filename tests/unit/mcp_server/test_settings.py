@@ -27,6 +27,7 @@ from executor import (
     SecretRef,
     SettingsInvalid,
     SQLiteSource,
+    TracingSettings,
 )
 from mcp_server.ask_settings import AskSettings
 from mcp_server.policy_settings import CostSettings, LocalPrincipalSettings, ProtectSettings, RuleSettings
@@ -223,6 +224,23 @@ def test_a_variable_comes_before_the_file(written: Any) -> None:
     assert settings.mcp_server.allowed_origins == ("https://a.example",)
 
 
+def test_opentelemetrys_own_variable_counts_where_no_setting_says_where_spans_go(written: Any) -> None:
+    theirs = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://theirs:4318"}
+    ours = {"AWAITSQL_EXECUTOR__TRACING__OTLP_ENDPOINT": "http://ours:4318"}
+    config = written("[executor.tracing]\notlp_endpoint = 'https://file.example/otlp'\n")
+    assert load(environ=theirs).executor.tracing.otlp_endpoint == "http://theirs:4318"
+    assert load(environ=theirs | ours).executor.tracing.otlp_endpoint == "http://ours:4318"
+    assert load(config, environ=theirs).executor.tracing.otlp_endpoint == "https://file.example/otlp"
+    assert load(environ={"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317"}).executor.tracing.otlp_endpoint == ""
+    assert load().executor.tracing.otlp_endpoint == ""
+
+
+def test_an_endpoint_with_a_password_in_it_is_refused(written: Any) -> None:
+    refused = refusal(written("[executor.tracing]\notlp_endpoint = 'http://user:secret@host:4318'\n"))
+    assert "OTEL_EXPORTER_OTLP_HEADERS" in refused.message
+    assert "secret" not in refused.message
+
+
 @pytest.mark.parametrize(
     "origin", ["*", "null", "app.example", "https://app.example/", "https://app.example/mcp", "https://*.example", ""]
 )
@@ -415,8 +433,9 @@ def test_the_example_loads_with_every_setting_switched_on(tmp_path: Path) -> Non
 
 
 _EXAMPLES: dict[type[BaseModel], tuple[str, ...]] = {
-    ExecutorSettings: ("limits", "history", "profile", "sources", "realm", "deployment"),
+    ExecutorSettings: ("limits", "history", "profile", "tracing", "sources", "realm", "deployment"),
     HistorySettings: ("url",),
+    TracingSettings: ("otlp_endpoint",),
     DuckDBSource: ("files",),
     McpServerSettings: ("ask", "cost", "local_principal"),
     AskSettings: ("input_price", "output_price"),
@@ -434,6 +453,7 @@ _EXAMPLES: dict[type[BaseModel], tuple[str, ...]] = {
         (LimitSettings, ("executor", "limits")),
         (HistorySettings, ("executor", "history")),
         (ProfileSettings, ("executor", "profile")),
+        (TracingSettings, ("executor", "tracing")),
         (SQLiteSource, ("executor", "sources", "shop")),
         (DuckDBSource, ("executor", "sources", "exports")),
         (PostgresSource, ("executor", "sources", "warehouse")),
