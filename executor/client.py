@@ -213,6 +213,10 @@ class Executor:
         """The source's schema, if it is known in this process by now."""
         return self._schemas.now(source)
 
+    def profile_now(self, source: str) -> SourceProfile | None:
+        """What `source_profile` was last asked for in this process and gave, without a look at whether it is old."""
+        return self._profiles.now(source)
+
     async def source_schema(self, source: str, *, wait_s: float = 10.0, refresh: bool = False) -> SourceSchema:
         """The source's tables, as a worker found them; waits up to `wait_s` seconds for the first answer.
 

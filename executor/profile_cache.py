@@ -50,6 +50,11 @@ class ProfileCache:
         self._asked: dict[str, tuple[str, str, float]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
+    def now(self, source: str) -> SourceProfile | None:
+        """What was last given of the source; None where nothing was."""
+        shown = self._shown.get(source)
+        return None if shown is None else shown[2]
+
     async def get(
         self, source: str, tables: frozenset[tuple[str, str]], schema_hash: str, *, wait_s: float
     ) -> SourceProfile:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
 from executor import Job, JobKind, Limits, Statement, inputs_of, origins_of_results, proof_of_results, schema_of_results
+from mcp_server.excluding import excluding
 from mcp_server.grants import Policies
 from mcp_server.principal import Principal
-from mcp_server.sql import RefusalCode, StatementRefused, check
+from mcp_server.sql import RefusalCode, StatementRefused, Telling, check
 
 if TYPE_CHECKING:  # the type only: what is used is handed in
     from executor import Executor, SourceSchema
@@ -65,13 +67,20 @@ async def checked_statement(
     async def verdict(schema: SourceSchema) -> Statement:
         # together: the policies may be other ones before the statement is signed
         grant, version = policies.grant(principal, schema), policies.version
-        if len(sql) <= _INLINE_SQL_CHARS:
-            statement = check(sql, source_schema=schema, grant=grant, limits=limits, dialect=dialect)
-        else:
-            statement = await anyio.to_thread.run_sync(
-                lambda: check(sql, source_schema=schema, grant=grant, limits=limits, dialect=dialect),
-                abandon_on_cancel=True,
-            )
+        checks = partial(
+            check,
+            sql,
+            source_schema=schema,
+            grant=grant,
+            limits=limits,
+            dialect=dialect,
+            telling=_telling(executor, policies, schema),
+        )
+        statement = (
+            checks()
+            if len(sql) <= _INLINE_SQL_CHARS
+            else await anyio.to_thread.run_sync(checks, abandon_on_cancel=True)
+        )
         return replace(statement, policy_version=version)
 
     schema = await executor.source_schema(source)
@@ -85,6 +94,15 @@ async def checked_statement(
         if schema.hash() == known:
             raise
     return await verdict(schema)
+
+
+def _telling(executor: Executor, policies: Policies, schema: SourceSchema) -> Telling:
+    """The columns that say which rows usually do not count, as far as that is known here and may be told to anybody."""
+    profile = executor.profile_now(schema.source)
+    if profile is None:
+        return {}
+    shared = policies.shared_tables(schema)
+    return {table: columns for table, columns in excluding(profile).items() if table in shared}
 
 
 async def checked_over_results(

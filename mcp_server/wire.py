@@ -146,7 +146,7 @@ class JobView(_Shape):
     warnings: list[str] = Field(
         default_factory=list,
         description="What may mislead, some with a code first: cartesian_product, fan_out_join, limit_tie, "
-        "limit_without_order, no_rows, all_null, truncated.",
+        "limit_without_order, unfiltered_enum, no_rows, all_null, truncated.",
     )
     next_step: str | None = Field(default=None, description="The very next call, with its arguments.")
     shared: str | None = Field(default=None, description="Said where an equal statement's run brought the rows.")

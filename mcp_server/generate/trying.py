@@ -35,7 +35,7 @@ _REPAIRABLE = frozenset(
 )
 """Failures of a statement that other SQL may not have."""
 
-_NO_DOUBT = frozenset({"truncated", "limit_tie"})
+_NO_DOUBT = frozenset({"truncated", "limit_tie", "unfiltered_enum"})
 """Cautions that are for the one who asked: they do not make the SQL wrong."""
 
 _HASHED_ROWS = 1_000

@@ -13,6 +13,7 @@ from mcp_server.sql.granted import GrantedTable, granted_tables
 from mcp_server.sql.guard import RULES, check
 from mcp_server.sql.refusal import RefusalCode, StatementRefused
 from mcp_server.sql.sorting import Sorting, sorting_of
+from mcp_server.sql.telling import Telling
 from mcp_server.sql.values_like import value_query
 
 # its warnings quote the caller's SQL, which is not to be in any log
@@ -25,6 +26,7 @@ __all__ = [
     "RefusalCode",
     "Sorting",
     "StatementRefused",
+    "Telling",
     "check",
     "dialect_names",
     "granted_tables",

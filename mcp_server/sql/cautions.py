@@ -10,10 +10,12 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
 
 from executor import Caution
+from mcp_server.sql.aggregates import AGGREGATES, SUMS, aggregates, call_of
 from mcp_server.sql.checked import Checked
 from mcp_server.sql.granted import GrantedTable
 from mcp_server.sql.joined import Fold, Joined, alias_of, joined
-from mcp_server.sql.scopes import Scope, innermost, push
+from mcp_server.sql.scopes import Scope, innermost
+from mcp_server.sql.telling import Telling, unfiltered
 
 MOST_SOURCES = 30
 """A SELECT that reads from more is not looked at: what is done for each pair would take its time."""
@@ -25,18 +27,14 @@ _COMMA_IS_CROSS = frozenset({"bigquery", "clickhouse", "sqlite"})
 
 _NOT_SUMMED = (exp.Query, exp.Distinct, exp.Case, exp.If, exp.Filter, exp.Predicate, exp.Not, exp.And, exp.Or)
 
-_SUMS = frozenset({"avg", "sum", "total"})
-_AGGREGATES = _SUMS | {
-    "any_value", "arg_max", "arg_min", "array_agg", "bool_and", "bool_or", "corr", "count", "count_if", "countif",
-    "every", "group_concat", "grouparray", "json_agg", "json_group_array", "json_object_agg", "jsonb_agg", "listagg",
-    "max", "median", "min", "mode", "percentile_cont", "percentile_disc", "quantile", "stddev", "stddev_pop",
-    "stddev_samp", "string_agg", "uniq", "uniqexact", "var_pop", "var_samp", "variance",
-}  # fmt: skip
-"""Of the databases together; one that is not here only keeps a caution from being left out."""
 
+def cautions(checked: Checked, telling: Telling) -> tuple[Caution, ...]:
+    """What is to be said of the statement's rows; after its columns were looked up, before its LIMIT is lowered.
 
-def cautions(checked: Checked) -> tuple[Caution, ...]:
-    """What is to be said of the statement's rows; after its columns were looked up, before its LIMIT is lowered."""
+    Args:
+        checked: the statement.
+        telling: the columns that say which rows usually do not count.
+    """
     if checked.explain:
         return ()
 
@@ -52,6 +50,8 @@ def cautions(checked: Checked) -> tuple[Caution, ...]:
             found = joined(scope, fold, comma_is_cross=checked.rules.name in _COMMA_IS_CROSS)
             told += [] if _may_mean_products(checked) else _products(scope, found, bodies)
             told += _fan_outs(scope, found, fold)
+        if telling:
+            told += unfiltered(scope, telling, fold)
     told += _limits(innermost(checked.tree))
     return tuple(dict.fromkeys(told))[:MOST_CAUTIONS]
 
@@ -120,27 +120,7 @@ def _is_one_row(query: exp.Expr) -> bool:
         return True
     if inner.args.get("group") is not None:
         return False
-    return any(_aggregates(item) for item in inner.expressions)
-
-
-def _aggregates(item: exp.Expr) -> bool:
-    """Whether an aggregate over all rows stands in it, sub-queries and windows left out."""
-    waiting = [item]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, exp.Window | exp.Query):
-            continue
-        if _call(node) in _AGGREGATES:
-            return True
-        push(waiting, node, frozenset())
-    return False
-
-
-def _call(node: exp.Expr | None) -> str:
-    """The name of a function that is called, lower case; the tree keeps most as they were written."""
-    if isinstance(node, exp.Anonymous | exp.AnonymousAggFunc):
-        return str(node.this).lower()
-    return node.sql_name().lower() if isinstance(node, exp.Func) else ""
+    return any(aggregates(item) for item in inner.expressions)
 
 
 # Sums over multiplied rows
@@ -158,7 +138,7 @@ def _fan_outs(scope: Scope, found: Joined, fold: Fold) -> list[Caution]:
         if any(alias_of(other, scope, fold) != alias for other in call.find_all(exp.Column)):
             continue
         key = found.tables[alias].table.primary_key
-        word = _call(call)
+        word = call_of(call)
         if word == "avg" and key and _covers({c for a, c in grouped if a == alias}, key):
             continue
         many = _multiplied_by(alias, found, {a for a, _ in grouped})
@@ -176,9 +156,9 @@ def _fan_outs(scope: Scope, found: Joined, fold: Fold) -> list[Caution]:
 def _summed(column: exp.Column) -> exp.Expr | None:
     """The SUM or AVG over rows, not over a window or distinct values, whose argument `column` stands in."""
     above = column.parent
-    while above is not None and _call(above) not in _SUMS:
+    while above is not None and call_of(above) not in SUMS:
         # a sum of conditions counts rows, which a join is free to give more of
-        if isinstance(above, _NOT_SUMMED) or _call(above) in _AGGREGATES:
+        if isinstance(above, _NOT_SUMMED) or call_of(above) in AGGREGATES:
             return None
         above = above.parent
     return None if above is None or isinstance(above.parent, exp.Window | exp.Filter) else above

@@ -26,6 +26,7 @@ from mcp_server.sql.second_opinion import second_opinion
 from mcp_server.sql.shareable import is_shareable
 from mcp_server.sql.spacing import spacing
 from mcp_server.sql.statement import statement
+from mcp_server.sql.telling import Telling
 from mcp_server.sql.translate import translated
 
 RULES: tuple[Rule, ...] = (
@@ -49,7 +50,13 @@ RULES: tuple[Rule, ...] = (
 
 
 def check(
-    sql: str, *, source_schema: SourceSchema, grant: Grant, limits: Limits, dialect: str | None = None
+    sql: str,
+    *,
+    source_schema: SourceSchema,
+    grant: Grant,
+    limits: Limits,
+    dialect: str | None = None,
+    telling: Telling | None = None,
 ) -> Statement:
     """The statement that `sql` stands for, safe to run on the source and rewritten to what `grant` gives.
 
@@ -60,6 +67,7 @@ def check(
         limits: what the job may use, lowered to the grant's own; the statement gives at most ``max_rows`` + 1 rows.
         dialect: what `sql` is written in, where that is not the source's own dialect; it is translated first, and what
             comes of it is checked like any other.
+        telling: the columns that say which rows usually do not count, for what is said of the rows.
 
     Raises:
         StatementRefused: the guard says no. Whatever goes wrong in here is a refusal, too.
@@ -69,7 +77,7 @@ def check(
         text = sql
         if dialect is not None and dialect != source_schema.dialect:
             text = translated(sql, dialect, source_schema.dialect)
-        checked = _checked(text, source_schema, grant, limits, is_translated=text is not sql)
+        checked = _checked(text, source_schema, grant, limits, telling or {}, is_translated=text is not sql)
     except StatementRefused as refused:
         refused.locate(sql)
         raise
@@ -99,14 +107,16 @@ def check(
     )
 
 
-def _checked(sql: str, schema: SourceSchema, grant: Grant, limits: Limits, *, is_translated: bool) -> Checked:
+def _checked(
+    sql: str, schema: SourceSchema, grant: Grant, limits: Limits, telling: Telling, *, is_translated: bool
+) -> Checked:
     checked = begin(sql, schema, grant, limits)
     try:
         for rule in RULES:
             rule(checked)
             if rule is columns:
                 # the caller's own text, resolved: what comes after lowers its LIMIT and puts the policy in
-                checked.cautions = cautions(checked)
+                checked.cautions = cautions(checked, telling)
     except StatementRefused as refused:
         if is_translated:
             # a place in a text that the caller has not written says nothing; the text itself does

@@ -11,8 +11,9 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -443,6 +444,21 @@ async def test_the_model_is_told_the_glossary_confirmed_sql_like_it_and_how_the_
     assert "wages" not in told
     assert "guessed" not in told
     assert "julianday" in told
+
+
+async def test_that_cancelled_rows_are_counted_is_said_and_is_no_reason_to_write_again(
+    desk: Opened, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "shop.sqlite")) as shop:
+        shop.executescript(
+            "ALTER TABLE orders ADD state TEXT; UPDATE orders SET state = iif(id % 9, 'paid', 'cancelled')"
+        )
+    async with desk(in_turn(sql(COUNT))) as d:
+        await d.reach.shared_profile("shop", wait_s=40)
+        job = await d.ask("How many?")
+
+    assert [w.partition(":")[0] for w in d.view(job)["warnings"]] == ["unfiltered_enum"]
+    assert len(d.double.requests) == 1
 
 
 async def test_a_conversation_carries_earlier_turns_and_is_its_owners_alone(desk: Opened) -> None:
