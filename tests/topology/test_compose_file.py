@@ -31,6 +31,12 @@ def parsed(told: dict[str, Any]) -> PyCompose:
     return read
 
 
+def seconds(told: str) -> int:
+    found = re.fullmatch(r"(?:(\d+)m)?(?:(\d+)s)?", told)
+    assert found is not None, told
+    return int(found[1] or 0) * 60 + int(found[2] or 0)
+
+
 def megabytes(told: str) -> int:
     return int(told[:-1]) * {"m": 1, "g": 1024}[told[-1]]
 
@@ -78,6 +84,13 @@ def test_each_service_is_closed_bounded_and_looked_after(service: Service) -> No
         assert told["cap_drop"] == ["ALL"]
     for port in told.get("ports", ()):
         assert port.startswith("127.0.0.1:")
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_our_programs_are_given_longer_to_go_than_they_take(name: str) -> None:
+    settings = load_settings(config=COMPOSE / "awaitsql.toml", databases=(), environ={})
+    drains = max(settings.executor.drain_timeout_s, settings.mcp_server.drain_timeout_s + settings.mcp_server.unready_s)
+    assert seconds(services()[name].told["stop_grace_period"]) >= drains + 10
 
 
 def test_what_is_mounted_is_there(service: Service) -> None:

@@ -230,13 +230,14 @@ def test_a_worker_that_is_cut_off_loses_its_job_and_its_statement_and_comes_back
     assert place.succeeded("server-1", job) == FOUND
 
 
-def test_a_worker_that_is_told_to_go_leaves_its_job_to_a_new_one(place: Place) -> None:
+def test_a_worker_that_is_told_to_go_ends_its_job_first_and_a_new_one_takes_its_place(place: Place) -> None:
     job = place.submit("server-1", SOME_PAIRS.format(mark=81_009))
     leaving = place.town.worker_of("81009")
     place.town.start("worker-3")
     place.town.stop(leaving, within_s=60)
-    assert place.succeeded("server-2", job) == FOUND
+    assert place.view("server-2", job)["rows"] == FOUND
     until(lambda: place.workers() == 2, within_s=20, what="the new worker is there")
+    assert place.succeeded("server-2", place.submit("server-1", "SELECT count(*) AS n FROM customers")) == [[500]]
 
 
 def test_after_all_of_it_each_job_has_ended_once_and_no_statement_runs(place: Place) -> None:
@@ -255,5 +256,5 @@ def test_after_all_of_it_each_job_has_ended_once_and_no_statement_runs(place: Pl
     ends = endings()
     assert len(ends) >= 11
     assert {job_id: each for job_id, each in ends.items() if len(each) != 1} == {}
-    verified = place.town.run("server-2", ["awaitsql", "jobs", "verify", *CONFIG])
+    verified = place.town.run("server-2", ["awaitsql", "audit", "verify", *CONFIG])
     assert verified.returncode == 0, verified.stdout + verified.stderr
