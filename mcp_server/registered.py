@@ -97,7 +97,7 @@ def _place() -> str:
     """Where this process is: what it shares with those that its signals reach under their process ids."""
     told = socket.gethostname()
     with suppress(OSError):  # not every system keeps process ids apart
-        told += os.readlink("/proc/self/ns/pid")
+        told += str(Path("/proc/self/ns/pid").readlink())
     return hashlib.blake2b(told.encode(), digest_size=6).hexdigest()
 
 
