@@ -29,7 +29,7 @@ from executor.history.records import Event
 from executor.history.stream import Batch
 from executor.history.tables import audit, chains
 from executor.history.verifying import ChainReport, verify, verify_in
-from executor.history.witness import Head
+from executor.history.witness import Head, opened_head, signed_head
 from executor.history.writing import HistoryWriter, Place
 from executor.keys import KeyRing
 from executor.signing import Signer
@@ -304,6 +304,16 @@ def test_a_writer_s_clock_that_went_back_is_on_record(tmp_path: Path):
 
     assert report.holds
     assert any("clock" in remark for remark in report.remarks)
+
+
+def test_a_witness_outlasts_the_key_that_signed_it():
+    keys = FixedKeys(KeyRing.read("k" * 32))
+    signer, head = Signer(keys), Head(CHAIN, 3, "0" * 64)
+    kept = signed_head(signer, head)
+    keys.now = keys.now.rotated(now=1.0, after_s=0, accepted_s=1, kept_s=1e12)  # long ago
+
+    assert opened_head(signer, *kept) == head
+    assert opened_head(signer_of("j"), *kept) is None
 
 
 def test_a_rotated_key_seals_on_and_a_removed_one_leaves_the_chain_whole(tmp_path: Path):
