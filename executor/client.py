@@ -12,11 +12,11 @@ import json
 import logging
 import time
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from executor.acts import Act
 from executor.answers import Answer, check_answer
@@ -191,11 +191,10 @@ class Executor:
             raise ValueError("these settings name another queue")
         if self._submits:
             try:
-                connection = connect_sync(self._broker_url)
-                store = WorkerStore(settings, connection)
-                await asyncio.to_thread(self._publish, store, settings, policy_version, published)
-                connection.close()
-            except BROKER_ERRORS as error:
+                with closing(connect_sync(self._broker_url)) as connection:
+                    store = WorkerStore(settings, connection)
+                    await asyncio.to_thread(self._publish, store, settings, policy_version, published)
+            except (*BROKER_ERRORS, ResponseError) as error:
                 raise broker_away(error) from error
         before, now = self.settings.source_fingerprints(), settings.source_fingerprints()
         self.settings, self._policy_version = settings, policy_version
@@ -704,7 +703,7 @@ class Executor:
     ) -> None:
         """Puts a refused statement on record. Beyond 60 a minute of one owner refusals are counted, not told singly.
 
-        A broker that does not answer is logged: the refusal stands.
+        A broker that does not answer, or takes nothing more, is logged: the refusal stands.
 
         Args:
             owner: who sent it.
@@ -720,7 +719,7 @@ class Executor:
         try:
             async with asyncio.timeout(_BROKER_S):
                 await self._store.tell_refusal(Act("refused", owner, {**told, **more}), per_minute=_REFUSALS_A_MINUTE)
-        except BROKER_ERRORS as error:
+        except (*BROKER_ERRORS, ResponseError) as error:
             log.warning("refusal_untold", extra={"owner": owner, "code": code, "error": type(error).__name__})
 
     async def take_turn(self, owner: str, *, per_minute: float, burst: int) -> float:
