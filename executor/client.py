@@ -20,6 +20,8 @@ from redis.exceptions import OutOfMemoryError
 
 from executor.acts import Act
 from executor.answers import Answer, check_answer
+from executor.client_store import ClientStore
+from executor.connections import BROKER_ERRORS, broker_away, broker_full, connect_async, connect_sync
 from executor.costs import confirmed_cost
 from executor.cursors import Cursor
 from executor.enrolled import WorkerSeen
@@ -56,15 +58,7 @@ from executor.sharing import share_key
 from executor.signals import ChangeListener
 from executor.signing import Keys, Signer
 from executor.sources import SourceInfo, SourceSchema, session_of
-from executor.store import (
-    BROKER_ERRORS,
-    ClientStore,
-    WorkerStore,
-    broker_away,
-    broker_full,
-    connect_async,
-    connect_sync,
-)
+from executor.store import WorkerStore
 from executor.tracing import traces_of
 
 if TYPE_CHECKING:

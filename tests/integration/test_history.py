@@ -23,6 +23,7 @@ from machines import COUNT_FOR_EVER, OWNER, running, settings_for
 from sqlalchemy import select, text, update
 
 from executor import ErrorCode, Executor, ExecutorError, JobState, SettingsInvalid, open_broker, signing_keys
+from executor.connections import connect_sync
 from executor.history.place import open_history
 from executor.history.schema import STEPS, migrate
 from executor.history.stream import EventStream
@@ -30,7 +31,6 @@ from executor.history.tables import audit, jobs, metadata, streams
 from executor.history.verifying import verify
 from executor.history.writing import Fenced, HistoryWriter
 from executor.signing import Signer
-from executor.store import connect_sync
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -232,7 +232,7 @@ async def test_a_drainer_killed_between_commit_and_trim_leaves_nothing_to_be_wri
         "from executor.history.stream import EventStream\n"
         "from executor.history.writing import HistoryWriter\n"
         "from executor.signing import Signer\n"
-        "from executor.store import connect_sync\n"
+        "from executor.connections import connect_sync\n"
         "settings = ExecutorSettings.model_validate_json(sys.argv[1])\n"
         "writer = HistoryWriter(open_history(settings), Signer(signing_keys(settings)), settings.namespace)\n"
         "stream = EventStream(settings, connect_sync(sys.argv[2]))\n"
