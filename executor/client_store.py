@@ -19,7 +19,7 @@ from executor.answering import opened_request, signed_answer
 from executor.answers import Answer, InputRequest
 from executor.connections import broker_full
 from executor.enrolled import WorkerSeen, worker_seen
-from executor.errors import ErrorCode, JobLost, SubmitRefused
+from executor.errors import ErrorCode, JobLost, StatementFailed, SubmitRefused
 from executor.figures import Figures, figures_of
 from executor.job_row import opened_job
 from executor.jobs import QUEUES, Job
@@ -135,14 +135,21 @@ class ClientStore:
         told = int(cast("int", await self._spend(args=[purse, amount, bound, int(for_s * 1000)])))
         return None if told < 0 else told
 
-    async def remember(self, name: str, payload: str, signature: str, for_s: float) -> None:
-        """Keeps a signed text under a name."""
+    async def remember(self, name: str, text: str, for_s: float) -> None:
+        """See `Executor.remember`."""
+        payload, signature = self._signer.sign({"name": name, "text": text})
         await self._remember(args=[name, payload, signature, int(for_s * 1000)])
 
-    async def recall(self, name: str) -> tuple[str, str] | None:
-        """The text and signature kept under a name."""
-        told = cast("dict[str, str]", await self._redis.hgetall(f"{self._ns}:kept:{name}"))
-        return (told["payload"], told["signature"]) if told else None
+    async def recall(self, name: str) -> str | None:
+        """See `Executor.recall`."""
+        kept = cast("dict[str, str]", await self._redis.hgetall(f"{self._ns}:kept:{name}"))
+        if not kept:
+            return None
+        try:
+            told = self._signer.open(kept["payload"], kept["signature"])
+        except StatementFailed:
+            return None
+        return told["text"] if told.get("name") == name else None
 
     async def get(self, job_id: str) -> Job | None:
         """The job, or None when there is no such row."""

@@ -30,6 +30,7 @@ from executor.history.stream import EventStream
 from executor.history.tables import audit, jobs, metadata, streams
 from executor.history.verifying import verify
 from executor.history.writing import Fenced, HistoryWriter
+from executor.results.opening import open_results
 from executor.signing import Signer
 
 
@@ -86,7 +87,7 @@ async def test_what_was_recorded_answers_for_a_broker_that_was_flushed(tmp_path,
         going = await machine.until(await machine.submit(COUNT_FOR_EVER), JobState.RUNNING)
         await until_drained(executor)
         recorded = await executor.recorded(whole.id, owner=OWNER)
-        executor._store_of_results().delete(gone.id)
+        open_results(settings).delete(gone.id)
         flush(machine)
 
         again = await executor.get(whole.id, owner=OWNER)
