@@ -1,11 +1,11 @@
-"""What several commands take: which configuration, which source. Turns them into settings, once."""
+"""What several commands take: which configuration, which source, which form. Turns them into settings, once."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -76,6 +76,16 @@ class There:
                 message="--server has its own databases; --db and --config name this machine's.", hint="Leave one out."
             )
         return True
+
+
+HERE = Where()
+NOWHERE = There()
+
+Flag = Annotated[bool, Parameter(negative="")]  # there or not; no --no-…
+Many = Annotated[tuple[str, ...], Parameter(negative="")]  # may be given several times
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+Sql = Annotated[str, Parameter(allow_leading_hyphen=True)]  # - means standard input, and SQL may begin with a comment
+Format = Literal["table", "csv", "json", "parquet", "arrow"]
 
 
 def chosen_source(settings: Settings, source: str | None) -> str:
