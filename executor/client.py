@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from typing import TYPE_CHECKING, BinaryIO
 
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from executor.answers import Answer
 from executor.client_store import ClientStore
-from executor.connections import asking_broker, broker_full, connect_async, connect_sync
+from executor.connections import asking_broker, broker_away, broker_full, connect_async, connect_sync
 from executor.enrolled import WorkerSeen
 from executor.following import LOOK_EVERY_S, Following
 from executor.history.drainer import Drainer
@@ -146,11 +146,13 @@ class Executor:
         if settings.namespace != self.settings.namespace:
             raise ValueError("these settings name another queue")
         if self._submits:
-            async with asking_broker(within_s=None):
-                connection = connect_sync(self._broker_url)
-                store = WorkerStore(settings, connection)
-                await asyncio.to_thread(publish, store, self._signer, settings, policy_version, published)
-                connection.close()
+            try:
+                async with asking_broker(within_s=None):
+                    with closing(connect_sync(self._broker_url)) as connection:
+                        store = WorkerStore(settings, connection)
+                        await asyncio.to_thread(publish, store, self._signer, settings, policy_version, published)
+            except ResponseError as error:
+                raise broker_away(error) from error
         before = self.settings.source_fingerprints()
         self._in_force.replace(settings, policy_version)
         self._knowledge.follow(before, settings.source_fingerprints())
@@ -480,7 +482,7 @@ class Executor:
     ) -> None:
         """Puts a refused statement on record. Beyond 60 a minute of one owner refusals are counted, not told singly.
 
-        A broker that does not answer is logged: the refusal stands.
+        A broker that does not answer, or takes nothing more, is logged: the refusal stands.
 
         Args:
             owner: who sent it.

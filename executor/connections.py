@@ -19,7 +19,7 @@ _CONNECTIONS = 32
 _TURN_S = 20.0
 """How long a call waits for its turn on a connection."""
 
-_BROKER_S = 8.0
+BROKER_S = 8.0
 """How long a call waits for a broker that is away, or frozen: restarts take less, and clients wait for an answer."""
 
 BROKER_ERRORS = (RedisConnectionError, RedisTimeoutError, OSError)
@@ -45,7 +45,7 @@ def broker_full() -> ExecutorError:
 
 
 @asynccontextmanager
-async def asking_broker(*, within_s: float | None = _BROKER_S) -> AsyncGenerator[None]:
+async def asking_broker(*, within_s: float | None = BROKER_S) -> AsyncGenerator[None]:
     """While inside, the broker is asked: for so many seconds in all, or without a bound.
 
     Raises:

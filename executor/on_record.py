@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from redis.exceptions import ResponseError
+
 from executor.acts import Act
 from executor.client_store import ClientStore
-from executor.connections import asking_broker
-from executor.errors import ExecutorError
+from executor.connections import BROKER_ERRORS, BROKER_S, asking_broker
 from executor.history.past import HistoryState, Past
 from executor.history.witness import opened_head
 from executor.in_force import InForce
@@ -53,8 +55,7 @@ class OnRecord:
         more = {"source": source, "policy_version": version, "code": code, "position": position}
         act = Act("refused", owner, {**told, **more})
         try:
-            async with asking_broker():
+            async with asyncio.timeout(BROKER_S):
                 await self._store.tell_refusal(act, per_minute=_REFUSALS_A_MINUTE)
-        except ExecutorError as away:
-            error = type(away.__cause__).__name__
-            log.warning("refusal_untold", extra={"owner": owner, "code": code, "error": error})
+        except (*BROKER_ERRORS, ResponseError) as error:
+            log.warning("refusal_untold", extra={"owner": owner, "code": code, "error": type(error).__name__})
