@@ -6,9 +6,9 @@ import logging
 import time
 from collections.abc import Callable
 
+from executor.connections import BROKER_ERRORS
 from executor.jobs import JobState
 from executor.running import RunningJob
-from executor.store import BROKER_ERRORS
 
 log = logging.getLogger(__name__)
 

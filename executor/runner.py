@@ -20,6 +20,7 @@ from executor.answers import InputNeeded, InputRequest
 from executor.costs import answered_cost, confirmable, confirmation, cost_request, hold, in_words
 from executor.endings import say
 from executor.errors import ErrorCode, ExecutorError, StatementFailed
+from executor.job_row import result_fields
 from executor.jobs import CostGate, JobKind, JobState
 from executor.leaving import Leaving
 from executor.metrics import WorkerMetrics
@@ -35,7 +36,7 @@ from executor.settings import ExecutorSettings
 from executor.signing import Signer
 from executor.sources import SourceSchema
 from executor.stops import see_the_end
-from executor.store import Claim, WorkerStore, result_fields
+from executor.store import Claim, WorkerStore
 from executor.timers import Timers
 from executor.tracing import Span, traces_of
 

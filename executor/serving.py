@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry
 from executor.answering import opened_answers, signed_request
 from executor.answers import InputNeeded, InputRequest
 from executor.bodies import Answered, Body, Lease
+from executor.connections import connect_sync
 from executor.endings import say
 from executor.errors import ErrorCode, ExecutorError, JobLost, StatementFailed
 from executor.jobs import JobState
@@ -30,7 +31,7 @@ from executor.queue import let_another_begin, make_celery, make_controller, stop
 from executor.running import RunningJob
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
-from executor.store import Claim, WorkerStore, connect_sync
+from executor.store import Claim, WorkerStore
 from executor.tracing import traces_of
 from executor.watchdog import Watchdog, new_worker_id
 
