@@ -10,7 +10,7 @@ from executor.tracing.spans import RecordedSpan, RecordedTraces
 
 
 def context_with(state: TraceState) -> str:
-    span = NonRecordingSpan(SpanContext(0xA1, 0xB2, True, TraceFlags(1), state))  # noqa: FBT003 - the library's
+    span = NonRecordingSpan(SpanContext(0xA1, 0xB2, True, TraceFlags(1), state))
     return RecordedSpan(span, comments=True).context
 
 
