@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from executor.history.told import Redact, told_as
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
-from executor.store import WorkerStore
+from executor.upkeep_store import UpkeepStore
 
 
 class InForce:
@@ -46,7 +46,7 @@ class InForce:
 
 
 def publish(
-    store: WorkerStore, signer: Signer, settings: ExecutorSettings, policy_version: str, published: Mapping[str, str]
+    store: UpkeepStore, signer: Signer, settings: ExecutorSettings, policy_version: str, published: Mapping[str, str]
 ) -> None:
     """Says to all processes what servers go by from now on. Raises what the broker raises.
 
