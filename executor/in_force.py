@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from executor.errors import ErrorCode, SourceFailed
 from executor.history.told import Redact, told_as
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
@@ -37,11 +38,15 @@ class InForce:
         """Of the source as it is configured now.
 
         Raises:
-            KeyError: no such source.
+            SourceFailed: ``source_removed``.
         """
         found = self.settings.fingerprint_of(source)
         if found is None:
-            raise KeyError(source)
+            raise SourceFailed(
+                ErrorCode.SOURCE_REMOVED,
+                f"Source {source} is not in the configuration (any more).",
+                hint="list_sources shows those that are.",
+            )
         return found
 
 
