@@ -12,7 +12,7 @@ from executor.errors import ErrorCode, SourceFailed
 from executor.history.told import Redact, told_as
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
-from executor.store import WorkerStore
+from executor.upkeep_store import UpkeepStore
 
 
 class InForce:
@@ -51,7 +51,7 @@ class InForce:
 
 
 def publish(
-    store: WorkerStore, signer: Signer, settings: ExecutorSettings, policy_version: str, published: Mapping[str, str]
+    store: UpkeepStore, signer: Signer, settings: ExecutorSettings, policy_version: str, published: Mapping[str, str]
 ) -> None:
     """Says to all processes what servers go by from now on. Raises what the broker raises.
 
