@@ -143,7 +143,11 @@ def run_worker(
 
     def on_stdin() -> None:
         while line := sys.stdin.buffer.readline():
-            reload(ExecutorSettings.model_validate(json.loads(line)["settings"]))
+            try:
+                reload(ExecutorSettings.model_validate(json.loads(line)["settings"]))
+            except Exception:
+                # without this thread our parent's end would not be seen
+                log.exception("worker_not_reloaded", extra={"worker": worker})
         hurry_away()
 
     controller = make_controller(app, f"awaitsql@{worker}", threads=settings.concurrency)

@@ -85,6 +85,10 @@ def look(http: httpx2.Client, job: dict[str, Any], wait_s: float = 0) -> dict[st
 
 def test_sources_come_and_go_while_jobs_run(site) -> None:
     site, http, worker = site
+    done = submit(http, "select 7 as n", wait_s=20)
+    assert done["rows"] == [[7]]
+    link = http.post(f"/v1/jobs/{done['job_id']}/export").json()["url"]
+    assert http.get(link).status_code == 200
     running = submit(http, SLOW)
     until(lambda: look(http, running)["state"] == "running", within_s=20)
     # behind it, because the source takes one at a time
@@ -102,6 +106,10 @@ def test_sources_come_and_go_while_jobs_run(site) -> None:
     assert ended["state"] == "cancelled"
     removed = look(http, waiting, wait_s=20)
     assert (removed["state"], removed["error"]["code"]) == ("failed", "source_removed")
+    for path in ("", "/rows"):
+        gone = http.get(f"/v1/jobs/{done['job_id']}{path}")
+        assert (gone.status_code, gone.json()["code"]) == (410, "source_removed")
+    assert http.get(link).json()["code"] == "link_expired"
     assert worker.process.poll() is None
 
 
