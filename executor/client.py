@@ -2,69 +2,47 @@
 
 Everything here is asynchronous and safe to call from many tasks of one event loop. A job that is unknown, purged or
 somebody else's is not found, in the same words.
+
+It is long because it is the contract: each call's words stand here, and its work in the module that it goes to. What
+is imported lazily, and why, is said there, too: the history's database library in `executor.history.past`, Arrow in
+`executor.kept_results`, Celery in `Executor.serve`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
-import logging
-import time
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
+from contextlib import AsyncExitStack, closing
 from typing import TYPE_CHECKING, BinaryIO
 
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
-from executor.acts import Act
-from executor.answers import Answer, check_answer
-from executor.costs import confirmed_cost
-from executor.cursors import Cursor
+from executor.answers import Answer
+from executor.client_store import ClientStore
+from executor.connections import asking_broker, broker_away, broker_full, connect_async, connect_sync
 from executor.enrolled import WorkerSeen
-from executor.errors import ErrorCode, ExecutorError, InputFailed, JobLost, JobNotFound, ResultFailed, StatementFailed
+from executor.following import LOOK_EVERY_S, Following
 from executor.history.drainer import Drainer
-from executor.history.past import HistoryState, Past, is_lost, recovered
-from executor.history.records import record_of
-from executor.history.told import Redact, told_as
-from executor.history.witness import Head, opened_head
-from executor.jobs import (
-    PRIORITIES,
-    QUEUE_OF,
-    Job,
-    JobKind,
-    JobState,
-    Limits,
-    Question,
-    ResultBlock,
-    ResultPage,
-    Statement,
-    new_job_id,
-    parse_job_id,
-)
-from executor.orders import ASKED, payload_of, statement_fingerprint
-from executor.profile_cache import ProfileCache
-from executor.profile_store import ProfileHead, tables_hash
+from executor.history.past import HistoryState, Past
+from executor.history.told import Redact
+from executor.in_force import InForce, publish
+from executor.intake import Intake
+from executor.interventions import Interventions
+from executor.jobs import Job, Question, ResultBlock, ResultPage, Statement
+from executor.kept_results import KeptResults
+from executor.known_jobs import KnownJobs
+from executor.on_record import OnRecord
 from executor.profiles import SourceProfile, TableProfile
 from executor.reaper import Reaper
 from executor.renewal import Renewal
-from executor.results import BlockFormat, ExportFormat, ResultStore, may_be_cut
-from executor.schemas import SchemaCache
-from executor.settings import RECORD_VERSION, ExecutorSettings
-from executor.sharing import share_key
+from executor.result_reader import ResultReader
+from executor.results import BlockFormat, ExportFormat
+from executor.settings import ExecutorSettings
 from executor.signals import ChangeListener
 from executor.signing import Keys, Signer
-from executor.sources import SourceInfo, SourceSchema, session_of
-from executor.store import (
-    BROKER_ERRORS,
-    ClientStore,
-    WorkerStore,
-    broker_away,
-    broker_full,
-    connect_async,
-    connect_sync,
-)
+from executor.source_knowledge import SourceKnowledge
+from executor.sources import SourceInfo, SourceSchema
+from executor.store import WorkerStore
 from executor.tracing import traces_of
 
 if TYPE_CHECKING:
@@ -74,27 +52,6 @@ if TYPE_CHECKING:
     from executor.figures import Figures
     from executor.history.verifying import ChainReport
     from executor.results.value_lists import ListedValue
-
-
-log = logging.getLogger(__name__)
-
-_LOOK_EVERY_S = 1.0
-_REFUSALS_A_MINUTE = 60
-"""Of one owner, that are on record one by one."""
-
-_LOOK_RARELY_S = 5.0
-"""For whoever wants only the end: it is told, and a look is for the wake-up that was lost."""
-_BROKER_S = 8.0
-"""How long a call waits for a broker that is away, or frozen: restarts take less, and clients wait for an answer."""
-
-_INTERNAL_S = 120.0
-_NO_CAP = 1_000_000
-"""Of jobs that ask nothing of their source themselves."""
-
-_SYSTEM = "awaitsql:system"
-_PROFILER = "awaitsql:profiler"
-_PROFILE_AGAIN_S = 60.0
-"""Within this time a profile that failed is not tried again."""
 
 
 class Executor:
@@ -123,26 +80,29 @@ class Executor:
         redact: Redact | None = None,
         submits: bool = True,
     ) -> None:
-        self.settings = settings
-        self._signer = Signer(keys)
-        self._policy_version = policy_version
         self._published = published or {}
-        self._redact = redact
-        self._told = told_as(settings, redact)
         self._submits = submits
-        self._redis = connect_async(broker_url)
         self._broker_url = broker_url
+        self._signer = Signer(keys)
+        self._in_force = InForce(settings, policy_version, redact)
+        self._redis = connect_async(broker_url)
         self._store = ClientStore(settings, self._redis, self._signer)
         self._changes = ChangeListener(self._redis, settings.namespace)
-        self._schemas = SchemaCache(self._introspect, self._load_schema)
-        self._profiles = ProfileCache(
-            self._follow_profile, self._profile_version, self._profile, self._store.now, settings.profile
-        )
         self._past = Past(settings, self._signer)
-        self._traces = traces_of(settings.tracing)
-        self._results: ResultStore | None = None
-        self._waits = True
+        self._results = KeptResults(self._in_force)
+        self._intake = Intake(self._in_force, self._signer, self._store, traces_of(settings.tracing))
+        self._known = KnownJobs(self._in_force, self._store, self._past, self._results)
+        self._reader = ResultReader(self._known, self._results)
+        self._following = Following(self._known, self._changes)
+        self._interventions = Interventions(self._known, self._store)
+        self._knowledge = SourceKnowledge(self._in_force, self._store, self._intake, self._following)
+        self._on_record = OnRecord(self._in_force, self._signer, self._store, self._past)
         self._stack = AsyncExitStack()
+
+    @property
+    def settings(self) -> ExecutorSettings:
+        """The ``[executor]`` table that holds now."""
+        return self._in_force.settings
 
     async def __aenter__(self) -> Executor:
         """Connects, checks the signing key, says which policies hold, starts the reaper and asks for every schema.
@@ -152,27 +112,23 @@ class Executor:
             ExecutorError: ``executor_unavailable`` when the broker does not answer.
         """
         connection = connect_sync(self._broker_url)
-        reaper_store = WorkerStore(self.settings, connection)
+        store = WorkerStore(self.settings, connection)
         try:
-            await asyncio.to_thread(reaper_store.check_key, self._signer)
-            if self._submits:
-                await asyncio.to_thread(
-                    self._publish, reaper_store, self.settings, self._policy_version, self._published
-                )
+            async with asking_broker(within_s=None):
+                await asyncio.to_thread(store.check_key, self._signer)
+                if self._submits:
+                    version = self._in_force.policy_version
+                    await asyncio.to_thread(publish, store, self._signer, self.settings, version, self._published)
         except OutOfMemoryError as error:
             raise broker_full() from error
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
         self._stack.push_async_callback(self._redis.aclose)
         self._stack.callback(self._past.close)
-        self._stack.enter_context(Reaper(reaper_store, self.settings.lease_s))
-        self._stack.enter_context(Renewal(reaper_store, self._signer))
-        self._stack.enter_context(Drainer(self.settings, reaper_store, connection, self._signer))
+        self._stack.enter_context(Reaper(store, self.settings.lease_s))
+        self._stack.enter_context(Renewal(store, self._signer))
+        self._stack.enter_context(Drainer(self.settings, store, connection, self._signer))
         await self._stack.enter_async_context(self._changes)
-        self._stack.push_async_callback(self._schemas.close)
-        self._stack.push_async_callback(self._profiles.close)
-        for source in self.settings.sources:
-            self._schemas.ask(source)
+        self._stack.push_async_callback(self._knowledge.close)
+        self._knowledge.ask_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -191,32 +147,24 @@ class Executor:
             raise ValueError("these settings name another queue")
         if self._submits:
             try:
-                connection = connect_sync(self._broker_url)
-                store = WorkerStore(settings, connection)
-                await asyncio.to_thread(self._publish, store, settings, policy_version, published)
-                connection.close()
-            except BROKER_ERRORS as error:
+                async with asking_broker(within_s=None):
+                    with closing(connect_sync(self._broker_url)) as connection:
+                        store = WorkerStore(settings, connection)
+                        await asyncio.to_thread(publish, store, self._signer, settings, policy_version, published)
+            except ResponseError as error:
                 raise broker_away(error) from error
-        before, now = self.settings.source_fingerprints(), settings.source_fingerprints()
-        self.settings, self._policy_version = settings, policy_version
-        self._told = told_as(settings, self._redact)
-        for source in before:
-            if now.get(source) != before[source]:
-                self._schemas.forget(source)
-                self._profiles.forget(source)
-        for source in now:
-            if now[source] != before.get(source):
-                self._schemas.ask(source)
+        before = self.settings.source_fingerprints()
+        self._in_force.replace(settings, policy_version)
+        self._knowledge.follow(before, settings.source_fingerprints())
 
     def stop_waiting(self) -> None:
         """The process is to go: whoever waits for a job, now or later, is given it as it is."""
-        self._waits = False
-        self._changes.wake_all()
+        self._following.stop()
 
     @property
     def waits(self) -> bool:
         """Whether jobs are waited for here; see `stop_waiting`."""
-        return self._waits
+        return self._following.waits
 
     # -- sources ---------------------------------------------------------------------------------------------------
 
@@ -226,11 +174,11 @@ class Executor:
 
     def schema_now(self, source: str) -> SourceSchema | None:
         """The source's schema, if it is known in this process by now."""
-        return self._schemas.now(source)
+        return self._knowledge.schema_now(source)
 
     def profile_now(self, source: str) -> SourceProfile | None:
         """What `source_profile` was last asked for in this process and gave, without a look at whether it is old."""
-        return self._profiles.now(source)
+        return self._knowledge.profile_now(source)
 
     async def source_schema(self, source: str, *, wait_s: float = 10.0, refresh: bool = False) -> SourceSchema:
         """The source's tables, as a worker found them; waits up to `wait_s` seconds for the first answer.
@@ -239,9 +187,7 @@ class Executor:
             KeyError: no such source.
             SourceFailed: ``source_not_ready``, or why the worker could not read the source.
         """
-        if source not in self.settings.sources:
-            raise KeyError(source)
-        return await self._schemas.get(source, wait_s=wait_s, refresh=refresh)
+        return await self._knowledge.schema(source, wait_s=wait_s, refresh=refresh)
 
     async def probe(self, source: str) -> tuple[list[dict[str, str]], int | None]:
         """How the source lets us in, as a worker finds it: ``{"level": ok | warning | error, "message", "fix"}`` each.
@@ -251,10 +197,7 @@ class Executor:
         Raises:
             ExecutorError: why the worker could not look, or ``no_workers``.
         """
-        job = await self._internal(JobKind.PROBE, source, queue_timeout_s=15.0)
-        if job.error is not None:
-            raise job.error
-        return job.notes.get("findings", []), job.notes.get("connections")
+        return await self._knowledge.probe(source)
 
     async def source_profile(
         self, source: str, *, tables: Collection[tuple[str, str]], wait_s: float = 0.0
@@ -273,8 +216,7 @@ class Executor:
             KeyError: no such source.
             ExecutorError: as `source_schema`, or ``executor_unavailable``.
         """
-        schema = await self.source_schema(source, wait_s=wait_s or 1.0)
-        return await self._profiles.get(source, frozenset(tables), schema.hash(), wait_s=wait_s)
+        return await self._knowledge.known_profile(source, tables=tables, wait_s=wait_s)
 
     async def profile(self, source: str, tables: Collection[tuple[str, str]], *, anew: bool = False) -> Job:
         """The job, in line or running, that profiles `tables` of a source; tables that have not changed are kept.
@@ -290,33 +232,9 @@ class Executor:
             KeyError: no such source.
             ExecutorError: as `submit`.
         """
-        if source not in self.settings.sources:
-            raise KeyError(source)
-        settings = self.settings.profile
-        limits = Limits(
-            timeout_s=settings.table_timeout_s,
-            job_timeout_s=settings.timeout_s,
-            queue_timeout_s=self.settings.limits.queue_timeout_s,
-        )
-        try:
-            known = await self._profile_version(source)
-            now = await self._store.now()
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
-        statement = Statement(
-            source,
-            "",
-            "",
-            limits,
-            kind=JobKind.PROFILE,
-            priority=PRIORITIES["low"],
-            profiled=tuple(sorted(tables)),
-            anew_since=now if anew else 0.0,
-        )
-        key = None if anew else f"{source} {tables_hash(tables)} {known} {int(now / _PROFILE_AGAIN_S)}"
-        return await self._submit(statement, owner=_PROFILER, idempotency_key=key)
+        return await self._knowledge.profile(source, tables, anew=anew)
 
-    async def listed_values(self, source: str, table: TableProfile) -> AsyncGenerator[list[ListedValue]]:
+    def listed_values(self, source: str, table: TableProfile) -> AsyncGenerator[list[ListedValue]]:
         """The distinct values of the table's `listed` columns, in blocks, column by column, the most frequent first.
 
         None where they are not kept (any more): a newer profile has another `version`.
@@ -324,11 +242,7 @@ class Executor:
         Raises:
             ResultFailed: ``store_unavailable``.
         """
-        from executor.results.opening import open_value_lists  # noqa: PLC0415 - as `_store_of_results`
-
-        blocks = open_value_lists(self.settings).read(source, (table.schema, table.name), table.version)
-        while (block := await asyncio.to_thread(next, blocks, None)) is not None:
-            yield block
+        return self._results.listed_values(source, table)
 
     # -- jobs ------------------------------------------------------------------------------------------------------
 
@@ -364,7 +278,7 @@ class Executor:
             JobLost: ``job_lost`` where the job `parent_id` does not run any more, or is to stop.
             StatementFailed: ``needs_confirmation`` for a confirmation that is not this statement's, or too old.
         """
-        return await self._submit(
+        return await self._intake.submit(
             statement,
             owner=owner,
             idempotency_key=idempotency_key,
@@ -378,23 +292,7 @@ class Executor:
 
     async def ask(self, question: Question, *, owner: str, idempotency_key: str | None = None) -> Job:
         """Stores a question as a job, for whoever serves the queue of questions. As `submit`, and raises as it."""
-        blank = Statement(
-            question.source,
-            "",
-            "",
-            question.limits,
-            policy_hash=question.policy_hash,
-            kind=JobKind.ASK,
-            priority=question.priority,
-        )
-        return await self._submit(
-            blank,
-            owner=owner,
-            idempotency_key=idempotency_key,
-            question=question.text,
-            details=question.details,
-            owner_cap=self.settings.principal_max_asking,
-        )
+        return await self._intake.ask(question, owner=owner, idempotency_key=idempotency_key)
 
     async def serve(
         self,
@@ -449,11 +347,8 @@ class Executor:
         Raises:
             ExecutorError: ``executor_unavailable``.
         """
-        try:
-            async with asyncio.timeout(_BROKER_S):
-                return await self._store.spend(purse, amount, at_most, for_s)
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
+        async with asking_broker():
+            return await self._store.spend(purse, amount, at_most, for_s)
 
     async def remember(self, name: str, text: str, *, for_s: float) -> None:
         """Keeps a text, signed, under a name for so many seconds; it replaces one of the same name.
@@ -461,12 +356,8 @@ class Executor:
         Raises:
             ExecutorError: ``executor_unavailable``.
         """
-        payload, signature = self._signer.sign({"name": name, "text": text})
-        try:
-            async with asyncio.timeout(_BROKER_S):
-                await self._store.remember(name, payload, signature, for_s)
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
+        async with asking_broker():
+            await self._store.remember(name, text, for_s)
 
     async def recall(self, name: str) -> str | None:
         """What was kept under that name; None where nothing is, or nothing that carries our signature.
@@ -474,18 +365,8 @@ class Executor:
         Raises:
             ExecutorError: ``executor_unavailable``.
         """
-        try:
-            async with asyncio.timeout(_BROKER_S):
-                found = await self._store.recall(name)
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
-        if found is None:
-            return None
-        try:
-            told = self._signer.open(*found)
-        except StatementFailed:
-            return None
-        return told["text"] if told.get("name") == name else None
+        async with asking_broker():
+            return await self._store.recall(name)
 
     async def get(self, job_id: str, *, owner: str) -> Job:
         """The job as it is now.
@@ -496,25 +377,9 @@ class Executor:
             ResultFailed: ``result_expired`` when it succeeded, long ago, and nothing of it is kept but its record.
             ExecutorError: ``executor_unavailable``.
         """
-        job_id = parse_job_id(job_id)
-        try:
-            async with asyncio.timeout(_BROKER_S):
-                job = await self._store.get(job_id)
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
-        if job is None and (past := await self._past.job(job_id, owner)) is not None:
-            ttl_s = self.settings.result_ttl_s
-            return await asyncio.to_thread(recovered, past, self._store_of_results(), ttl_s=ttl_s)
-        if job is None or job.id != job_id or job.owner != owner:
-            raise JobNotFound(
-                ErrorCode.JOB_NOT_FOUND,
-                f"There is no job {job_id} (any more).",
-                hint="list_jobs shows your jobs; results are kept "
-                f"{self.settings.result_ttl_s / 3600:g} hours. Submit the statement again if you need it.",
-            )
-        return job
+        return await self._known.get(job_id, owner=owner)
 
-    async def watch(
+    def watch(
         self,
         job_id: str,
         *,
@@ -522,7 +387,7 @@ class Executor:
         timeout_s: float,
         known: Job | None = None,
         ends_only: bool = False,
-        every_s: float = _LOOK_EVERY_S,
+        every_s: float = LOOK_EVERY_S,
     ) -> AsyncGenerator[Job]:
         """The job now, then after each change and now and then, until it is finished or `timeout_s` is over.
 
@@ -540,36 +405,15 @@ class Executor:
 
         Raises: as `get`, on the first look; a broker that goes away later is waited for.
         """
-        until = time.monotonic() + timeout_s
-        job_id = parse_job_id(job_id)
-        with self._changes.listen(job_id, ends_only=ends_only) as changed:
-            if known is None or known.id != job_id or known.owner != owner or self._changes.may_have_changed(job_id):
-                known = await self.get(job_id, owner=owner)
-            job = known
-            yield job
-            while self._waits and not job.is_finished and (left := until - time.monotonic()) > 0:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(min(left, every_s)):
-                        await changed.wait()
-                changed.clear()
-                try:
-                    job = await self.get(job_id, owner=owner)
-                except ExecutorError as error:
-                    if error.code is not ErrorCode.EXECUTOR_UNAVAILABLE or until <= time.monotonic():
-                        raise
-                    continue
-                yield job
+        return self._following.watch(
+            job_id, owner=owner, timeout_s=timeout_s, known=known, ends_only=ends_only, every_s=every_s
+        )
 
     async def wait(self, job_id: str, *, owner: str, timeout_s: float, known: Job | None = None) -> Job:
         """The job when it is finished, or as it is after `timeout_s` seconds. `known` and errors as in `watch`."""
-        job: Job | None = None
-        async for seen in self.watch(
-            job_id, owner=owner, timeout_s=timeout_s, known=known, ends_only=True, every_s=_LOOK_RARELY_S
-        ):
-            job = seen
-        return job if job is not None else await self.get(job_id, owner=owner)
+        return await self._following.wait(job_id, owner=owner, timeout_s=timeout_s, known=known)
 
-    async def changes(self, job_ids: Collection[str], *, owner: str) -> AsyncGenerator[Job]:
+    def changes(self, job_ids: Collection[str], *, owner: str) -> AsyncGenerator[Job]:
         """Each of the jobs as it is, then each again after it changed, without end: close it to stop.
 
         Asks the broker only when it was told of a change, or could not be told for a while; so it costs nothing to
@@ -580,22 +424,7 @@ class Executor:
             job_ids: handles in their one spelling (`parse_job_id`).
             owner: who asks.
         """
-        finished: set[str] = set()
-        with self._changes.listen_to_several(job_ids) as changed:
-            while True:
-                for job_id in await changed.taken():
-                    if job_id in finished:
-                        continue
-                    try:
-                        job = await self.get(job_id, owner=owner)
-                    except ExecutorError as error:
-                        if error.code is ErrorCode.EXECUTOR_UNAVAILABLE:
-                            changed.tell(job_id)
-                            await asyncio.sleep(_LOOK_EVERY_S)
-                        continue
-                    if job.is_finished:
-                        finished.add(job_id)
-                    yield job
+        return self._following.changes(job_ids, owner=owner)
 
     async def cancel(self, job_id: str, *, owner: str) -> Job:
         """Asks for the end of the job, down to the database; the job as it is right after. Raises as `get`.
@@ -603,15 +432,7 @@ class Executor:
         A queued job is cancelled at once; a running one when its worker has stopped the database. Cancelling a
         finished job changes nothing.
         """
-        job = await self.get(job_id, owner=owner)
-        if job.is_finished:
-            return job
-        try:
-            async with asyncio.timeout(_BROKER_S):
-                await self._store.cancel(job.id)
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
-        return await self.get(job.id, owner=owner)
+        return await self._interventions.cancel(job_id, owner=owner)
 
     async def give_up(self, job_id: str, *, owner: str) -> None:
         """One caller less wants the job; the last takes it along, as `cancel` does. Raises as `get`.
@@ -619,14 +440,7 @@ class Executor:
         Each `submit` that was answered with the job counts as a caller: those with its idempotency key, too, whichever
         server they went to. Others that wait for an equal statement's rows keep the run in any case.
         """
-        job = await self.get(job_id, owner=owner)
-        if job.is_finished:
-            return
-        try:
-            async with asyncio.timeout(_BROKER_S):
-                await self._store.give_up(job.id)
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
+        await self._interventions.give_up(job_id, owner=owner)
 
     async def answer(self, job_id: str, *, owner: str, answer: Answer) -> Job:
         """Tells a waiting job what it asks (`Job.input_request`); it goes back in line. The job right after.
@@ -637,22 +451,7 @@ class Executor:
             InputFailed: ``invalid_answer``, ``human_required``; ``not_waiting`` where it asks nothing, was told
                 something else before, or has ended.
         """
-        job = await self.get(job_id, owner=owner)
-        try:
-            async with asyncio.timeout(_BROKER_S):
-                asked = await self._store.input_request(job.id)
-                if asked is not None:
-                    check_answer(asked[0], answer)
-                counts = asked is not None and await self._store.answer(job.id, asked[1], answer)
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
-        if not counts:
-            raise InputFailed(
-                ErrorCode.NOT_WAITING,
-                f"Job {job.id} does not wait for this answer; it is {job.state}.",
-                hint=f"Look at it: get_job on {job.id}.",
-            )
-        return await self.get(job.id, owner=owner)
+        return await self._interventions.answer(job_id, owner=owner, answer=answer)
 
     async def list_jobs(self, *, owner: str, limit: int = 20) -> list[Job]:
         """The owner's newest jobs, newest first, also those that the broker has forgotten by now.
@@ -660,24 +459,7 @@ class Executor:
         Raises:
             ExecutorError: ``executor_unavailable``.
         """
-        try:
-            jobs: list[Job] = []
-            async with asyncio.timeout(_BROKER_S):
-                for job_id in await self._store.ids_of(owner, limit):
-                    try:
-                        job = await self._store.get(job_id)
-                    except ExecutorError:  # a newer version's; servers that have been upgraded list it
-                        continue
-                    if job is None:
-                        await self._store.forget(owner, job_id)
-                    elif job.id == job_id and job.owner == owner:
-                        jobs.append(job)
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
-        if len(jobs) < limit:
-            jobs += await self._past_jobs(owner, limit, {job.id for job in jobs})
-            jobs = sorted(jobs, key=lambda job: -job.submitted_at)[:limit]
-        return jobs
+        return await self._known.newest(owner=owner, limit=limit)
 
     async def recorded(self, job_id: str, *, owner: str) -> Job | None:
         """The job as the history last heard of it, whatever the broker says; None where it knows none of the owner's.
@@ -685,26 +467,22 @@ class Executor:
         Raises:
             JobNotFound: ``invalid_handle``.
         """
-        return await self._past.job(parse_job_id(job_id), owner)
+        return await self._known.recorded(job_id, owner=owner)
 
     async def history_state(self) -> tuple[HistoryState, int]:
         """How the history is, and how many events wait in the broker to be written there."""
-        try:
-            waiting = await self._store.events_waiting()
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
-        return await self._past.state(), waiting
+        return await self._on_record.state()
 
     async def verify_history(self) -> ChainReport:
         """Goes through the audit's chain of hashes, all owners'. Raises as `Past.verify`."""
-        return await self._past.verify(await self._witness())
+        return await self._on_record.verify()
 
     async def tell_refusal(
         self, *, owner: str, source: str, sql: str, dialect: str, code: str, message: str, position: int | None
     ) -> None:
         """Puts a refused statement on record. Beyond 60 a minute of one owner refusals are counted, not told singly.
 
-        A broker that does not answer is logged: the refusal stands.
+        A broker that does not answer, or takes nothing more, is logged: the refusal stands.
 
         Args:
             owner: who sent it.
@@ -715,13 +493,9 @@ class Executor:
             message: the same in words; not kept where literals are redacted, since it may quote them.
             position: where in it, or None.
         """
-        told = self._told.refusal(self._signer, sql, dialect, message)
-        more = {"source": source, "policy_version": self._policy_version, "code": code, "position": position}
-        try:
-            async with asyncio.timeout(_BROKER_S):
-                await self._store.tell_refusal(Act("refused", owner, {**told, **more}), per_minute=_REFUSALS_A_MINUTE)
-        except BROKER_ERRORS as error:
-            log.warning("refusal_untold", extra={"owner": owner, "code": code, "error": type(error).__name__})
+        await self._on_record.tell_refusal(
+            owner=owner, source=source, sql=sql, dialect=dialect, code=code, message=message, position=position
+        )
 
     async def take_turn(self, owner: str, *, per_minute: float, burst: int) -> float:
         """Counts one call of an owner, over all servers of this configuration: 0 where it may go on, else seconds.
@@ -734,11 +508,8 @@ class Executor:
         Raises:
             ExecutorError: ``executor_unavailable``.
         """
-        try:
-            async with asyncio.timeout(_BROKER_S):
-                return await self._store.take_turn(owner, 60 / per_minute, burst)
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
+        async with asking_broker():
+            return await self._store.take_turn(owner, 60 / per_minute, burst)
 
     async def workers(self) -> list[WorkerSeen]:
         """Every worker that has been heard of in the last seconds, of every queue.
@@ -746,19 +517,13 @@ class Executor:
         Raises:
             ExecutorError: ``executor_unavailable``.
         """
-        try:
-            async with asyncio.timeout(_BROKER_S):
-                return await self._store.workers()
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
+        async with asking_broker():
+            return await self._store.workers()
 
     async def workers_alive(self) -> int:
         """How many workers of statements have been heard of in the last seconds and take jobs. Raises as `workers`."""
-        try:
-            async with asyncio.timeout(_BROKER_S):
-                return await self._store.workers_alive()
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
+        async with asking_broker():
+            return await self._store.workers_alive()
 
     async def figures(self, *, within_s: float = 3.0) -> Figures:
         """Queues, workers, counters and memory of this configuration, as its broker tells them within that time.
@@ -766,11 +531,8 @@ class Executor:
         Raises:
             ExecutorError: ``executor_unavailable``.
         """
-        try:
-            async with asyncio.timeout(within_s):
-                return await self._store.figures()
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
+        async with asking_broker(within_s=within_s):
+            return await self._store.figures()
 
     # -- results ---------------------------------------------------------------------------------------------------
 
@@ -791,32 +553,7 @@ class Executor:
             ResultFailed: ``invalid_cursor``, ``result_restarted`` (another attempt wrote the rows anew),
                 ``result_expired`` (the job was cancelled, or its rows are gone).
         """
-        job, place = await self._readable_place(job_id, owner, cursor)
-        if job.state is JobState.QUEUED:
-            return ResultPage((), [], 0, place.encode(), complete=False)
-        end = place.offset + limit
-        inline = 0 if may_be_cut(job.preview) else len(job.preview)
-        if job.summary is not None and columns is None and (end <= inline or inline == job.summary.row_count):
-            following = _cursor_after(job, end if end < job.summary.row_count else None)
-            return ResultPage(job.summary.columns, job.preview[place.offset : end], place.offset, following)
-        stored = await asyncio.to_thread(
-            self._store_of_results().page,
-            job.rows_of,
-            job.attempt,
-            offset=place.offset,
-            limit=limit,
-            columns=columns,
-            complete=job.is_finished,
-        )
-        following = _cursor_after(job, stored.next_offset)
-        return ResultPage(
-            stored.columns,
-            stored.rows,
-            place.offset,
-            following,
-            complete=stored.complete,
-            cut_cells=stored.cut_cells,
-        )
+        return await self._reader.page(job_id, owner=owner, cursor=cursor, limit=limit, columns=columns)
 
     async def block(
         self,
@@ -829,19 +566,7 @@ class Executor:
         columns: Sequence[str] | None = None,
     ) -> ResultBlock:
         """As `page`, for programs: up to `limit` rows, or 8 MB of them, as the bytes of a file with values whole."""
-        job, place = await self._readable_place(job_id, owner, cursor)
-        stored = await asyncio.to_thread(
-            self._store_of_results().block,
-            job.rows_of,
-            job.attempt,
-            format,
-            offset=place.offset,
-            limit=limit,
-            columns=columns,
-            complete=job.is_finished,
-        )
-        following = _cursor_after(job, stored.next_offset)
-        return ResultBlock(stored.data, stored.rows, stored.offset, following, complete=stored.complete)
+        return await self._reader.block(job_id, owner=owner, format=format, cursor=cursor, limit=limit, columns=columns)
 
     async def inputs(self, job_ids: Sequence[str], *, owner: str) -> list[Job]:
         """The jobs whose results a statement is to read, in this order, each with a whole result.
@@ -851,18 +576,7 @@ class Executor:
             ExecutorError: the error of one that failed.
             ResultFailed: ``result_expired`` for one that has no whole result, or whose rows are gone.
         """
-        jobs: list[Job] = []
-        for job_id in job_ids:
-            job = await self.get(job_id, owner=owner)
-            self._check_readable(job)
-            if job.summary is None:
-                raise ResultFailed(
-                    ErrorCode.RESULT_EXPIRED,
-                    f"Job {job.id} has no whole result (yet).",
-                    hint=f"Wait for it: get_job on {job.id}.",
-                )
-            jobs.append(job)
-        return jobs
+        return await self._reader.inputs(job_ids, owner=owner)
 
     async def export(
         self,
@@ -873,238 +587,4 @@ class Executor:
         out: BinaryIO,
     ) -> None:
         """Writes the whole result to `out`, streaming; ``json`` is JSON lines. Raises as `page`."""
-        job = await self.get(job_id, owner=owner)
-        self._check_readable(job)
-        if job.state is not JobState.SUCCEEDED:
-            raise ResultFailed(
-                ErrorCode.RESULT_EXPIRED, "The job has no whole result yet.", hint="Export it when it has succeeded."
-            )
-        await asyncio.to_thread(self._store_of_results().export, job.rows_of, job.attempt, format, out)
-
-    # -- inside ----------------------------------------------------------------------------------------------------
-
-    async def _past_jobs(self, owner: str, limit: int, known: set[str]) -> list[Job]:
-        """The owner's jobs that the broker knows nothing of; those it lost are told as failed."""
-        found: list[Job] = []
-        for past in await self._past.jobs(owner, limit):
-            if past.id in known:
-                continue
-            if is_lost(past):
-                # one that was submitted just now may be in the history already, and not in the list read before
-                try:
-                    past = await self.get(past.id, owner=owner)  # noqa: PLW2901 - the same job, as it is
-                except JobLost as lost:
-                    past = replace(past, state=JobState.FAILED, error=lost)  # noqa: PLW2901 - as above
-            found.append(past)
-        return found
-
-    async def _readable_place(self, job_id: str, owner: str, cursor: str | None) -> tuple[Job, Cursor]:
-        """The job, and where in its rows `cursor` points. Raises as `page`."""
-        job = await self.get(job_id, owner=owner)
-        place = Cursor.decode(cursor, job.id) if cursor else Cursor(job.id, job.attempt, 0)
-        self._check_readable(job)
-        if place.attempt != job.attempt:
-            raise ResultFailed(
-                ErrorCode.RESULT_RESTARTED,
-                "The worker was lost and the statement ran again; rows may have come in another order.",
-                hint="Read again from the first page: get_rows without cursor.",
-            )
-        return job, place
-
-    def _store_of_results(self) -> ResultStore:
-        if self._results is None:
-            # Arrow is loaded when the first page is read from a file: a server that answers from rows never needs it
-            from executor.results.opening import open_results  # noqa: PLC0415
-
-            self._results = open_results(self.settings)
-        return self._results
-
-    @staticmethod
-    def _check_readable(job: Job) -> None:
-        if job.state is JobState.FAILED and job.error is not None:
-            raise job.error
-        if job.state is JobState.CANCELLED:
-            raise ResultFailed(
-                ErrorCode.RESULT_EXPIRED,
-                "The job was cancelled; its rows were not kept.",
-                hint="Submit the statement again.",
-            )
-        if job.notes.get("evicted"):
-            raise ResultFailed(
-                ErrorCode.RESULT_EXPIRED,
-                "The rows of this job had to make room for newer ones.",
-                hint="Submit the statement again.",
-            )
-
-    async def _submit(
-        self,
-        statement: Statement,
-        *,
-        owner: str,
-        idempotency_key: str | None = None,
-        question: str | None = None,
-        confirm: str | None = None,
-        fresh: bool = False,
-        asks: bool = False,
-        parent_id: str = "",
-        only_worker: str = "",
-        details: str = "",
-        owner_cap: int | None = None,
-    ) -> Job:
-        job_id = new_job_id()
-        limits = statement.limits
-        source = self.settings.sources.get(statement.source)
-        asks_for = set(session_of(source)) if source is not None else set[str]()
-        if statement.kind in ASKED and {name for name, _ in statement.session} != asks_for:
-            raise StatementFailed(
-                ErrorCode.ATTRIBUTE_MISSING,
-                f"The statement does not carry the session settings that source {statement.source} asks for.",
-                hint="Start servers with the same configuration.",
-            )
-        confirmed = None if confirm is None else await self._confirmed(statement, owner, confirm)
-        share = ""
-        version = self._policy_version if statement.policy_version is None else statement.policy_version
-        if source is not None and self.settings.cache_ttl_s > 0:
-            share = share_key(statement, source, owner=owner, policy_version=version, confirmed=confirmed, asks=asks)
-        order = payload_of(
-            statement,
-            job_id=job_id,
-            owner=owner,
-            source_fingerprint=self._fingerprint(statement),
-            policy_version=version,
-            confirmed=confirmed,
-            asks=asks,
-            share=share,
-            now=time.time(),
-            question=question or "",
-            details=details,
-            parent_id=parent_id,
-        )
-        payload, signature = self._signer.sign(order)
-        fields = {
-            "kind": str(statement.kind),
-            "payload": payload,
-            "signature": signature,
-            "record": str(RECORD_VERSION),
-            "source_print": order["source_fingerprint"],
-            "shown_sql": statement.shown_sql,
-            "queue_timeout_s": str(limits.queue_timeout_s),
-            "job_timeout_s": str(limits.job_timeout_s),
-        }
-        queue = QUEUE_OF.get(statement.kind, "")
-        if queue:
-            fields["queue"] = queue
-        if only_worker:
-            fields["only_worker"] = only_worker
-        if statement.inputs:
-            kept = dict.fromkeys(i for told in statement.inputs for i in (told.job_id, told.rows_of))
-            fields["inputs"] = " ".join(kept)
-        told = json.dumps(
-            [
-                statement.kind,
-                statement.sql,
-                statement.source,
-                order["limits"],
-                statement.policy_hash,
-                confirm,
-                fields.get("inputs"),
-                *([question, details] if statement.kind is JobKind.ASK else ()),
-            ]
-        )
-        with self._traces.submit(statement.kind, statement.source, queue, parent_id=parent_id) as span:
-            if span.context:
-                fields["trace"] = span.context
-            try:
-                async with asyncio.timeout(_BROKER_S):
-                    job = await self._store.submit(
-                        job_id,
-                        owner=owner,
-                        source=statement.source,
-                        priority=statement.priority,
-                        owner_cap=self._owner_cap(owner) if owner_cap is None else owner_cap,
-                        source_cap=_NO_CAP if queue else self.settings.max_running(statement.source),
-                        idempotency_key=idempotency_key or "",
-                        content=hashlib.blake2b(told.encode(), digest_size=16).hexdigest(),
-                        share=share,
-                        fresh=fresh,
-                        record=record_of(self._signer, order, self._told.statement(self._signer, statement, question)),
-                        parent_id=parent_id,
-                        fields=fields,
-                    )
-            except BROKER_ERRORS as error:
-                raise broker_away(error) from error
-            span.became(job, job_id=job_id)
-        return job
-
-    def _publish(
-        self, store: WorkerStore, settings: ExecutorSettings, policy_version: str, published: Mapping[str, str]
-    ) -> None:
-        """Says what servers go by from now on. Raises what the broker raises."""
-        told = settings.model_dump_json(exclude={"state_dir"})
-        named = hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
-        content = {"executor": named, **published}
-        store.publish(self._signer, policy_version, content, settings.source_fingerprints())
-
-    async def _witness(self) -> Head | None:
-        try:
-            async with asyncio.timeout(_BROKER_S):
-                kept = await self._store.witness()
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
-        return None if kept is None else opened_head(self._signer, *kept)
-
-    def _owner_cap(self, owner: str) -> int:
-        # one source is profiled at a time
-        caps = {_SYSTEM: len(self.settings.sources), _PROFILER: 1}
-        return caps.get(owner, self.settings.principal_max_running)
-
-    def _fingerprint(self, statement: Statement) -> str:
-        found = self.settings.fingerprint_of(statement.source)
-        if found is None:
-            raise KeyError(statement.source)
-        return found
-
-    async def _confirmed(self, statement: Statement, owner: str, confirm: str) -> float:
-        fingerprint = statement_fingerprint(
-            statement.sql, statement.source, self._fingerprint(statement), statement.policy_hash
-        )
-        try:
-            async with asyncio.timeout(_BROKER_S):
-                now = await self._store.now()  # the worker that gave the confirmation went by it, too
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
-        return confirmed_cost(self._signer, confirm, owner=owner, fingerprint=fingerprint, now=now)
-
-    async def _introspect(self, source: str) -> Job:
-        return await self._internal(JobKind.INTROSPECT, source, queue_timeout_s=self.settings.limits.queue_timeout_s)
-
-    async def _internal(self, kind: JobKind, source: str, *, queue_timeout_s: float) -> Job:
-        limits = Limits(timeout_s=_INTERNAL_S, job_timeout_s=_INTERNAL_S, queue_timeout_s=queue_timeout_s)
-        job = await self._submit(Statement(source, "", "", limits, kind=kind), owner=_SYSTEM)
-        return await self.wait(job.id, owner=_SYSTEM, timeout_s=queue_timeout_s + _INTERNAL_S)
-
-    async def _follow_profile(self, source: str, tables: Collection[tuple[str, str]]) -> Job:
-        job = await self.profile(source, tables)
-        longest = self.settings.profile.timeout_s + self.settings.limits.queue_timeout_s
-        return await self.wait(job.id, owner=_PROFILER, timeout_s=longest)
-
-    def _source_print(self, source: str) -> str:
-        return self.settings.fingerprint_of(source) or ""
-
-    async def _profile_version(self, source: str) -> str | None:
-        return await self._store.profile_version(source, self._source_print(source))
-
-    async def _profile(self, source: str) -> tuple[ProfileHead | None, SourceProfile]:
-        return await self._store.profile(source, self._source_print(source))
-
-    async def _load_schema(self, source: str) -> str | None:
-        try:
-            async with asyncio.timeout(_BROKER_S):
-                return await self._store.schema(source, self._source_print(source))
-        except BROKER_ERRORS as error:
-            raise broker_away(error) from error
-
-
-def _cursor_after(job: Job, offset: int | None) -> str | None:
-    """Where the next page of this attempt's rows begins; None at the end."""
-    return None if offset is None else Cursor(job.id, job.attempt, offset).encode()
+        await self._reader.export(job_id, owner=owner, format=format, out=out)

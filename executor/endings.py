@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 
 from executor.answering import signed_request
 from executor.answers import InputRequest
+from executor.connections import BROKER_ERRORS
 from executor.jobs import JobKind, JobState
 from executor.leaving import Leaving
 from executor.metrics import WorkerMetrics
 from executor.running import RunningJob
 from executor.signing import Signer
-from executor.store import BROKER_ERRORS, WorkerStore
+from executor.store import WorkerStore
 
 log = logging.getLogger(__name__)
 

@@ -23,8 +23,9 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from executor.connections import connect_sync
 from executor.settings import ExecutorSettings
-from executor.store import WorkerStore, connect_sync
+from executor.store import WorkerStore
 
 log = logging.getLogger(__name__)
 

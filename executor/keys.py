@@ -155,7 +155,11 @@ class KeyRing:
             raise SettingsInvalid(
                 message=f"Key {found.id} signs; it cannot be removed.", hint="First: awaitsql keys rotate"
             )
-        return replace(self, keys=tuple(_removed(key, now) if key is found else key for key in self.keys))
+        kept = [_removed(key, now) if key is found else key for key in self.keys]
+        newest = max(place for place, key in enumerate(kept) if key.secret)
+        # where a coming key is gone, the one before it goes on signing: its time is not over
+        kept[newest] = replace(kept[newest], accepted_until=None)
+        return replace(self, keys=tuple(kept))
 
 
 def _removed(key: SigningKey, now: float) -> SigningKey:

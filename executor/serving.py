@@ -21,6 +21,7 @@ from executor.answering import opened_answers
 from executor.answers import InputNeeded
 from executor.bodies import Answered, Body, Lease
 from executor.claims import Claims
+from executor.connections import connect_sync
 from executor.endings import Endings
 from executor.errors import ErrorCode, ExecutorError, JobLost, StatementFailed
 from executor.jobs import JobState
@@ -32,7 +33,7 @@ from executor.running import RunningJob
 from executor.running_jobs import RunningJobs
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
-from executor.store import Claim, WorkerStore, connect_sync
+from executor.store import Claim, WorkerStore
 from executor.tracing import traces_of
 from executor.watchdog import Watchdog, new_worker_id
 

@@ -15,6 +15,7 @@ from executor.adapters.base import Adapter, Session
 from executor.answers import InputNeeded
 from executor.costs import answered_cost, confirmable, confirmation, cost_request, hold, in_words
 from executor.errors import ErrorCode, ExecutorError, StatementFailed
+from executor.job_row import result_fields
 from executor.jobs import CostGate, JobKind
 from executor.open_sources import OpenSources
 from executor.orders import Order
@@ -22,7 +23,7 @@ from executor.results import ResultStore
 from executor.running import SLOW_STORE_S, RunningJob, StoppedFromOutside
 from executor.running_jobs import RunningJobs
 from executor.signing import Signer
-from executor.store import WorkerStore, result_fields
+from executor.store import WorkerStore
 from executor.tracing import Span, Traces
 
 

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 from executor.acts import SYSTEM, Act
+from executor.connections import connect_sync
 from executor.history.drainer import Drainer
 from executor.key_place import signing_keys
 from executor.leaving import EXIT_ASKED, EXIT_STUCK, STOP_S, Leaving
@@ -33,7 +34,7 @@ from executor.runner import Runner
 from executor.running_jobs import RunningJobs
 from executor.settings import ExecutorSettings
 from executor.signing import Keys, Signer
-from executor.store import WorkerStore, connect_sync
+from executor.store import WorkerStore
 from executor.sweeper import Sweeper
 from executor.tracing.export import FLUSH_S, TraceExport
 from executor.watchdog import Watchdog, new_worker_id

@@ -1,14 +1,18 @@
 """The processes of one configuration on this machine that read it again when they are told to: who, and how it went.
 
 Each has a file in the configuration's own folder and holds a lock on it, which ends with the process: what is written
-there is only believed of one that lives, and no signal goes to a stranger that was given its process id.
+there is only believed of one that lives, and no signal goes to a stranger that was given its process id. The folder may
+be shared by containers, which have the same process ids: a file is named by where its process is, and by chance.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
+import secrets
+import socket
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -64,11 +68,15 @@ def registered(settings: ExecutorSettings, what: str, digest: str) -> Generator[
     """While inside, this process is one that `registrations` finds."""
     folder = _folder(settings)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / str(os.getpid())
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    path = folder / f"{_place()}.{secrets.token_hex(8)}"
+    draft = path.with_name(f".{path.name}")
+    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield Entry(descriptor, what, digest)
+        entry = Entry(descriptor, what, digest)
+        # found once it is locked: a file without a lock is one that a dead process left
+        draft.rename(path)
+        yield entry
     finally:
         path.unlink(missing_ok=True)
         os.close(descriptor)
@@ -78,11 +86,19 @@ def registrations(settings: ExecutorSettings) -> list[Registration]:
     """The processes that live, on this machine, by process id; what dead ones left is removed."""
     found: list[Registration] = []
     with suppress(FileNotFoundError):
-        for path in sorted(_folder(settings).iterdir()):
+        for path in sorted(_folder(settings).glob(f"{_place()}.*")):
             told = _read(path)
             if told is not None:
                 found.append(told)
     return sorted(found, key=lambda each: each.pid)
+
+
+def _place() -> str:
+    """Where this process is: what it shares with those that its signals reach under their process ids."""
+    told = socket.gethostname()
+    with suppress(OSError):  # not every system keeps process ids apart
+        told += str(Path("/proc/self/ns/pid").readlink())
+    return hashlib.blake2b(told.encode(), digest_size=6).hexdigest()
 
 
 def _folder(settings: ExecutorSettings) -> Path:
@@ -101,7 +117,7 @@ def _read(path: Path) -> Registration | None:
             told: dict[str, Any] = json.loads(os.pread(descriptor, 100_000, 0))
             told["at_restart"] = tuple(told["at_restart"])
             return Registration(**told)
-        except ValueError:  # it is just being written for the first time
+        except ValueError:  # it is just being written
             return None
     else:
         path.unlink(missing_ok=True)

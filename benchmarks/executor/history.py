@@ -18,11 +18,11 @@ import redis
 from sqlalchemy import text
 
 from executor import Executor, ExecutorSettings, Statement, open_broker, signing_keys
+from executor.connections import connect_sync
 from executor.history.place import open_history
 from executor.history.stream import EventStream
 from executor.history.writing import HistoryWriter
 from executor.signing import Signer
-from executor.store import connect_sync
 
 BATCH = 500
 

@@ -16,9 +16,10 @@ import redis
 from redis.exceptions import RedisError
 
 from executor.errors import ExecutorError
+from executor.history.records import NewerRecord
 from executor.settings import RECORD_VERSION, ExecutorSettings
 from executor.signing import Signer
-from executor.store import NewerRecord, WorkerStore
+from executor.store import WorkerStore
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

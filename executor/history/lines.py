@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 from sqlalchemy import Engine, or_, select
@@ -64,12 +64,12 @@ class FileReport:
 def line_of(chain: str, seq: int, event: str, job_id: str, at: float, content: str, prev: str) -> dict[str, Any]:
     """A row as it is exported; `told` and `who` say again, for readers, what stands in `content`."""
     kept: dict[str, Any] = json.loads(content)
-    told: dict[str, Any] = json.loads(kept["record"]) if kept.get("record") else {}
+    told = _told_in(kept)
     owner = str(told.get("owner") or kept.get("owner") or "")
     parts = [unquote(part) for part in owner.split("/")]
     return {
         "seq": seq,
-        "time": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds"),
+        "time": _time_of(at),
         "what": kept.get("what", ""),
         "job_id": job_id,
         "who": dict(zip(("client", "issuer", "subject"), parts, strict=False)) if owner else None,
@@ -81,6 +81,22 @@ def line_of(chain: str, seq: int, event: str, job_id: str, at: float, content: s
         "prev": prev,
         "hash": row_hash(prev, chain, seq, event, job_id, at, content),
     }
+
+
+def _told_in(kept: dict[str, Any]) -> dict[str, Any]:
+    """What a row's record tells; nothing where it is none of ours: whoever reaches the broker can write one."""
+    try:
+        told: object = json.loads(kept["record"])
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+
+
+def _time_of(at: float) -> str:
+    try:
+        return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    except (OverflowError, OSError, ValueError):  # as above
+        return ""
 
 
 def exported(engine: Engine, signer: Signer, chain: str, wanted: Wanted) -> Iterator[str]:
@@ -142,7 +158,9 @@ def verify_lines(lines: Iterable[str], signer: Signer | None) -> FileReport:
         if sealed is not None:
             return broken("stands after the seal")
         try:
-            line: dict[str, Any] = json.loads(text)
+            line: Any = json.loads(text)
+            if not isinstance(line, dict) or not isinstance(line.get("content", {}), dict):
+                return broken("is not a line of an export")
             if "seal" in line:
                 sealed = line
                 continue
@@ -169,7 +187,8 @@ def _verify_seal(sealed: dict[str, Any], signer: Signer | None, *, count: int, d
     def report(why: str, *, holds: bool = False) -> FileReport:
         return FileReport(holds=holds, lines=count, broken_at=None if holds else number, message=why)
 
-    export: dict[str, Any] = sealed.get("export") or {}
+    told = sealed.get("export")
+    export: dict[str, Any] = told if isinstance(told, dict) else {}
     if (export.get("lines"), export.get("digest")) != (count, digest):
         return report(f"Lines are missing or were added: {export.get('lines')} were exported, {count} are here.")
     if signer is None:

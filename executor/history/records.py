@@ -33,6 +33,10 @@ def record_of(signer: Signer, payload: Mapping[str, Any], sql: Mapping[str, Any]
     return signer.sign({**{name: payload[name] for name in _FROM_PAYLOAD}, **sql})
 
 
+class NewerRecord(Exception):
+    """Made by a newer version: to be left to whoever can read it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One move of one job, or an act that is no job's.

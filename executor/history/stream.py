@@ -10,12 +10,11 @@ from typing import cast
 
 import redis
 
-from executor.history.records import Event, event_of, is_readable, without_words
+from executor.history.records import Event, NewerRecord, event_of, is_readable, without_words
 from executor.history.witness import Head, opened_head, signed_head
 from executor.scripts import script
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
-from executor.store import NewerRecord
 
 
 @dataclass(frozen=True, slots=True)

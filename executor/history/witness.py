@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from executor.errors import StatementFailed
 from executor.signing import Signer
 
 
@@ -27,9 +26,8 @@ def signed_head(signer: Signer, head: Head) -> tuple[str, str]:
 
 
 def opened_head(signer: Signer, text: str, signature: str) -> Head | None:
-    """What was kept; None where it is not ours."""
-    try:
-        told = signer.open(text, signature)
-    except StatementFailed:
+    """What was kept, however long ago; None where it is not ours."""
+    told = signer.opened_record(text, signature)
+    if told is None or told.get("what") != "head":
         return None
-    return Head(told["chain"], told["seq"], told["hash"]) if told.get("what") == "head" else None
+    return Head(told["chain"], told["seq"], told["hash"])

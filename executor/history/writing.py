@@ -22,6 +22,9 @@ from executor.jobs import JobState
 from executor.signing import Signer
 
 _ENDS = frozenset(str(state) for state in JobState if state.is_terminal)
+_COUNTED = "refused_more"
+"""The broker's own count of what it did not tell singly (``untold.lua``)."""
+
 _COLUMNS = ("owner", "source", "kind", "sql", "question", "policy_version")
 _WHOSE = ("owner", "source", "policy_version")
 _CHANGES = ("state", "reason", "error", "attempt", "rows", "bytes", "generated", "started_at", "finished_at")
@@ -206,11 +209,22 @@ class HistoryWriter:
     def _content(self, event: Event, jobs_now: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """What the audit keeps of an event; with the end of a job, whose it was, and under which policies."""
         told = event.content()
-        if event.record and opened(self._signer, event.record, event.mac) is None and event.mac:
+        if not self._is_ours(event):
             told["forged"] = True
         if event.before and event.after in _ENDS:
             told |= {name: jobs_now[event.job_id][name] for name in _WHOSE}
         return told
+
+    def _is_ours(self, event: Event) -> bool:
+        """Whether what the event says of itself was signed, and for this event. Moves, and counts, say nothing so."""
+        if not event.record and event.job_id:
+            return True
+        if event.reason == _COUNTED and not event.job_id:
+            return True
+        told = opened(self._signer, event.record, event.mac)
+        if told is None:
+            return False
+        return told.get("job_id") == event.job_id if event.job_id else told.get("act") == event.reason
 
     def _known(self, connection: Connection, job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         is_one = (jobs.c.chain == self._chain) & jobs.c.job_id.in_(job_ids)

@@ -1,4 +1,4 @@
--- Shared by every script. NS, MOVES, QUEUES and CONF stand above, written there by store.py from the Python side's own
+-- Shared by every script. NS, MOVES, QUEUES and CONF stand above, written there by scripts.py from the Python side's own
 -- nouns. Times are the broker's, in Unix seconds, so that no worker's clock matters.
 
 local function now()

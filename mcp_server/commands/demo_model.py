@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -18,6 +19,10 @@ from mcp_server.generate.keys import check_model
 from mcp_server.overrides import variable
 
 _LOOK_S = 5.0
+_HOSTED = re.compile(r"[:-]cloud$")
+"""Names that Ollama passes on to its own servers: ``qwen3-coder:480b-cloud``."""
+
+_HERE = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 - what a server listens on is told so, too
 _GPT = re.compile(r"gpt-(\d+(?:\.\d+)?)(-mini)?")
 _MODEL, _BASE_URL = (variable(("mcp_server", "ask", name)) for name in ("model", "base_url"))
 
@@ -55,10 +60,18 @@ async def model_at_hand(environ: Mapping[str, str], *, only_local: bool) -> AtHa
                 return await _hosted(client, provider, variable_name, key, environ)
         host = environ.get("OLLAMA_HOST") or "127.0.0.1:11434"
         url = f"{host if '://' in host else f'http://{host}'}".rstrip("/") + "/v1"
-        name = best_of("ollama", await _names(client, f"{url}/models", {}) or ())
+        names = await _names(client, f"{url}/models", {}) if not only_local or _is_here(url) else None
+        name = best_of("ollama", [name for name in names or () if not only_local or not _HOSTED.search(name)])
     if name is None:
         return NONE
     return _usable(f"Ollama is here: {name} is asked, too.", {_MODEL: name, _BASE_URL: url})
+
+
+def _is_here(url: str) -> bool:
+    try:
+        return urlsplit(url).hostname in _HERE
+    except ValueError:
+        return False
 
 
 async def _hosted(

@@ -46,8 +46,9 @@ from executor import (
     open_broker,
     signing_keys,
 )
+from executor.connections import connect_sync
 from executor.results.opening import open_results
-from executor.store import WorkerStore, connect_sync
+from executor.store import WorkerStore
 from executor.sweeper import Sweeper
 
 KINDS = ("sqlite", "duckdb", "postgres")

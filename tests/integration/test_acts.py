@@ -19,12 +19,13 @@ from machines import COUNT_A_WHILE, OWNER, running, settings_for
 
 from executor import Executor, ExecutorError, ExecutorSettings, JobState, Statement, Wanted, open_broker, signing_keys
 from executor.auditing import export_audit
+from executor.connections import connect_sync
 from executor.history.drainer import Drainer
 from executor.history.place import open_history
 from executor.history.stream import EventStream
 from executor.history.verifying import verify
 from executor.signing import Signer
-from executor.store import WorkerStore, connect_sync
+from executor.store import WorkerStore
 from mcp_server.machine import running_machine
 from mcp_server.settings import McpServerSettings, Settings
 from mcp_server.sql import StatementRefused
@@ -173,7 +174,8 @@ from executor.history import writing
 from executor.history.drainer import Drainer
 from executor.history.stream import EventStream
 from executor.signing import Signer
-from executor.store import WorkerStore, connect_sync
+from executor.connections import connect_sync
+from executor.store import WorkerStore
 
 settings, url, point = ExecutorSettings.model_validate_json(sys.argv[1]), sys.argv[2], sys.argv[3]
 

@@ -29,7 +29,7 @@ from executor.history.records import Event
 from executor.history.stream import Batch
 from executor.history.tables import audit, chains
 from executor.history.verifying import ChainReport, verify, verify_in
-from executor.history.witness import Head
+from executor.history.witness import Head, opened_head, signed_head
 from executor.history.writing import HistoryWriter, Place
 from executor.keys import KeyRing
 from executor.signing import Signer
@@ -306,6 +306,16 @@ def test_a_writer_s_clock_that_went_back_is_on_record(tmp_path: Path):
     assert any("clock" in remark for remark in report.remarks)
 
 
+def test_a_witness_outlasts_the_key_that_signed_it():
+    keys = FixedKeys(KeyRing.read("k" * 32))
+    signer, head = Signer(keys), Head(CHAIN, 3, "0" * 64)
+    kept = signed_head(signer, head)
+    keys.now = keys.now.rotated(now=1.0, after_s=0, accepted_s=1, kept_s=1e12)  # long ago
+
+    assert opened_head(signer, *kept) == head
+    assert opened_head(signer_of("j"), *kept) is None
+
+
 def test_a_rotated_key_seals_on_and_a_removed_one_leaves_the_chain_whole(tmp_path: Path):
     keys = FixedKeys(KeyRing.read("k" * 32))
     signer = Signer(keys)
@@ -392,6 +402,11 @@ def resealed(lines: list[str]) -> list[str]:
         edited(-1, seal="0" * 64),
         edited(-1, seal=None),
         edited(-1, export={}),
+        edited(-1, export=["lines"]),
+        edited(4, content="submitted"),
+        edited(4, at=1e300),
+        lambda lines: ['"seal"', *lines],
+        lambda lines: ["[]", *lines],
         lambda lines: lines[:-1],
         lambda lines: [*lines[:4], *lines[5:]],
         lambda lines: [*lines[:4], lines[3], *lines[4:]],
@@ -427,14 +442,42 @@ def test_an_act_at_a_terminal_is_on_record_beside_a_writer_that_goes_on(tmp_path
     assert (told["who"]["subject"], told["told"]["token"]) == ("ada", {"id": "t1"})
 
 
-def test_an_event_that_was_forged_in_the_broker_is_recorded_as_forged(tmp_path: Path):
+REFUSAL = events_of(CHAIN)[-1]
+SUBMIT = events_of(CHAIN)[0]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        replace(REFUSAL, record=REFUSAL.record.replace("DROP", "SELECT")),
+        replace(REFUSAL, mac=""),
+        replace(REFUSAL, record="", mac=""),
+        replace(REFUSAL, record="[1]", mac=""),
+        replace(REFUSAL, record="{", mac="", at=1e300),
+        replace(REFUSAL, reason="key_rotated"),
+        replace(SUBMIT, mac=""),
+        replace(SUBMIT, job_id="another"),
+    ],
+    ids=["changed", "unsigned", "empty", "no object", "no JSON", "another act", "unsigned job", "another job"],
+)
+def test_an_event_that_was_forged_in_the_broker_is_recorded_as_forged(tmp_path: Path, event: Event):
     engine = open_history(settings_with(tmp_path))
-    event = events_of(CHAIN)[-1]
-    write(engine, CHAIN, [replace(event, record=event.record.replace("DROP", "SELECT"))])
-    told = json.loads(next(exported(engine, SIGNER, CHAIN, Wanted())))
+    write(engine, CHAIN, [event])
+    lines = list(exported(engine, SIGNER, CHAIN, Wanted()))
     engine.dispose()
 
-    assert told["content"]["forged"]
+    assert json.loads(lines[0])["content"]["forged"]
+    assert verify_lines(lines, SIGNER).holds
+
+
+def test_what_was_signed_is_not_taken_for_forged(tmp_path: Path):
+    engine = open_history(settings_with(tmp_path))
+    counted = replace(REFUSAL, id="9-1", reason="refused_more", record='{"owner": "a/b/c", "refused": 3}', mac="")
+    write(engine, CHAIN, [*events_of(CHAIN), counted])
+    lines = list(exported(engine, SIGNER, CHAIN, Wanted()))[:-1]
+    engine.dispose()
+
+    assert not any("forged" in json.loads(line)["content"] for line in lines)
 
 
 KILLED = """

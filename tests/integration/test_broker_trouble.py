@@ -41,7 +41,13 @@ async def test_a_broker_that_cannot_write_its_log_takes_no_job_and_says_why(tmp_
             with pytest.raises(ExecutorError) as caught:
                 for _ in range(400):
                     await machine.submit("SELECT 1")
+            # a refusal that cannot be put on record is one all the same
+            refusal = {"source": "shop", "dialect": "duckdb", "code": "not_read_only", "message": "no", "position": 1}
+            await machine.executor.tell_refusal(owner=OWNER, sql="DROP TABLE t", **refusal)
+            with pytest.raises(ExecutorError) as unchanged:
+                await machine.executor.reload(machine.executor.settings, policy_version="p2", published={})
 
+    assert unchanged.value.code is ErrorCode.EXECUTOR_UNAVAILABLE
     assert caught.value.code is ErrorCode.STORE_FULL
     assert "disk" in caught.value.message
 

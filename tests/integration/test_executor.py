@@ -253,9 +253,11 @@ async def test_many_callers_wait_for_their_jobs_at_once(machine):
 
 
 async def test_servers_with_different_keys_do_not_share_a_configuration(machine):
-    from executor import Executor
+    from fixed_keys import FixedKeys
 
-    other = Executor(machine.settings, machine.broker_url, b"another key" * 4)
+    from executor import Executor, KeyRing
+
+    other = Executor(machine.settings, machine.broker_url, FixedKeys(KeyRing.read("another key" * 4)))
     with pytest.raises(ExecutorError) as caught:
         await other.__aenter__()
 

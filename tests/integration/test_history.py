@@ -23,14 +23,15 @@ from machines import COUNT_FOR_EVER, OWNER, running, settings_for
 from sqlalchemy import select, text, update
 
 from executor import ErrorCode, Executor, ExecutorError, JobState, SettingsInvalid, open_broker, signing_keys
+from executor.connections import connect_sync
 from executor.history.place import open_history
 from executor.history.schema import STEPS, migrate
 from executor.history.stream import EventStream
 from executor.history.tables import audit, jobs, metadata, streams
 from executor.history.verifying import verify
 from executor.history.writing import Fenced, HistoryWriter
+from executor.results.opening import open_results
 from executor.signing import Signer
-from executor.store import connect_sync
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -86,7 +87,7 @@ async def test_what_was_recorded_answers_for_a_broker_that_was_flushed(tmp_path,
         going = await machine.until(await machine.submit(COUNT_FOR_EVER), JobState.RUNNING)
         await until_drained(executor)
         recorded = await executor.recorded(whole.id, owner=OWNER)
-        executor._store_of_results().delete(gone.id)
+        open_results(settings).delete(gone.id)
         flush(machine)
 
         again = await executor.get(whole.id, owner=OWNER)
@@ -232,7 +233,7 @@ async def test_a_drainer_killed_between_commit_and_trim_leaves_nothing_to_be_wri
         "from executor.history.stream import EventStream\n"
         "from executor.history.writing import HistoryWriter\n"
         "from executor.signing import Signer\n"
-        "from executor.store import connect_sync\n"
+        "from executor.connections import connect_sync\n"
         "settings = ExecutorSettings.model_validate_json(sys.argv[1])\n"
         "writer = HistoryWriter(open_history(settings), Signer(signing_keys(settings)), settings.namespace)\n"
         "stream = EventStream(settings, connect_sync(sys.argv[2]))\n"

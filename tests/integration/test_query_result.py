@@ -17,8 +17,9 @@ from executor import (
     origins_of_results,
     schema_of_results,
 )
+from executor.connections import connect_sync
 from executor.results.opening import open_results
-from executor.store import WorkerStore, connect_sync
+from executor.store import WorkerStore
 from executor.sweeper import Sweeper
 from mcp_server.policy import Grant, TableGrant
 from mcp_server.sql import RefusalCode, StatementRefused, check

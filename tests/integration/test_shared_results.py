@@ -14,8 +14,9 @@ import redis
 from machines import COUNT_FOR_EVER, OWNER, Machine, broker_of, make_shop, running, settings_for
 
 from executor import ErrorCode, ExecutorError, Job, JobState, Statement
+from executor.connections import connect_sync
 from executor.results.opening import open_results
-from executor.store import WorkerStore, connect_sync
+from executor.store import WorkerStore
 from executor.sweeper import Sweeper
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -79,6 +79,15 @@ def test_a_coming_key_is_accepted_and_does_not_sign():
     assert [again.state_of(key, 2_000) for key in again.keys] == ["removed", "accepted", "signing"]
 
 
+def test_a_key_that_goes_on_signing_because_its_successor_was_removed_is_accepted_for_ever():
+    keys = FixedKeys(rotated(KeyRing.read("k" * 32), after_s=500, accepted_s=100))
+    keys.now = keys.now.without(keys.now.keys[1].id, now=1_200.0)  # before it signed; all of it is long ago
+    signer = Signer(keys)
+
+    assert signer.open(*signer.sign({"n": 1})) == {"n": 1}
+    assert keys.now.state_of(keys.now.keys[0], 1e9) == "signing"
+
+
 def test_the_key_that_signs_cannot_be_removed_and_masks_stay_what_they_were():
     ring = KeyRing.read("k" * 32)
     with pytest.raises(SettingsInvalid):

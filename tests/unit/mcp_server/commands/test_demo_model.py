@@ -40,3 +40,18 @@ async def test_a_key_is_not_used_for_what_must_stay_here_and_one_that_nobody_tak
     assert await model_at_hand(keys, only_local=True) == NONE
     told = await model_at_hand(keys, only_local=False)
     assert ("OPENAI_API_KEY is set, but" in told.words, told.variables) == (True, {})
+
+
+async def test_an_ollama_elsewhere_and_a_model_that_it_passes_on_are_not_asked_about_what_must_stay_here() -> None:
+    # 127.0.0.2 stands for another machine: nobody calls this one so
+    with (
+        model_server(in_turn(Reply())) as (here, here_url),
+        model_server(in_turn(Reply()), host="127.0.0.2") as (elsewhere, elsewhere_url),
+    ):
+        here.models = ["qwen3-coder:480b-cloud", "llama9"]
+        elsewhere.models = ["llama9"]
+        stays = await model_at_hand({"OLLAMA_HOST": here_url.removesuffix("/v1")}, only_local=True)
+        goes = await model_at_hand({"OLLAMA_HOST": elsewhere_url.removesuffix("/v1")}, only_local=True)
+
+    assert stays.variables["AWAITSQL_MCP_SERVER__ASK__MODEL"] == "llama9"
+    assert goes == NONE
