@@ -42,8 +42,8 @@ from executor.signals import ChangeListener
 from executor.signing import Keys, Signer
 from executor.source_knowledge import SourceKnowledge
 from executor.sources import SourceInfo, SourceSchema
-from executor.store import WorkerStore
 from executor.tracing import traces_of
+from executor.upkeep_store import UpkeepStore
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -112,7 +112,7 @@ class Executor:
             ExecutorError: ``executor_unavailable`` when the broker does not answer.
         """
         connection = connect_sync(self._broker_url)
-        store = WorkerStore(self.settings, connection)
+        store = UpkeepStore(self.settings, connection)
         try:
             async with asking_broker(within_s=None):
                 await asyncio.to_thread(store.check_key, self._signer)
@@ -149,7 +149,7 @@ class Executor:
             try:
                 async with asking_broker(within_s=None):
                     with closing(connect_sync(self._broker_url)) as connection:
-                        store = WorkerStore(settings, connection)
+                        store = UpkeepStore(settings, connection)
                         await asyncio.to_thread(publish, store, self._signer, settings, policy_version, published)
             except ResponseError as error:
                 raise broker_away(error) from error

@@ -159,9 +159,10 @@ class WorkerFleet:
             )
         if child.stdin is None:
             raise RuntimeError("a pipe was asked for")
-        child.stdin.write(json.dumps(self._told(worker, port)).encode() + b"\n")
-        child.stdin.flush()
         with self._lock:
+            # together: a reload comes before it and is told here, or after it and finds the child
+            child.stdin.write(json.dumps(self._told(worker, port)).encode() + b"\n")
+            child.stdin.flush()
             self._children[worker] = child
             self._metrics_ports[worker] = port
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from executor.errors import ErrorCode, SourceFailed
 from executor.history.told import Redact, told_as
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
-from executor.store import WorkerStore
+from executor.upkeep_store import UpkeepStore
 
 
 class InForce:
@@ -37,16 +38,20 @@ class InForce:
         """Of the source as it is configured now.
 
         Raises:
-            KeyError: no such source.
+            SourceFailed: ``source_removed``.
         """
         found = self.settings.fingerprint_of(source)
         if found is None:
-            raise KeyError(source)
+            raise SourceFailed(
+                ErrorCode.SOURCE_REMOVED,
+                f"Source {source} is not in the configuration (any more).",
+                hint="list_sources shows those that are.",
+            )
         return found
 
 
 def publish(
-    store: WorkerStore, signer: Signer, settings: ExecutorSettings, policy_version: str, published: Mapping[str, str]
+    store: UpkeepStore, signer: Signer, settings: ExecutorSettings, policy_version: str, published: Mapping[str, str]
 ) -> None:
     """Says to all processes what servers go by from now on. Raises what the broker raises.
 

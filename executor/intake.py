@@ -59,12 +59,11 @@ class Intake:
         Beyond that, `details` goes with a question, and `owner_cap` is how many jobs of the owner may run at once.
 
         Raises:
-            KeyError: no such source.
             ExecutorError: as `Executor.submit`.
         """
         self._check_session(statement)
         confirmed = None if confirm is None else await self._confirmed(statement, owner, confirm)
-        settings = self._in_force.settings
+        settings, fingerprint = self._in_force.settings, self._fingerprint(statement)
         version = self._in_force.policy_version if statement.policy_version is None else statement.policy_version
         source, share = settings.sources.get(statement.source), ""
         if source is not None and settings.cache_ttl_s > 0:
@@ -74,7 +73,7 @@ class Intake:
             statement,
             job_id=job_id,
             owner=owner,
-            source_fingerprint=self._in_force.fingerprint(statement.source),
+            source_fingerprint=fingerprint,
             policy_version=version,
             confirmed=confirmed,
             asks=asks,
@@ -129,6 +128,17 @@ class Intake:
             owner_cap=self._in_force.settings.principal_max_asking,
         )
 
+    def _fingerprint(self, statement: Statement) -> str:
+        """Of the statement's source as it is configured now, which is the one that it was checked against."""
+        found = self._in_force.fingerprint(statement.source)
+        if statement.source_print not in (None, found):
+            raise StatementFailed(
+                ErrorCode.STATEMENT_EXPIRED,
+                f"The configuration of source {statement.source} has changed since the statement was checked.",
+                hint="Submit the statement again.",
+            )
+        return found
+
     def _check_session(self, statement: Statement) -> None:
         """A caller's statement carries the session settings that its source asks for, those and no others."""
         source = self._in_force.settings.sources.get(statement.source)
@@ -143,7 +153,7 @@ class Intake:
     async def _confirmed(self, statement: Statement, owner: str, confirm: str) -> float:
         """The cost that the confirmation says yes to."""
         fingerprint = statement_fingerprint(
-            statement.sql, statement.source, self._in_force.fingerprint(statement.source), statement.policy_hash
+            statement.sql, statement.source, self._fingerprint(statement), statement.policy_hash
         )
         async with asking_broker():
             now = await self._store.now()  # the worker that gave the confirmation went by it, too

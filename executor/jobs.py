@@ -201,6 +201,7 @@ class Statement:
         inputs: of `JobKind.QUERY_RESULT`: the results that are its tables.
         origins: of `JobKind.QUERY_RESULT`: where their rows were read.
         policy_version: of the policies that it was checked under; None where it is those that hold now.
+        source_print: the fingerprint of the source whose tables it was checked against; None likewise.
         profiled: of `JobKind.PROFILE`: ``(schema, table)`` of those that may be read for all.
         anew_since: of `JobKind.PROFILE`: what was read before is read again, changed or not (broker's Unix seconds).
         asked: the caller's own text, before the check; for the record alone.
@@ -223,6 +224,7 @@ class Statement:
     inputs: tuple[Input, ...] = ()
     origins: tuple[Origin, ...] = ()
     policy_version: str | None = None
+    source_print: str | None = None
     profiled: tuple[tuple[str, str], ...] = ()
     anew_since: float = 0.0
     asked: str = ""

@@ -75,18 +75,16 @@ class PlacedKeys:
         """
         if self._path is None:
             return changed(self._ring), False
+        path = self._path.resolve()  # the file itself, whatever links lead to it
         try:
-            with self._path.with_name(f".{self._path.name}.lock").open("w") as gate:
+            with path.with_name(f".{path.name}.lock").open("w") as gate:
                 fcntl.flock(gate, fcntl.LOCK_EX)
                 ring = changed(KeyRing.read(self._read()))
-                draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-                draft.touch(mode=self._path.stat().st_mode & 0o777)
-                draft.write_text(ring.text(), encoding="utf-8")
-                draft.replace(self._path)
+                _replace(path, ring.text())
         except OSError as error:
             raise SettingsInvalid(
-                message=f"The signing keys in {self._path} cannot be written ({type(error).__name__}).",
-                hint="Make the file and its folder writable for whoever runs this command.",
+                message=f"The signing keys in {path} cannot be written ({type(error).__name__}).",
+                hint="Run this as the user whom the file belongs to, who may write to its folder.",
             ) from error
         self.look()
         return ring, True
@@ -98,6 +96,25 @@ class PlacedKeys:
             told = self._path.stat()
             return told.st_ino, told.st_mtime_ns
         return (0, 0)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Writes `text` in the place of the file's, whole or not at all; whoever could read it can read it then."""
+    told = path.stat()
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.touch(mode=0o600)
+        with draft.open("w", encoding="utf-8") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        made = draft.stat()
+        if (made.st_uid, made.st_gid) != (told.st_uid, told.st_gid):
+            os.chown(draft, told.st_uid, told.st_gid)
+        draft.chmod(told.st_mode & 0o777)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def signing_keys(settings: ExecutorSettings) -> PlacedKeys:

@@ -15,7 +15,7 @@ def check_input(told: Input, owner: str, store: WorkerStore, signer: Signer) -> 
         JobNotFound: it is somebody else's, or was signed by nobody.
         ResultFailed: ``result_expired``.
     """
-    state, attempt = store.standing([told.job_id]).get(told.job_id, (None, 0))
+    state, attempt = store.standing(told.job_id) or (None, 0)
     signed = store.signed(told.job_id)
     if signed is None or state is not JobState.SUCCEEDED or attempt != told.attempt:
         raise ResultFailed(

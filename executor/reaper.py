@@ -12,7 +12,7 @@ import time
 
 from redis.exceptions import RedisError
 
-from executor.store import MEMORY_WARN_PERCENT, WorkerStore
+from executor.upkeep_store import MEMORY_WARN_PERCENT, UpkeepStore
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ _MEMORY_EVERY_S = 5.0
 class Reaper:
     """A thread that reaps twice a second while it leads. A context manager."""
 
-    def __init__(self, store: WorkerStore, grace_s: float) -> None:
+    def __init__(self, store: UpkeepStore, grace_s: float) -> None:
         self._store = store
         self._grace_s = grace_s
         self._who = secrets.token_hex(8)

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from executor.errors import ExecutorError
 from executor.signing import Signer
-from executor.store import WorkerStore
+from executor.upkeep_store import UpkeepStore
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ _STOP_S = 5.0
 class Renewal:
     """Looks every five seconds whether another key signs. A context manager."""
 
-    def __init__(self, store: WorkerStore, signer: Signer) -> None:
+    def __init__(self, store: UpkeepStore, signer: Signer) -> None:
         self._store = store
         self._signer = signer
         self._done = ""

@@ -1,4 +1,6 @@
-"""Puts the broker's Lua scripts together: the constants, what a script uses of the shared files, and the script itself.
+"""Puts the broker's Lua scripts together, and runs them for threads.
+
+Each is the constants, what it uses of the shared files, and the script itself.
 
 A script's top level runs anew at each call, so that every function that stands there and is not used costs time on
 every move: a script is given the ones it names, and those that they name.
@@ -10,11 +12,15 @@ import json
 import re
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
 from executor.jobs import MOVES, QUEUES
 from executor.settings import RECORD_VERSION, ExecutorSettings
 from executor.signing import SIGNED_FOR_S
 from executor.tickets import queue_name, ticket_template
+
+if TYPE_CHECKING:
+    import redis
 
 _EVENTS_KEPT = 100_000
 _EVENT_BYTES_A_MB = 125_000
@@ -86,3 +92,14 @@ def script(settings: ExecutorSettings, name: str) -> str:
     }
     constants = [(constant, f"local {constant} = {value}") for constant, value in head.items()]
     return "\n".join([flags, _with_what_it_names(constants, _lua(name))])
+
+
+class Scripts:
+    """Scripts that one connection pool runs for threads, by name."""
+
+    def __init__(self, settings: ExecutorSettings, connection: redis.Redis, *names: str) -> None:
+        self._known = {name: connection.register_script(script(settings, name)) for name in names}
+
+    def __call__(self, name: str, *args: object) -> Any:
+        """Runs one of them; what it answers."""
+        return self._known[name](args=[str(a) for a in args])

@@ -1,39 +1,35 @@
-"""The worker's and the reaper's half of the broker: one script in ``lua/`` a move, atomic there.
+"""The workers' half of the broker: jobs claimed, told of, ended. One script in ``lua/`` a move, atomic there.
 
 Names of states and the allowed moves are written into the scripts from `executor.jobs`. The servers' half is
-`executor.client_store`; no call exists in both.
+`executor.client_store`, and what keeps the whole in order `executor.upkeep_store`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from secrets import token_hex
-from typing import Any, cast
+from typing import cast
 
 import redis
 
-from executor.acts import SYSTEM, Act
-from executor.errors import SettingsInvalid
+from executor.acts import Act
 from executor.jobs import JobState, StopSeen
 from executor.profile_store import ProfileStore
 from executor.schema_store import opened_schema, schema_key, signed_schema
-from executor.scripts import script
+from executor.scripts import Scripts
 from executor.settings import RECORD_VERSION, ExecutorSettings
-from executor.signing import Signer, canonical
+from executor.signing import Signer
+from executor.standing import standing
 
 log = logging.getLogger(__name__)
 
 _STOP_AGAIN_S = 10.0
 _STOP_KEPT_S = 3600.0
 """How long after a failure a statement is tried to be stopped again, and how long at all."""
-
-MEMORY_WARN_PERCENT = 75
-_MEMORY_KNOWN_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,50 +63,19 @@ class LeftRunning:
     entry: str
 
 
-def _agree_on_key(signer: Signer, known: str) -> None:
-    """Raises `SettingsInvalid` when `known`, the id of the key that another process signs with, is none of ours."""
-    if signer.ring().find(known) is None:
-        raise SettingsInvalid(
-            message="The signing key differs from the one this configuration's other processes use.",
-            hint="Give servers and workers the same [executor] signing_key.",
-        )
-
-
 class WorkerStore:
-    """The worker's and the reaper's half. Thread-safe; calls are tried again for a while when the broker is away."""
+    """Thread-safe; calls are tried again for a while when the broker is away."""
 
     def __init__(self, settings: ExecutorSettings, connection: redis.Redis) -> None:
         self._ns = settings.namespace
         self._settings = settings
         self._redis = connection
-        self._scripts = {
-            name: connection.register_script(script(settings, name))
-            for name in (
-                *("claim", "beat", "note", "wait", "finish", "enrol", "depart", "reap"),
-                *("abandon", "take_stop", "stopped", "lead", "evict", "readers", "give_way"),
-                *("give_back", "return_ticket"),
-                *("act", "publish", "renew"),
-            )
-        }
-
-    def _run(self, name: str, *args: object) -> Any:
-        return self._scripts[name](args=[str(a) for a in args])
-
-    def check_key(self, signer: Signer) -> None:
-        """Agrees on the signing keys with whoever was here before: one of ours is the one they sign with.
-
-        Raises:
-            SettingsInvalid: the servers and workers of this configuration use another key.
-        """
-        name = f"{self._ns}:key"
-        ours = signer.key_id()
-        known = cast("str | None", self._redis.get(name))
-        if known is None:
-            self._redis.set(name, ours, nx=True)
-            known = cast("str | None", self._redis.get(name)) or ours
-        _agree_on_key(signer, known)
-        if known != ours:  # a full broker refuses to set even what is there
-            self._redis.set(name, ours)
+        self._run = Scripts(
+            settings,
+            connection,
+            *("claim", "beat", "note", "wait", "finish", "enrol", "depart", "give_way", "give_back", "return_ticket"),
+            *("abandon", "take_stop", "stopped", "act"),
+        )
 
     def now(self) -> float:
         """The broker's time, in Unix seconds: the one that all processes of a configuration have in common."""
@@ -154,36 +119,6 @@ class WorkerStore:
         """Adds fields to the row of a job that `worker` runs; False when the lease was lost."""
         flat = [part for pair in fields.items() for part in pair]
         return bool(self._run("note", job_id, attempt, worker, *flat))
-
-    def publish(
-        self, signer: Signer, policy_version: str, published: Mapping[str, str], sources: Mapping[str, str]
-    ) -> None:
-        """Says what servers go by from now on.
-
-        Args:
-            signer: with the configuration's keys.
-            policy_version: of the policies; what was checked under another does not run.
-            published: what else is in force from now on, for the record: names and their versions.
-            sources: by name, the fingerprint of each source; a worker that has another leaves its jobs to others.
-        """
-        payload, signature = signer.sign({"policy_version": policy_version, "issued_at": self.now()})
-        told = {"policy_version": policy_version, **published}
-        act = Act("configuration_published", SYSTEM, told)
-        content = hashlib.blake2b(canonical(told).encode(), digest_size=16).hexdigest()
-        self._run("publish", payload, signature, content, json.dumps(sources), act.what, *act.record(signer))
-
-    def renew_policy(self, signer: Signer) -> None:
-        """Signs the word on the policies again where the key that signed it does not sign any more.
-
-        Raises:
-            StatementFailed: no key that is accepted has signed it.
-        """
-        name = f"{self._ns}:policy"
-        payload, signature = cast("list[str | None]", self._redis.hmget(name, "payload", "signature"))
-        if payload is None or signature is None or signature.startswith(f"{signer.key_id()}."):
-            return
-        text, renewed = signer.sign(signer.open(payload, signature))
-        self._run("renew", signature, text, renewed)
 
     def tell(self, signer: Signer, act: Act) -> None:
         """Puts an act into the event stream, to be on record."""
@@ -281,30 +216,9 @@ class WorkerStore:
         """Tells that the worker is gone; the number of its jobs that go elsewhere."""
         return int(self._run("depart", worker, "lost" if lost else "left"))
 
-    def reap(self) -> list[str]:
-        """Mends what death left behind; the ids that moved."""
-        return cast("list[str]", self._run("reap", self._settings.attempts, self._settings.claim_timeout_s))
-
-    def standing(self, job_ids: Collection[str]) -> dict[str, tuple[JobState, int]]:
-        """State and attempt of each of these jobs that has a row."""
-        with self._redis.pipeline(transaction=False) as pipe:
-            for job_id in job_ids:
-                pipe.hmget(f"{self._ns}:job:{job_id}", "state", "attempt", "left_to")
-            rows = dict(zip(job_ids, pipe.execute(), strict=True))
-        found = {i: (JobState(row[0]), int(row[1])) for i, row in rows.items() if row[0]}
-        # a run that goes on for another job writes on under the first one's id
-        heirs = {i: row[2] for i, row in rows.items() if row[2]}
-        if heirs:
-            runs_for = self.standing(set(heirs.values()))
-            found |= {i: runs_for[heir] for i, heir in heirs.items() if heir in runs_for}
-        return found
-
-    def referenced(self, job_ids: Collection[str]) -> set[str]:
-        """Those of the jobs whose rows other jobs have, too."""
-        with self._redis.pipeline(transaction=False) as pipe:
-            for job_id in job_ids:
-                pipe.exists(f"{self._ns}:refs:{job_id}")
-            return {i for i, there in zip(job_ids, pipe.execute(), strict=True) if there}
+    def standing(self, job_id: str) -> tuple[JobState, int] | None:
+        """State and attempt of a job; None when there is no such row."""
+        return standing(self._redis, self._ns, [job_id]).get(job_id)
 
     def signed(self, job_id: str) -> tuple[str, str] | None:
         """What a server signed of the job, and the signature; None when there is no such row."""
@@ -312,14 +226,6 @@ class WorkerStore:
             "list[str | None]", self._redis.hmget(f"{self._ns}:job:{job_id}", "payload", "signature")
         )
         return None if payload is None or signature is None else (payload, signature)
-
-    def inputs_in_use(self) -> set[str]:
-        """The jobs whose results an unfinished job reads."""
-        return {job_id for told in cast("list[str]", self._run("readers")) for job_id in told.split()}
-
-    def evict(self, job_id: str) -> bool:
-        """Says that a finished job's rows go; False when they must stay."""
-        return bool(self._run("evict", job_id))
 
     def abandon(self, job_id: str, worker: str, source: str, query_id: str | None) -> None:
         """Tells that a job was ended and its statement was not seen to stop: some worker is to see to it."""
@@ -342,20 +248,3 @@ class WorkerStore:
         payload, signature = signed_schema(text, signer, source, fingerprint)
         key = schema_key(self._ns, source, fingerprint)
         self._redis.hset(key, mapping={"payload": payload, "signature": signature})
-
-    def is_leader(self, who: str, hold_s: float, *, what: str = "reaper") -> bool:
-        """Whether `who` may be `what` for the next `hold_s` seconds: one process at a time may."""
-        return bool(self._run("lead", what, who, int(hold_s * 1000)))
-
-    def note_memory(self) -> int | None:
-        """Looks how full the broker's memory is, and keeps that for the jobs' views when it is nearly; percent."""
-        told = cast("dict[str, int]", self._redis.info("memory"))
-        if not told.get("maxmemory"):
-            return None
-        percent = 100 * told["used_memory"] // told["maxmemory"]
-        name = f"{self._ns}:memory"
-        if percent >= MEMORY_WARN_PERCENT:
-            self._redis.set(name, percent, ex=_MEMORY_KNOWN_S)
-        else:
-            self._redis.delete(name)
-        return percent

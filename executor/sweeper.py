@@ -19,7 +19,7 @@ from executor.jobs import JobState
 from executor.metrics import Gone
 from executor.results import ResultStore, StoredAttempt
 from executor.settings import ExecutorSettings
-from executor.store import WorkerStore
+from executor.upkeep_store import UpkeepStore
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Sweeper:
     def __init__(
         self,
         settings: ExecutorSettings,
-        store: WorkerStore,
+        store: UpkeepStore,
         results: ResultStore,
         on_deleted: Callable[[Gone], None] = _nothing,
     ) -> None:

@@ -37,6 +37,7 @@ from executor.signing import Keys, Signer
 from executor.store import WorkerStore
 from executor.sweeper import Sweeper
 from executor.tracing.export import FLUSH_S, TraceExport
+from executor.upkeep_store import UpkeepStore
 from executor.watchdog import Watchdog, new_worker_id
 
 log = logging.getLogger(__name__)
@@ -113,9 +114,9 @@ def run_worker(
     """
     worker = worker or new_worker_id()
     connection = connect_sync(broker_url)
-    store = WorkerStore(settings, connection)
+    store, upkeep = WorkerStore(settings, connection), UpkeepStore(settings, connection)
     signer = Signer(keys)
-    store.check_key(signer)
+    upkeep.check_key(signer)
     spans = TraceExport(settings.tracing, role="worker")
     results = open_results(settings)
     jobs = RunningJobs(store, worker)
@@ -144,7 +145,11 @@ def run_worker(
 
     def on_stdin() -> None:
         while line := sys.stdin.buffer.readline():
-            reload(ExecutorSettings.model_validate(json.loads(line)["settings"]))
+            try:
+                reload(ExecutorSettings.model_validate(json.loads(line)["settings"]))
+            except Exception:
+                # without this thread our parent's end would not be seen
+                log.exception("worker_not_reloaded", extra={"worker": worker})
         hurry_away()
 
     controller = make_controller(app, f"awaitsql@{worker}", threads=settings.concurrency)
@@ -167,10 +172,10 @@ def run_worker(
             on_left_running=runner.stop_left_running,
             settings_now=lambda: runner.settings,
         ),
-        Reaper(store, settings.lease_s),
-        Renewal(store, signer),
-        Drainer(settings, store, connection, signer),
-        Sweeper(settings, store, results, metrics.deleted),
+        Reaper(upkeep, settings.lease_s),
+        Renewal(upkeep, signer),
+        Drainer(settings, upkeep, connection, signer),
+        Sweeper(settings, upkeep, results, metrics.deleted),
         serving_metrics(registry, settings.metrics_host, settings.metrics_port),
     ):
         log.info("worker_started", extra={"worker": worker, "concurrency": settings.concurrency})

@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from executor import ErrorCode, Job, Origin, SettingsInvalid, SourceFailed, SourceSchema, StatementFailed
@@ -44,6 +44,7 @@ class Policies:
         places: where its settings stand.
         salt: of hash masks; a secret, the same in every process of the configuration.
         sessions: the settings of database sessions by source, as they were configured.
+        sources: the names of all that are configured; None where that is not known here.
 
     Raises:
         SettingsInvalid: a row filter that is not understood, with its place.
@@ -56,7 +57,9 @@ class Policies:
         *,
         salt: str = "",
         sessions: Mapping[str, Mapping[str, str]] | None = None,
+        sources: Collection[str] | None = None,
     ) -> None:
+        self._sources = None if sources is None else frozenset(sources)
         self._salt = salt
         self._sessions = sessions or {}
         self._default = Grant(others=TableGrant(), cost=settings.cost.gate(), version="whole")
@@ -116,10 +119,18 @@ class Policies:
 
         Raises:
             StatementFailed: ``policy_changed`` where they are given something else of a source behind it now.
+            SourceFailed: ``source_removed`` where a source behind its rows is none any more.
         """
         # a job that does not say where its rows are from is nobody's to read
         for origin in job.origins or (Origin(job.source, ""),):
             if origin.policy_hash == self.hash_of(principal, origin.source):
+                if job.summary is not None and self._sources is not None and origin.source not in self._sources:
+                    raise SourceFailed(
+                        ErrorCode.SOURCE_REMOVED,
+                        f"Source {origin.source} is not in the configuration any more; the rows of job {job.id} are "
+                        "not shown.",
+                        hint="list_sources shows those that are.",
+                    )
                 continue
             raise StatementFailed(
                 ErrorCode.POLICY_CHANGED,

@@ -72,7 +72,13 @@ def policies_of(settings: Settings, keys: PlacedKeys) -> Policies:
         SettingsInvalid: as `Policies`, and as `check_enforceable`.
     """
     check_enforceable(settings)
-    return Policies(settings.mcp_server, settings.places, salt=keys.ring().masks, sessions=settings.executor.sessions())
+    return Policies(
+        settings.mcp_server,
+        settings.places,
+        salt=keys.ring().masks,
+        sessions=settings.executor.sessions(),
+        sources=settings.executor.sources,
+    )
 
 
 def published(settings: Settings) -> dict[str, str]:

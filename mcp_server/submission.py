@@ -77,8 +77,9 @@ async def checked_statement(
     """
 
     async def verdict(schema: SourceSchema) -> Statement:
-        # together: the policies may be other ones before the statement is signed
+        # together: the policies, and what stands behind the source, may be others before the statement is signed
         grant, version = policies.grant(principal, schema), policies.version
+        source_print = executor.settings.fingerprint_of(source)
         checks = partial(
             check,
             sql,
@@ -93,7 +94,7 @@ async def checked_statement(
             if len(sql) <= _INLINE_SQL_CHARS
             else await anyio.to_thread.run_sync(checks, abandon_on_cancel=True)
         )
-        return replace(statement, policy_version=version)
+        return replace(statement, policy_version=version, source_print=source_print)
 
     schema = await executor.source_schema(source)
     asked_in = dialect or schema.dialect

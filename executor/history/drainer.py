@@ -19,7 +19,7 @@ from executor.errors import ExecutorError
 from executor.history.records import NewerRecord
 from executor.settings import RECORD_VERSION, ExecutorSettings
 from executor.signing import Signer
-from executor.store import WorkerStore
+from executor.upkeep_store import UpkeepStore
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -44,7 +44,7 @@ _LEFT_TO_NEWER_S = 30.0
 class Drainer:
     """Drains twice a second while it leads. A context manager."""
 
-    def __init__(self, settings: ExecutorSettings, store: WorkerStore, connection: redis.Redis, signer: Signer) -> None:
+    def __init__(self, settings: ExecutorSettings, store: UpkeepStore, connection: redis.Redis, signer: Signer) -> None:
         self._settings = settings
         self._store = store
         self._connection = connection

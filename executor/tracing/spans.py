@@ -56,7 +56,9 @@ class RecordedSpan(Span):
     def context(self) -> str:
         """See `Span.context`."""
         carrier = self._carrier()
-        return " ".join(carrier[name] for name in ("traceparent", "tracestate") if name in carrier)
+        told = " ".join(carrier[name] for name in ("traceparent", "tracestate") if name in carrier)
+        # a caller's state may have many times that: it is kept with the job, and nobody needs it for the trace
+        return told if len(told) <= _CONTEXT_CHARS else carrier["traceparent"]
 
     def comment(self, job_id: str) -> str:
         """See `Span.comment`."""

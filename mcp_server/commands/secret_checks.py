@@ -32,7 +32,8 @@ def secret_checks(settings: Settings, config: Path | None) -> list[Check]:
             found.append(Check("secret", "error", told, f"chmod go-w {path}"))
     if key.exists() and key.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         told = f"others than its owner may read {key}: whoever has it can sign statements"
-        found.append(Check("secret", "error", told, f"rm {key}, start servers and workers again: a new one is made"))
+        fix = f"chmod 600 {key} && awaitsql keys rotate; then awaitsql keys remove the one before, which awaitsql keys "
+        found.append(Check("secret", "error", told, f"{fix}list shows: what it has signed is refused from then on"))
     return found or [Check("secrets", "ok", f"{len(refs)} secrets: none is weak, none is open to other users")]
 
 

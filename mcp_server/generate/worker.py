@@ -149,8 +149,13 @@ def run_questions_worker(
 
             def on_stdin() -> None:
                 while line := sys.stdin.buffer.readline():
-                    found = _settings(json.loads(line))
-                    loop.call_soon_threadsafe(begin_reload, _going_on_with(found))
+                    try:
+                        found = _settings(json.loads(line))
+                    except Exception:
+                        # without this thread our parent's end would not be seen
+                        log.exception("worker_not_reloaded", extra={"worker": worker})
+                    else:
+                        loop.call_soon_threadsafe(begin_reload, _going_on_with(found))
                 loop.call_soon_threadsafe(task.cancel)
 
             threading.Thread(target=on_stdin, name="awaitsql-parent", daemon=True).start()

@@ -94,6 +94,8 @@ class Downloads:
         except LinkExpired as error:
             raise HttpRefused(HttpCode.LINK_EXPIRED, "The link no longer holds.") from error
         job = await self._executor.get(link.job_id, owner=link.owner)
+        if any(origin.source not in self._executor.settings.sources for origin in job.origins):
+            raise HttpRefused(HttpCode.LINK_EXPIRED, "The link no longer holds: its source is gone.")
         return job, link.format, await self._file_of(job, link.format)
 
     async def _file_of(self, job: Job, format: ExportFormat) -> Path:  # noqa: A002 - the word users know

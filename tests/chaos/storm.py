@@ -48,8 +48,8 @@ from executor import (
 )
 from executor.connections import connect_sync
 from executor.results.opening import open_results
-from executor.store import WorkerStore
 from executor.sweeper import Sweeper
+from executor.upkeep_store import UpkeepStore
 
 KINDS = ("sqlite", "duckdb", "postgres")
 ROWS = 3_000
@@ -467,7 +467,7 @@ def statements_of_ours(postgres: str) -> int:
 def sweep(settings: ExecutorSettings, broker_url: str) -> None:
     """What a worker does every few minutes, done now."""
     with connect_sync(broker_url) as connection:
-        Sweeper(settings, WorkerStore(settings, connection), open_results(settings)).sweep(late_word_s=0.0)
+        Sweeper(settings, UpkeepStore(settings, connection), open_results(settings)).sweep(late_word_s=0.0)
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from executor.history.place import open_history
 from executor.history.stream import EventStream
 from executor.history.verifying import verify
 from executor.signing import Signer
-from executor.store import WorkerStore
+from executor.upkeep_store import UpkeepStore
 from mcp_server.machine import running_machine
 from mcp_server.settings import McpServerSettings, Settings
 from mcp_server.sql import StatementRefused
@@ -175,7 +175,7 @@ from executor.history.drainer import Drainer
 from executor.history.stream import EventStream
 from executor.signing import Signer
 from executor.connections import connect_sync
-from executor.store import WorkerStore
+from executor.upkeep_store import UpkeepStore
 
 settings, url, point = ExecutorSettings.model_validate_json(sys.argv[1]), sys.argv[2], sys.argv[3]
 
@@ -196,7 +196,7 @@ dies(*{
     "witnessed": (EventStream, "keep_witness", True),
 }[point])
 connection = connect_sync(url)
-with Drainer(settings, WorkerStore(settings, connection), connection, Signer(signing_keys(settings))) as drainer:
+with Drainer(settings, UpkeepStore(settings, connection), connection, Signer(signing_keys(settings))) as drainer:
     drainer._thread.join(60)
 """
 
@@ -222,7 +222,7 @@ async def test_a_drainer_killed_at_any_point_leaves_every_event_once(tmp_path: P
             broker.delete(lease)
         connection = connect_sync(url)
         signer = Signer(signing_keys(settings))
-        with Drainer(settings, WorkerStore(settings, connection), connection, signer):
+        with Drainer(settings, UpkeepStore(settings, connection), connection, signer):
             async with asyncio.timeout(30):
                 while [line["job_id"] for line in recorded(settings, "submitted") if line["job_id"] in ids] != ids:
                     await asyncio.sleep(0.05)

@@ -16,8 +16,8 @@ from executor import ErrorCode, ExecutorError, ExecutorSettings, JobState, Limit
 from executor.adapters.duckdb_spill import SpillFolder, remove_orphans
 from executor.connections import connect_sync
 from executor.results.opening import open_results
-from executor.store import WorkerStore
 from executor.sweeper import Sweeper
+from executor.upkeep_store import UpkeepStore
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -32,7 +32,7 @@ async def machine(tmp_path_factory):
 def sweep(machine, **changes: object) -> int:
     settings: ExecutorSettings = machine.settings.model_copy(update=changes)
     with connect_sync(machine.broker_url) as connection:
-        return Sweeper(settings, WorkerStore(settings, connection), open_results(settings)).sweep(late_word_s=0)
+        return Sweeper(settings, UpkeepStore(settings, connection), open_results(settings)).sweep(late_word_s=0)
 
 
 def write(machine, job_id: str, attempt: int) -> None:

@@ -127,3 +127,15 @@ async def test_a_service_of_questions_that_drains_finishes_its_own_and_takes_non
 
     assert (job.attempt, job.preview, in_order) == (1, [[1]], True)
     assert (late.state, late.attempt, late.workers_alive) == (JobState.QUEUED, 1, 0)
+
+
+async def test_a_worker_that_was_told_nonsense_still_ends_with_its_parent(tmp_path, shop):
+    async with running(settings_for(tmp_path, shop)) as machine:
+        await machine.run("SELECT 1 AS one")
+        [child] = machine.fleet._children.values()
+        assert child.stdin is not None
+        child.stdin.write(b"{}\n")
+        child.stdin.close()
+        code = await asyncio.to_thread(child.wait, 10)
+
+    assert code == EXIT_ASKED

@@ -19,8 +19,8 @@ from executor import (
 )
 from executor.connections import connect_sync
 from executor.results.opening import open_results
-from executor.store import WorkerStore
 from executor.sweeper import Sweeper
+from executor.upkeep_store import UpkeepStore
 from mcp_server.policy import Grant, TableGrant
 from mcp_server.sql import RefusalCode, StatementRefused, check
 
@@ -125,7 +125,7 @@ async def test_inputs_are_kept_while_a_job_that_reads_them_lives(machine):
     job = await machine.until(job, JobState.RUNNING)
     settings = machine.settings.model_copy(update={"results_max_bytes": 1, "result_ttl_s": 0})
     with connect_sync(machine.broker_url) as connection:
-        sweeper = Sweeper(settings, WorkerStore(settings, connection), open_results(settings))
+        sweeper = Sweeper(settings, UpkeepStore(settings, connection), open_results(settings))
         sweeper.sweep(late_word_s=0)
         assert (await machine.executor.page(one.id, owner=OWNER, limit=3)).rows == [[1], [2], [3]]
         await machine.executor.cancel(job.id, owner=OWNER)

@@ -12,9 +12,18 @@ from typing import Any
 
 import httpx2
 import pytest
+from machines import make_shop, running, settings_for
 from served import ROOT, HttpServer, make_orders, until
 from worker_processes import WorkerProcess
 
+from executor import ErrorCode, ExecutorError, Limits
+from mcp_server.grants import Policies
+from mcp_server.principal import Principal
+from mcp_server.problems import Places
+from mcp_server.settings import McpServerSettings
+from mcp_server.submission import checked_statement
+
+ADA = Principal(client="web", issuer="here", subject="ada")
 SLOW = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 400000000) select count(*) as n from r"
 
 
@@ -76,6 +85,10 @@ def look(http: httpx2.Client, job: dict[str, Any], wait_s: float = 0) -> dict[st
 
 def test_sources_come_and_go_while_jobs_run(site) -> None:
     site, http, worker = site
+    done = submit(http, "select 7 as n", wait_s=20)
+    assert done["rows"] == [[7]]
+    link = http.post(f"/v1/jobs/{done['job_id']}/export").json()["url"]
+    assert http.get(link).status_code == 200
     running = submit(http, SLOW)
     until(lambda: look(http, running)["state"] == "running", within_s=20)
     # behind it, because the source takes one at a time
@@ -93,6 +106,10 @@ def test_sources_come_and_go_while_jobs_run(site) -> None:
     assert ended["state"] == "cancelled"
     removed = look(http, waiting, wait_s=20)
     assert (removed["state"], removed["error"]["code"]) == ("failed", "source_removed")
+    for path in ("", "/rows"):
+        gone = http.get(f"/v1/jobs/{done['job_id']}{path}")
+        assert (gone.status_code, gone.json()["code"]) == (410, "source_removed")
+    assert http.get(link).json()["code"] == "link_expired"
     assert worker.process.poll() is None
 
 
@@ -160,3 +177,24 @@ def test_a_worker_that_was_not_told_leaves_the_jobs_of_a_changed_source_to_anoth
     assert worker.said("job_left_for_another")[-1]["why"] == "source"
     assert site.reload()[0] == 0
     assert submit(http, "select 7 as n", "more", wait_s=20)["rows"] == [[7]]
+
+
+async def test_a_statement_that_was_checked_against_another_database_is_not_signed(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("first", "second")]
+    for path in paths:
+        path.mkdir()
+    first, second = (settings_for(tmp_path, make_shop(path), deployment="site") for path in paths)
+    none = first.model_copy(update={"sources": {}})
+    codes: list[ErrorCode] = []
+    async with running(first) as machine:
+        policies = Policies(McpServerSettings(), Places())
+        statement = await checked_statement(
+            machine.executor, policies, ADA, "SELECT count(*) AS n FROM orders", source="shop", limits=Limits()
+        )
+        for settings in (second, none):
+            await machine.executor.reload(settings, policy_version="", published={})
+            with pytest.raises(ExecutorError) as refused:
+                await machine.executor.submit(statement, owner=ADA.owner)
+            codes.append(refused.value.code)
+
+    assert codes == [ErrorCode.STATEMENT_EXPIRED, ErrorCode.SOURCE_REMOVED]

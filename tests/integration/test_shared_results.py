@@ -16,8 +16,8 @@ from machines import COUNT_FOR_EVER, OWNER, Machine, broker_of, make_shop, runni
 from executor import ErrorCode, ExecutorError, Job, JobState, Statement
 from executor.connections import connect_sync
 from executor.results.opening import open_results
-from executor.store import WorkerStore
 from executor.sweeper import Sweeper
+from executor.upkeep_store import UpkeepStore
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 OTHER = "test/owner/b"
@@ -268,7 +268,7 @@ async def test_rows_stay_as_long_as_a_job_has_them_and_go_with_the_last(tmp_path
                 await asyncio.sleep(0.1)
         assert second.rows_of == first.id
         results = open_results(machine.settings)
-        sweeper = Sweeper(machine.settings, WorkerStore(machine.settings, connect_sync(machine.broker_url)), results)
+        sweeper = Sweeper(machine.settings, UpkeepStore(machine.settings, connect_sync(machine.broker_url)), results)
         async with asyncio.timeout(20):
             while has_row(machine, first):
                 await asyncio.sleep(0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -76,3 +77,22 @@ def test_keys_in_a_variable_are_given_back_to_be_put_there(tmp_path: Path, monke
     assert not is_written
     monkeypatch.setenv("THE_KEY", ring.text())
     assert signing_keys(settings_in(tmp_path, signing_key={"env": "THE_KEY"})).ring() == ring
+
+
+def test_a_rotation_leaves_the_file_to_whoever_could_read_it_and_the_links_to_it(tmp_path: Path):
+    secret, link = tmp_path / "key", tmp_path / "link"
+    secret.write_text("k" * 40)
+    secret.chmod(0o640)
+    link.symlink_to(secret)
+    if os.getuid() == 0:
+        os.chown(secret, 12_345, 12_346)
+    before, mask = secret.stat(), os.umask(0o077)
+    try:
+        signing_keys(settings_in(tmp_path, signing_key={"file": link})).change(rotated)
+    finally:
+        os.umask(mask)
+
+    after = secret.stat()
+    assert (after.st_uid, after.st_gid, after.st_mode) == (before.st_uid, before.st_gid, before.st_mode)
+    assert link.is_symlink()
+    assert len(KeyRing.read(secret.read_text()).keys) == 2

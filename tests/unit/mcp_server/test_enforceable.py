@@ -6,12 +6,15 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from fixed_keys import FixedKeys
 
 from executor import GenericSource, SettingsInvalid
+from executor.keys import KeyRing
 from mcp_server.enforceable import check_enforceable
 from mcp_server.machine import policies_of
 from mcp_server.settings import Settings, load_settings
 
+KEYS = FixedKeys(KeyRing.read("k" * 32))
 TRINO = '[executor.sources.lake]\nkind = "trino"\nurl = "trino://reader@host/catalog/schema"\n'
 
 
@@ -36,7 +39,7 @@ def loaded(folder: Path, text: str) -> Settings:
 def test_a_rule_that_an_untested_kind_cannot_keep_is_refused_at_start(tmp_path: Path, rule: str, told: str) -> None:
     settings = loaded(tmp_path, f"{TRINO}[[mcp_server.policies.lake]]\n{rule}\n")
     with pytest.raises(SettingsInvalid) as refused:
-        policies_of(settings, b"key")
+        policies_of(settings, KEYS)
     assert told in refused.value.message
     assert "awaitsql.toml:4" in refused.value.message
 
@@ -45,7 +48,7 @@ def test_a_cost_for_all_sources_is_refused_at_start_where_one_of_them_tells_none
     """Left out for that source only, it would be a limit in the file that nothing keeps."""
     cost = "[mcp_server.cost]\nrefuse = 1e9\n"
     with pytest.raises(SettingsInvalid) as refused:
-        policies_of(loaded(tmp_path, f"{TRINO}{cost}"), b"key")
+        policies_of(loaded(tmp_path, f"{TRINO}{cost}"), KEYS)
     assert "trino tells no cost" in refused.value.message
     assert "for source lake" in refused.value.message
     assert "awaitsql.toml:4" in refused.value.message
@@ -57,7 +60,7 @@ def test_costs_in_the_rules_of_other_sources_and_one_that_limits_nothing_are_tak
         "[[mcp_server.policies.shop]]\ncost = { refuse = 1e9 }\n"
     )
     for cost in ("", '[mcp_server.cost]\nconfirm_by = "human"\n'):
-        policies_of(loaded(tmp_path, f"{TRINO}{other}{cost}"), b"key")
+        policies_of(loaded(tmp_path, f"{TRINO}{other}{cost}"), KEYS)
 
 
 def test_rules_that_an_untested_kind_can_keep_are_taken(tmp_path: Path) -> None:
@@ -65,7 +68,7 @@ def test_rules_that_an_untested_kind_can_keep_are_taken(tmp_path: Path) -> None:
         'tables = ["orders"]\n[mcp_server.policies.lake.protect.orders]\ndeny = ["ssn"]\n'
         'masks = { email = "null", name = { kind = "constant", value = "x" } }'
     )
-    policies_of(loaded(tmp_path, f"{TRINO}[[mcp_server.policies.lake]]\n{rule}\n"), b"key")
+    policies_of(loaded(tmp_path, f"{TRINO}[[mcp_server.policies.lake]]\n{rule}\n"), KEYS)
 
 
 def test_a_kind_whose_functions_nobody_listed_is_refused_at_start(tmp_path: Path) -> None:
