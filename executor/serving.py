@@ -17,11 +17,12 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from executor.answering import opened_answers, signed_request
-from executor.answers import InputNeeded, InputRequest
+from executor.answering import opened_answers
+from executor.answers import InputNeeded
 from executor.bodies import Answered, Body, Lease
+from executor.claims import Claims
 from executor.connections import connect_sync
-from executor.endings import say
+from executor.endings import Endings
 from executor.errors import ErrorCode, ExecutorError, JobLost, StatementFailed
 from executor.jobs import JobState
 from executor.leaving import STOP_S, Leaving
@@ -29,6 +30,7 @@ from executor.metrics import WorkerMetrics
 from executor.orders import Order
 from executor.queue import let_another_begin, make_celery, make_controller, stop_worker
 from executor.running import RunningJob
+from executor.running_jobs import RunningJobs
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
 from executor.store import Claim, WorkerStore
@@ -79,10 +81,18 @@ class Serving:
         self._worker = worker or new_worker_id()
         self._connection = connect_sync(broker_url)
         self._store = WorkerStore(settings, self._connection)
-        self._running: dict[tuple[str, str], RunningJob] = {}
-        self._metrics = WorkerMetrics(registry or CollectorRegistry(), slots=slots, busy=lambda: len(self._running))
+        self._jobs = jobs = RunningJobs(self._store, self._worker)
+        self._metrics = WorkerMetrics(registry or CollectorRegistry(), slots=slots, busy=lambda: len(jobs))
         self._leaving = Leaving(settings.drain_timeout_s)
-        self._policy = (float("-inf"), "")
+        self._claims = Claims(self._store, signer, self._worker, self._leaving, settings_now)
+        self._endings = Endings(
+            self._store,
+            signer,
+            self._worker,
+            self._leaving,
+            self._metrics,
+            input_timeout_s=settings.input_timeout_s,
+        )
         self._traces = traces_of(settings.tracing)
 
     async def run(self, drain: asyncio.Event) -> bool:
@@ -110,12 +120,13 @@ class Serving:
         with Watchdog(
             self._settings,
             self._store,
-            self,
+            self._jobs,
             self._connection,
             self._worker,
             self._leaving,
             queue=self._queue,
             slots=self._slots,
+            on_stuck=self._give_up,
             on_exhausted=exhaust,
             settings_now=self._settings_now,
         ):
@@ -132,8 +143,8 @@ class Serving:
     async def _drain(self, exhausted: asyncio.Event) -> None:
         """Waits until what runs is finished, or its time is over."""
         self._leaving.ask()
-        log.info("worker_leaving", extra={"worker": self._worker, "running": len(self._running)})
-        while self._running and self._leaving.seconds_left > 0:
+        log.info("worker_leaving", extra={"worker": self._worker, "running": len(self._jobs)})
+        while self._jobs and self._leaving.seconds_left > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_EVERY_S):
                     await exhausted.wait()
@@ -141,11 +152,10 @@ class Serving:
 
     async def _leave(self, taking: threading.Thread) -> None:
         self._leaving.hurry()
-        for job in self.running():
-            job.stop("left")
+        self._jobs.leave()
         stop_worker()
         until = time.monotonic() + STOP_S
-        while (self._running or taking.is_alive()) and time.monotonic() < until:
+        while (self._jobs or taking.is_alive()) and time.monotonic() < until:
             await asyncio.to_thread(taking.join, _LOOK_EVERY_S)
         let_another_begin()
         try:
@@ -154,75 +164,33 @@ class Serving:
             log.exception("worker_left_without_word")
         log.info("worker_stopped", extra={"worker": self._worker, "queue": self._queue})
 
-    # -- what the watchdog asks ------------------------------------------------------------------------------------
-
-    def running(self) -> list[RunningJob]:
-        """The jobs that are being worked on here now."""
-        return list(self._running.values())
-
-    def cancel(self, job_id: str) -> None:
-        """Stops the job if it is worked on here."""
-        for job in self.running():
-            if job.job_id == job_id:
-                job.stop("cancelled")
-
-    def tell(self, job: RunningJob) -> None:
-        """Beats for the job: extends its lease, tells its stage, and hears whether it is to stop.
-
-        Raises:
-            RedisError: the broker did not answer.
-        """
-        answer = self._store.beat(job.job_id, job.attempt, self._worker, stage=job.stage, rows=0, size=0, query_id=None)
-        if answer == "lost":
-            job.stop("lost")
-        elif answer == "cancel":
-            job.stop("cancelled")
-
-    def give_up(self, job: RunningJob) -> None:
-        """Ends a job whose body does not come back. The body's own last word will not count."""
-        self._running.pop((job.job_id, job.attempt), None)
-        job.is_given_up = True
-        self._end_stopped(job)
-
     # -- one job ---------------------------------------------------------------------------------------------------
 
     def _ticket(self, job_id: str, attempt: str) -> None:
         """Claims, has worked on, and finishes one job, in a thread of Celery's. A stale ticket is let go."""
-        if self._leaving.has_begun:
-            self._store.return_ticket(job_id, attempt)
-            return
-        claim = self._store.claim(job_id, attempt, self._worker, self._settings_now().source_fingerprints())
+        claim = self._claims.claim(job_id, attempt)
         if claim is None:
             return
-        for earlier in self.running():
-            if earlier.job_id == job_id:
-                earlier.stop("lost")
         with self._traces.attempt(claim.trace, job_id, attempt, source=claim.source, queue=self._queue) as span:
             job = RunningJob(job_id, attempt, claim.source, span=span)
             job.stage = ""
-            self._running[job_id, attempt] = job
-            try:
+            with self._jobs.working_on(job):
                 self._attempt(job, claim)
-            finally:
-                if job.stopped is not None:
-                    span.tell("awaitsql.job.stopped", job.stopped)
-                self._running.pop((job_id, attempt), None)
-                job.is_over = True
 
     def _attempt(self, job: RunningJob, claim: Claim) -> None:
         try:
-            order = self._order(job, claim)
-            job.kind = order.kind
+            order = self._claims.order(claim)
+            self._claims.check(order, claim, job)
             job.span.tell("awaitsql.job.kind", order.kind)
             self._metrics.waited("worker", order.source, claim.waited_s)
             lease = self._lease(job, order, claim)
             answered = asyncio.run_coroutine_threadsafe(self._work(job, lease), self._loop).result()
         except InputNeeded as needed:
-            self._ask(job, needed.request)
+            self._endings.ask(job, needed.request)
         except Exception as error:  # noqa: BLE001 - a job must end whatever is raised in it
             self._end(job, error)
         else:
-            self._finish(job, JobState.SUCCEEDED, "done", {"answer_of": answered.job_id})
+            self._endings.finish(job, JobState.SUCCEEDED, "done", {"answer_of": answered.job_id})
 
     async def _work(self, job: RunningJob, lease: Lease) -> Answered:
         limit = asyncio.timeout(lease.seconds_left)
@@ -242,21 +210,6 @@ class Serving:
                 f"The question was not answered in the {lease.order.limits.job_timeout_s:g} s that it had.",
                 hint="Ask for less, or ask again: the model or the database may be slow just now.",
             ) from late
-
-    def _order(self, job: RunningJob, claim: Claim) -> Order:
-        if claim.policy[0]:
-            told = self._signer.open(*claim.policy)
-            self._policy = max(self._policy, (float(told["issued_at"]), str(told["policy_version"])))
-        order = Order.of(self._signer.open(claim.payload, claim.signature))
-        order.check(
-            job_id=job.job_id,
-            owner=claim.owner,
-            source=claim.source,
-            source_fingerprint=self._settings_now().fingerprint_of(order.source),
-            policy_version=self._policy[1],
-            now=time.time(),
-        )
-        return order
 
     def _lease(self, job: RunningJob, order: Order, claim: Claim) -> Lease:
         async def keep(text: str) -> None:
@@ -291,6 +244,11 @@ class Serving:
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
+    def _give_up(self, job: RunningJob) -> None:
+        """Ends a job whose body does not come back. The body's own last word will not count."""
+        self._jobs.give_up(job)
+        self._end_stopped(job)
+
     def _end(self, job: RunningJob, error: Exception) -> None:
         if job.is_given_up:
             return
@@ -305,45 +263,15 @@ class Serving:
                 hint="The log of the workers of this queue has the details.",
             )
         log.info("job_failed", extra={"job_id": job.job_id, "code": str(error.code)})
-        self._finish(job, JobState.FAILED, str(error.code), {"error": json.dumps(error.as_dict())})
+        self._endings.finish(job, JobState.FAILED, str(error.code), {"error": json.dumps(error.as_dict())})
 
     def _end_stopped(self, job: RunningJob) -> None:
         if job.stopped == "cancelled":
-            self._finish(job, JobState.CANCELLED, "asked", {})
+            self._endings.finish(job, JobState.CANCELLED, "asked", {})
         elif job.stopped == "left":
             # its own statements, jobs of their own, go on for the next attempt or end with this one's parent
-            say(
-                job,
-                JobState.QUEUED,
-                lambda: self._store.give_back(job.job_id, job.attempt, self._worker, "call"),
-                is_leaving=lambda: self._leaving.seconds_left < 0,
-            )
+            self._endings.give_back(job, "call")
         # late is told by `_work`; one that is lost is another worker's
-
-    def _finish(self, job: RunningJob, state: JobState, reason: str, fields: Mapping[str, str]) -> None:
-        told = {**job.notes, **fields}
-        self._say(
-            job,
-            state,
-            lambda: self._store.finish(job.job_id, job.attempt, self._worker, state, reason, told),
-            code=reason if state is JobState.FAILED else "",
-        )
-
-    def _ask(self, job: RunningJob, request: InputRequest) -> None:
-        """Lets the job wait for an answer; a later attempt goes on with it."""
-        log.info("job_asks", extra={"job_id": job.job_id, "purpose": request.purpose})
-        signed = signed_request(self._signer, request, job_id=job.job_id, attempt=int(job.attempt))
-        wait_s = self._settings.input_timeout_s
-        self._say(
-            job,
-            JobState.WAITING,
-            lambda: self._store.wait(job.job_id, job.attempt, self._worker, signed, wait_s, job.notes),
-        )
-
-    def _say(self, job: RunningJob, state: JobState, word: Callable[[], bool], *, code: str = "") -> None:
-        counts = say(job, state, word, is_leaving=lambda: self._leaving.seconds_left < 0, code=code)
-        if counts and job.kind is not None:
-            self._metrics.ended(job.kind, state, job.seconds)
 
 
 async def _either(one: asyncio.Event, other: asyncio.Event) -> None:

@@ -13,7 +13,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 import redis
 from redis.exceptions import RedisError
@@ -21,6 +20,7 @@ from redis.exceptions import RedisError
 from executor.enrolled import told_of
 from executor.leaving import Leaving
 from executor.running import RunningJob
+from executor.running_jobs import RunningJobs
 from executor.settings import ExecutorSettings
 from executor.signals import listen_for_cancels
 from executor.store import WorkerStore
@@ -30,26 +30,6 @@ log = logging.getLogger(__name__)
 _TICK_S = 0.25
 _CANCEL_AGAIN_S = 1.0
 _WORKER_TTL_FACTOR = 3.0
-
-
-class Watched(Protocol):
-    """What runs jobs in this process."""
-
-    def running(self) -> list[RunningJob]:
-        """The jobs that are running here now."""
-        ...
-
-    def cancel(self, job_id: str) -> None:
-        """Stops the job if it runs here."""
-        ...
-
-    def tell(self, job: RunningJob) -> None:
-        """Beats for the job."""
-        ...
-
-    def give_up(self, job: RunningJob) -> None:
-        """Ends a job that does not come back after it was told to stop."""
-        ...
 
 
 def new_worker_id() -> str:
@@ -64,20 +44,22 @@ def _nothing() -> None:
 class Watchdog:
     """Keeps leases and the worker's own entry alive, and carries cancels to the running statements.
 
-    `on_exhausted` is called once when half of the `slots` are held by threads that do not come back; `on_left_running`
-    when a dead worker's statement is to be stopped on its server.
+    `on_stuck` is called with each of the `jobs` that does not come back after it was told to stop, to end it;
+    `on_exhausted` once when half of the `slots` are held by such; `on_left_running` when a dead worker's statement is
+    to be stopped on its server.
     """
 
     def __init__(
         self,
         settings: ExecutorSettings,
         store: WorkerStore,
-        runner: Watched,
+        jobs: RunningJobs,
         connection: redis.Redis,
         worker: str,
         leaving: Leaving,
         *,
         slots: int,
+        on_stuck: Callable[[RunningJob], None],
         on_exhausted: Callable[[], None],
         on_left_running: Callable[[], None] = _nothing,
         queue: str = "",
@@ -86,13 +68,14 @@ class Watchdog:
         self._settings = settings
         self._settings_now = settings_now
         self._store = store
-        self._runner = runner
+        self._jobs = jobs
         self._connection = connection
         self._worker = worker
         self._leaving = leaving
         self._told = (0, False)
         self._slots = slots
         self._queue = queue
+        self._on_stuck = on_stuck
         self._on_exhausted = on_exhausted
         self._on_left_running = on_left_running
         self._zombies: list[RunningJob] = []
@@ -118,7 +101,7 @@ class Watchdog:
         listen_for_cancels(
             self._connection,
             self._settings.namespace,
-            on_cancel=self._runner.cancel,
+            on_cancel=self._jobs.cancel,
             on_left_running=self._stops_wanted.set,
             stop=self._stop,
         )
@@ -130,7 +113,7 @@ class Watchdog:
                 if time.monotonic() >= enrol_at or self._is_news():
                     self.enrol()
                     enrol_at = time.monotonic() + self._settings.beat_s
-                for job in self._runner.running():
+                for job in self._jobs.now():
                     self._tell(job)
                     self._hurry(job)
             except (RedisError, OSError) as error:
@@ -141,7 +124,7 @@ class Watchdog:
 
     def _is_news(self) -> bool:
         """Whether others would reckon with slots that are not there: what leaves has ever fewer."""
-        return self._leaving.has_begun and self._told != (len(self._runner.running()), True)
+        return self._leaving.has_begun and self._told != (len(self._jobs), True)
 
     def enrol(self) -> None:
         """Says that this worker is alive, and what it takes.
@@ -150,7 +133,7 @@ class Watchdog:
             RedisError: the broker did not answer.
         """
         self._zombies = [job for job in self._zombies if not job.is_over]
-        busy, leaves = len(self._runner.running()), self._leaving.has_begun
+        busy, leaves = len(self._jobs), self._leaving.has_begun
         slots = busy if leaves else max(self._slots - len(self._zombies), 0)
         ttl_s = self._settings.beat_s * _WORKER_TTL_FACTOR
         about = told_of(self._settings_now(), slots=self._slots, busy=busy, leaves=leaves, ttl_s=ttl_s)
@@ -174,7 +157,7 @@ class Watchdog:
         news = (job.stage, job.rows)
         if news == job.told and now - job.beat_at < self._settings.beat_s:
             return
-        self._runner.tell(job)
+        self._jobs.tell(job)
         job.told, job.beat_at = news, now
 
     def _hurry(self, job: RunningJob) -> None:
@@ -186,7 +169,7 @@ class Watchdog:
         if waited > self._settings.cancel_grace_s:
             self._zombies.append(job)
             log.error("thread_stuck", extra={"job_id": job.job_id, "zombies": len(self._zombies)})
-            self._runner.give_up(job)
+            self._on_stuck(job)
             if len(self._zombies) * 2 >= self._slots:
                 self._on_exhausted()
         elif waited > _CANCEL_AGAIN_S:

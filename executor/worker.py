@@ -31,6 +31,7 @@ from executor.reaper import Reaper
 from executor.renewal import Renewal
 from executor.results.opening import open_results
 from executor.runner import Runner
+from executor.running_jobs import RunningJobs
 from executor.settings import ExecutorSettings
 from executor.signing import Keys, Signer
 from executor.store import WorkerStore
@@ -48,10 +49,10 @@ class _Exit:
     """How the process goes: once, whoever asks for it and however often."""
 
     def __init__(
-        self, store: WorkerStore, runner: Runner, leaving: Leaving, spans: TraceExport, signer: Signer, worker: str
+        self, store: WorkerStore, jobs: RunningJobs, leaving: Leaving, spans: TraceExport, signer: Signer, worker: str
     ) -> None:
         self._store = store
-        self._runner = runner
+        self._jobs = jobs
         self._leaving = leaving
         self._spans = spans
         self._signer = signer
@@ -68,16 +69,16 @@ class _Exit:
             if self._is_going:
                 return
             self._is_going = True
-        log.info("worker_leaving", extra={"worker": self._worker, "running": len(self._runner.running())})
-        while self._runner.running() and self._leaving.seconds_left > 0:
+        log.info("worker_leaving", extra={"worker": self._worker, "running": len(self._jobs)})
+        while self._jobs and self._leaving.seconds_left > 0:
             time.sleep(_LOOK_EVERY_S)
         # a broker that died with our parent would be asked again and again
         last_call = threading.Timer(STOP_S + 1.0 + FLUSH_S, os._exit, (code,))
         last_call.daemon = True
         last_call.start()
-        self._runner.leave()
+        self._jobs.leave()
         until = time.monotonic() + STOP_S
-        while self._runner.running() and time.monotonic() < until:
+        while self._jobs and time.monotonic() < until:
             time.sleep(_LOOK_EVERY_S)
         try:
             self._store.depart(self._worker, lost=False)
@@ -118,12 +119,13 @@ def run_worker(
     upkeep.check_key(signer)
     spans = TraceExport(settings.tracing, role="worker")
     results = open_results(settings)
+    jobs = RunningJobs(store, worker)
     leaving = Leaving(settings.drain_timeout_s)
     registry = process_registry(importlib.metadata.version("awaitsql"))
-    metrics = WorkerMetrics(registry, slots=settings.concurrency, busy=lambda: len(runner.running()))
-    runner = Runner(settings, store, results, signer, worker, leaving, metrics)
+    metrics = WorkerMetrics(registry, slots=settings.concurrency, busy=lambda: len(jobs))
+    runner = Runner(settings, store, results, signer, worker, leaving, metrics, jobs)
     app = make_celery(settings.namespace, broker_url, runner.run, leaving, threads=settings.concurrency)
-    way_out = _Exit(store, runner, leaving, spans, signer, worker)
+    way_out = _Exit(store, jobs, leaving, spans, signer, worker)
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         # not in the handler itself: it may have interrupted a thread that holds a lock we need
@@ -160,11 +162,12 @@ def run_worker(
         Watchdog(
             settings,
             store,
-            runner,
+            jobs,
             connection,
             worker,
             leaving,
             slots=settings.concurrency,
+            on_stuck=runner.give_up,
             on_exhausted=lambda: hurry_away(EXIT_STUCK),
             on_left_running=runner.stop_left_running,
             settings_now=lambda: runner.settings,

@@ -328,5 +328,5 @@ async def test_the_command_line_shows_and_answers_a_waiting_job(served: Served) 
     assert f"awaitsql jobs answer {job_id}" in shown.stderr
     nobody = awaitsql("answer", job_id)
     assert "Nobody sits at this terminal" in nobody.stderr
-    done = awaitsql("answer", job_id, "yes", "--json")
+    done = awaitsql("answer", job_id, "yes", "--wait", "60", "--json")
     assert json.loads(done.stdout)["rows"] == ROWS

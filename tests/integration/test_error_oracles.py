@@ -274,12 +274,11 @@ def test_it_is_the_fence_that_keeps_predicates_from_hidden_rows(databases: Calla
     DuckDB 2.0 happens to try the filter first in all of these, and promises nothing.
     """
     people = databases(kind)
-    leaks: set[str] = set()
-    for name, predicate in PREDICATES[people.kind].items():
-        for template in CLAUSES.values():
-            fenced = people.checked(template.format(x=f"({predicate})"), people.tenant)
-            bare = fenced.replace(FENCES[people.kind], "")
-            # where the guard sees that nothing can fail there is no fence
-            if bare != fenced and people.fails(bare):
-                leaks.add(name)
-    assert leaks
+    fenced = (
+        people.checked(template.format(x=f"({predicate})"), people.tenant)
+        for predicate in PREDICATES[people.kind].values()
+        for template in CLAUSES.values()
+    )
+    fence = FENCES[people.kind]
+    # where the guard sees that nothing can fail there is no fence
+    assert any(people.fails(sql.replace(fence, "")) for sql in fenced if fence in sql)

@@ -139,7 +139,7 @@ touches = st.lists(
     ),
     max_size=12,
 )
-slow = settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+slow = settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
 
 
 @slow

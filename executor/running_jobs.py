@@ -1,0 +1,88 @@
+"""The jobs that run in this process now, and what other threads do to them: look, beat, cancel, give up.
+
+Of statements and of bodies alike. Knows neither of the two, and not how a job ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from executor.running import RunningJob
+from executor.store import WorkerStore
+
+
+class RunningJobs:
+    """Of one process. Thread-safe.
+
+    Args:
+        store: where their leases are.
+        worker: the name that the leases are held under.
+    """
+
+    def __init__(self, store: WorkerStore, worker: str) -> None:
+        self._store = store
+        self._worker = worker
+        # by attempt: after a lost lease the next attempt may come to this very worker
+        self._jobs: dict[tuple[str, str], RunningJob] = {}
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def now(self) -> list[RunningJob]:
+        """Those that run at this moment."""
+        return list(self._jobs.values())
+
+    @contextmanager
+    def working_on(self, job: RunningJob) -> Generator[None]:
+        """The job counts as running inside; an earlier attempt at it that runs here still has lost its lease."""
+        for earlier in self.now():
+            if earlier.job_id == job.job_id:
+                earlier.stop("lost")
+        self._jobs[job.job_id, job.attempt] = job
+        try:
+            yield
+        finally:
+            if job.stopped is not None:
+                job.span.tell("awaitsql.job.stopped", job.stopped)
+            self._forget(job)
+            job.is_over = True
+
+    def tell(self, job: RunningJob) -> None:
+        """Beats for the job: extends its lease, tells how far it is, and hears whether it is to stop.
+
+        Raises:
+            RedisError: the broker did not answer.
+        """
+        answer = self._store.beat(
+            job.job_id,
+            job.attempt,
+            self._worker,
+            stage=job.stage,
+            rows=job.rows,
+            size=job.bytes,
+            query_id=job.query_id,
+        )
+        if answer == "lost":
+            job.stop("lost")
+        elif answer == "cancel":
+            job.stop("cancelled")
+
+    def cancel(self, job_id: str) -> None:
+        """Stops the job if it runs here."""
+        for job in self.now():
+            if job.job_id == job_id:
+                job.stop("cancelled")
+
+    def leave(self) -> None:
+        """Stops everything because the process is going; each job goes back in line when it has stopped."""
+        for job in self.now():
+            job.stop("left")
+
+    def give_up(self, job: RunningJob) -> None:
+        """Counts a job no more that does not come back. The last word of what runs it will not count."""
+        self._forget(job)
+        job.is_given_up = True
+
+    def _forget(self, job: RunningJob) -> None:
+        self._jobs.pop((job.job_id, job.attempt), None)
