@@ -58,6 +58,10 @@ class Stopping:
         Raises: whatever a driver raises, or the broker; what was not stopped is tried again later.
         """
         while (left := self._store.take_stop()) is not None:
+            if self._sources.settings.fingerprint_of(left.source) != left.source_print:
+                # the server of now is not the one it runs on, and has nothing to say of it
+                log.warning("orphan_statement_out_of_reach", extra={"job_id": left.job_id, "source": left.source})
+                continue
             adapter = self._sources.adapter(left.source)
             found = adapter.stop(left.query_id)
             how = see_the_end(adapter, left.query_id, within_s=_SEE_S)

@@ -55,9 +55,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class LeftRunning:
-    """A statement that was left on a server: on which source, under which query id, by which job."""
+    """A statement that was left on a server: on which source as configured then, under which query id, by which job."""
 
     source: str
+    source_print: str
     query_id: str
     job_id: str
     entry: str
@@ -237,7 +238,7 @@ class WorkerStore:
         if not text:
             return None
         told: dict[str, str] = json.loads(text)
-        return LeftRunning(told["source"], told["query_id"], told["job_id"], entry=text)
+        return LeftRunning(told["source"], told["source_print"], told["query_id"], told["job_id"], entry=text)
 
     def stopped(self, job_id: str, how: StopSeen, entry: str = "") -> None:
         """Tells that the statement of an ended job was seen to have stopped; `entry` as `take_stop` gave it."""

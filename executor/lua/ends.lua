@@ -20,7 +20,8 @@ end
 -- Some live worker is to stop what still runs on a server under that id, and to look whether it has ended.
 local function ask_stop(id, source, query_id, at)
   redis.call('ZADD', NS .. ':stops', stamp(at),
-    cjson.encode({ source = source, query_id = query_id, job_id = id, at = at }))
+    cjson.encode({ source = source, query_id = query_id, job_id = id, at = at,
+      source_print = redis.call('HGET', job_key(id), 'source_print') or '' }))
   redis.call('PUBLISH', NS .. ':cancel', 'stops')
 end
 

@@ -253,12 +253,13 @@ async def test_a_statement_that_could_not_be_stopped_is_tried_again_until_it_is(
     job, mark = await sources.start("postgres")
     (worker,) = sources.machine.fleet.pids()
     psutil.Process(worker).suspend()
-    name = f"{sources.machine.settings.namespace}:stops"
-    entry = {"source": "postgres", "query_id": sources.row(job)["query_id"], "job_id": job.id, "at": 4e9}
+    stops = f"{sources.machine.settings.namespace}:stops"
+    row = sources.row(job)
+    entry = {name: row[name] for name in ("source", "source_print", "query_id")} | {"job_id": job.id, "at": 4e9}
     with redis.Redis.from_url(sources.machine.broker_url) as connection:
-        connection.zadd(name, {json.dumps(entry): 0})
+        connection.zadd(stops, {json.dumps(entry): 0})
         psutil.Process(worker).resume()
         assert await sources.stops("postgres", mark)
-        assert await sources.soon(lambda: not connection.zcard(name))
+        assert await sources.soon(lambda: not connection.zcard(stops))
         await sources.machine.executor.cancel(job.id, owner=OWNER)
     await sources.machine.until(job, JobState.CANCELLED, JobState.FAILED)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 
+import redis
 from machines import COUNT_A_WHILE, COUNT_FOR_EVER, running, settings_for
 from worker_processes import worker_process, write_config
 
@@ -139,3 +141,23 @@ async def test_a_worker_that_was_told_nonsense_still_ends_with_its_parent(tmp_pa
         code = await asyncio.to_thread(child.wait, 10)
 
     assert code == EXIT_ASKED
+
+
+async def test_a_statement_that_was_left_on_another_server_is_not_said_to_have_stopped(tmp_path, shop):
+    settings = settings_for(tmp_path, shop)
+    async with running(settings) as machine:
+        job = await machine.run("SELECT 1 AS one")
+        told = {"source": "shop", "query_id": "1:x", "job_id": job.id, "at": time.time()}
+        here, elsewhere = (
+            json.dumps({**told, "source_print": source_print})
+            for source_print in (settings.fingerprint_of("shop"), "the server of before")
+        )
+        with redis.Redis.from_url(machine.broker_url, decode_responses=True) as broker:
+            name = f"{settings.namespace}:stops"
+            broker.zadd(name, {elsewhere: 1, here: 2})
+            async with asyncio.timeout(20):
+                while broker.zscore(name, here) is not None:
+                    await asyncio.sleep(0.05)
+            left = broker.zrange(name, 0, -1)
+
+    assert left == [elsewhere]
