@@ -132,7 +132,7 @@ def job_operations(reach: WebReach) -> list[Operation]:
         asked(request, Asked)
         told = await sent(request, NewAnswer)
         job = await answered_job(reach, reach.caller_of(request), request.path_params["job_id"], told.answer)
-        content = web_view(job, max_chars=0).content()
+        content = web_view(job, max_chars=reach.settings.preview_chars).content()  # it may have ended already
         return json_answer(content, 200 if job.is_finished else 202, poll_after(job))
 
     async def listed(request: Request) -> Response:

@@ -31,7 +31,6 @@ PLAYGROUNDS = {
     "clickhouse": ("clickhouse", "folder"),
     "postgres as superuser": ("postgres", "superuser"),
     "postgres as reader": ("postgres", "reader"),
-    "postgres at TEST_POSTGRES_URL as superuser": ("postgres", "superuser"),
     "postgres at TEST_POSTGRES_URL as reader": ("postgres", "reader"),
 }
 CASES = [(name, attack) for name, (kind, _) in PLAYGROUNDS.items() for attack in attacks(kind)]
