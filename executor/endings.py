@@ -12,16 +12,15 @@ from collections.abc import Callable, Mapping
 from executor.answering import signed_request
 from executor.answers import InputRequest
 from executor.connections import BROKER_ERRORS
-from executor.jobs import JobKind, JobState
+from executor.jobs import JobState
 from executor.leaving import Leaving
 from executor.metrics import WorkerMetrics
+from executor.orders import ASKED
 from executor.running import RunningJob
 from executor.signing import Signer
 from executor.store import WorkerStore
 
 log = logging.getLogger(__name__)
-
-_STATEMENTS = (JobKind.QUERY, JobKind.DRY_RUN, JobKind.QUERY_RESULT)
 
 _SAY_FOR_S = 60.0
 """How long a worker tries to tell a broker that is away how a job ended."""
@@ -127,7 +126,7 @@ class Endings:
         if job.kind is None:
             return
         self._metrics.ended(job.kind, state, job.seconds)
-        if job.kind not in _STATEMENTS:
+        if job.kind not in ASKED:
             return
         self._metrics.waited("connection", job.source, job.connecting.total_s)
         self._metrics.waited("database", job.source, job.database.total_s + job.database.waiting_s)

@@ -14,7 +14,7 @@ from executor.errors import ErrorCode, StatementFailed
 from executor.history.records import record_of
 from executor.in_force import InForce
 from executor.jobs import QUEUE_OF, Job, JobKind, Question, Statement, new_job_id
-from executor.orders import ASKED, payload_of, statement_fingerprint
+from executor.orders import ASKED, payload_of, source_changed, statement_fingerprint
 from executor.settings import RECORD_VERSION
 from executor.sharing import share_key
 from executor.signing import Signer
@@ -132,11 +132,7 @@ class Intake:
         """Of the statement's source as it is configured now, which is the one that it was checked against."""
         found = self._in_force.fingerprint(statement.source)
         if statement.source_print not in (None, found):
-            raise StatementFailed(
-                ErrorCode.STATEMENT_EXPIRED,
-                f"The configuration of source {statement.source} has changed since the statement was checked.",
-                hint="Submit the statement again.",
-            )
+            raise source_changed(statement.source)
         return found
 
     def _check_session(self, statement: Statement) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection
 
 from executor.adapters import make_adapter
 from executor.adapters.base import Adapter
-from executor.errors import ErrorCode, SourceFailed, StatementFailed
+from executor.errors import ErrorCode, SourceFailed
+from executor.orders import source_changed
 from executor.running import RunningJob
 from executor.settings import ExecutorSettings
 
@@ -55,11 +56,7 @@ class OpenSources:
         with self._lock:
             config = self._settings.sources.get(source)
             if config is not None and config.fingerprint() != fingerprint:
-                raise StatementFailed(
-                    ErrorCode.STATEMENT_EXPIRED,
-                    f"The configuration of source {source} has changed since the statement was checked.",
-                    hint="Submit the statement again.",
-                )
+                raise source_changed(source)
             job.lent = adapter = self._adapter(source)
             return adapter
 

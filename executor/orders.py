@@ -128,11 +128,7 @@ class Order:
                 hint="list_sources shows those that are.",
             )
         if self.source_fingerprint != source_fingerprint:
-            raise StatementFailed(
-                ErrorCode.STATEMENT_EXPIRED,
-                f"The configuration of source {self.source} has changed since the statement was checked.",
-                hint=_AGAIN,
-            )
+            raise source_changed(self.source)
         if self.not_after < now:
             raise StatementFailed(
                 ErrorCode.STATEMENT_EXPIRED, "The statement was checked too long ago to be run now.", hint=_AGAIN
@@ -215,3 +211,12 @@ def statement_fingerprint(sql: str, source: str, source_fingerprint: str, policy
     """Names a statement on a source under a policy."""
     told = json.dumps([sql, source, source_fingerprint, policy_hash])
     return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+
+
+def source_changed(source: str) -> StatementFailed:
+    """The error of a statement that was checked for a source as it is not configured any more."""
+    return StatementFailed(
+        ErrorCode.STATEMENT_EXPIRED,
+        f"The configuration of source {source} has changed since the statement was checked.",
+        hint=_AGAIN,
+    )

@@ -15,11 +15,11 @@ from executor.claims import Claims
 from executor.endings import Endings
 from executor.errors import ErrorCode, ExecutorError, StatementFailed
 from executor.executing import Executing
-from executor.jobs import JobKind, JobState
+from executor.jobs import JobState
 from executor.leaving import Leaving
 from executor.metrics import WorkerMetrics
 from executor.open_sources import OpenSources
-from executor.orders import Order
+from executor.orders import ASKED, Order
 from executor.profiling.profiler import GaveWay
 from executor.results import ResultStore
 from executor.running import RunningJob, StoppedFromOutside
@@ -130,7 +130,7 @@ class Runner:
     def _as_ours(self, error: Exception, order: Order | None) -> ExecutorError:
         if isinstance(error, ExecutorError):
             return error
-        is_asked = order is None or order.kind in (JobKind.QUERY, JobKind.DRY_RUN, JobKind.QUERY_RESULT)
+        is_asked = order is None or order.kind in ASKED
         known = None if order is None or is_asked else self._open.known(order.source)
         if known is not None:
             return known.classify(error)

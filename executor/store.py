@@ -83,18 +83,17 @@ class WorkerStore:
         seconds, micros = self._redis.time()
         return seconds + micros / 1e6
 
-    def claim(self, job_id: str, attempt: str, worker: str, sources: Mapping[str, str]) -> Claim | None:
+    def claim(self, job_id: str, attempt: str, worker: str, sources: str) -> Claim | None:
         """The job, if the ticket is still good and this worker is one that can run it.
 
         Args:
             job_id: the ticket's.
             attempt: likewise.
             worker: who asks.
-            sources: by name, the fingerprint of each source as it is configured here.
+            sources: by name, the fingerprint of each source as it is configured here, as JSON.
         """
         nonce, lease_s = token_hex(8), self._settings.lease_s
-        told = json.dumps(sources)
-        answer = cast("list[str]", self._run("claim", job_id, attempt, worker, lease_s, nonce, RECORD_VERSION, told))
+        answer = cast("list[str]", self._run("claim", job_id, attempt, worker, lease_s, nonce, RECORD_VERSION, sources))
         if len(answer) < 2:
             if answer and answer[0] != "worker":
                 log.warning(
