@@ -9,6 +9,7 @@ import logging
 import secrets
 import threading
 import time
+from contextlib import suppress
 
 from redis.exceptions import RedisError
 
@@ -53,6 +54,8 @@ class Reaper:
                 # leases ran out while nobody could beat: give their holders the time to come back
                 not_before = time.monotonic() + self._grace_s
                 log.warning("reaper_interrupted", extra={"error": type(error).__name__})
+        with suppress(RedisError, OSError):
+            self._store.resign(self._who)  # the next one need not wait for our hold
 
     def _look_at_memory(self) -> None:
         percent = self._store.note_memory()

@@ -89,6 +89,10 @@ class UpkeepStore:
         """Whether `who` may be `what` for the next `hold_s` seconds: one process at a time may."""
         return bool(self._run("lead", what, who, int(hold_s * 1000)))
 
+    def resign(self, who: str, *, what: str = "reaper") -> None:
+        """`who`, if it is `what`, is so no longer: the next that asks may be."""
+        self._run("lead", what, who, 0)
+
     def reap(self) -> list[str]:
         """Mends what death left behind; the ids that moved."""
         return cast("list[str]", self._run("reap", self._settings.attempts, self._settings.claim_timeout_s))

@@ -42,7 +42,7 @@ _LEFT_TO_NEWER_S = 30.0
 
 
 class Drainer:
-    """Drains twice a second while it leads. A context manager."""
+    """Drains twice a second while it leads, and once more as it leaves. A context manager."""
 
     def __init__(self, settings: ExecutorSettings, store: UpkeepStore, connection: redis.Redis, signer: Signer) -> None:
         self._settings = settings
@@ -95,8 +95,19 @@ class Drainer:
                     why = None if _is_foreseen(error) else error
                     log.exception("history_away", exc_info=why, extra={"error": told})
                 wait_s, is_away = min(wait_s * 2, _BACKOFF_MOST_S), True
+        if not is_away:
+            self._leave()
         if self._engine is not None:
             self._engine.dispose()
+
+    def _leave(self) -> None:
+        """Moves what this process's own last jobs told, then lets the next one lead: it need not wait for our hold."""
+        try:
+            if self._leads():
+                self._round()
+                self._store.resign(self._who, what="drainer")
+        except Exception as error:  # noqa: BLE001 - what is not moved waits in the stream for whoever leads next
+            log.warning("drain_interrupted", extra={"error": type(error).__name__})
 
     def _leads(self) -> bool:
         if time.monotonic() < self._not_before:
@@ -140,7 +151,7 @@ class Drainer:
     def _drain(self, writer: HistoryWriter, stream: EventStream) -> None:
         """Moves the events that are there. What comes in meanwhile can wait: else a trickle is moved one by one."""
         place: Place | None = None
-        while not self._stop.is_set():
+        while True:
             if place is None:
                 epoch = stream.epoch()
                 if epoch != self._epoch:
@@ -149,11 +160,13 @@ class Drainer:
                 place = writer.place(epoch)
             batch = stream.next(place.epoch, place.position, _BATCH)
             if batch is None:
+                if self._stop.is_set():
+                    return
                 place = None
                 continue
             self._say_gap(place, batch)
             place = writer.write(place, batch, now=self._store.now())
-            if len(batch.events) < _BATCH or not self._leads():
+            if len(batch.events) < _BATCH or self._stop.is_set() or not self._leads():
                 return
 
     def _bear_witness(self, writer: HistoryWriter, stream: EventStream) -> None:

@@ -22,7 +22,7 @@ from fixed_keys import signer_of
 from machines import COUNT_FOR_EVER, OWNER, running, settings_for
 from sqlalchemy import select, text, update
 
-from executor import ErrorCode, Executor, ExecutorError, JobState, SettingsInvalid, open_broker, signing_keys
+from executor import ErrorCode, Executor, ExecutorError, JobState, SettingsInvalid, Statement, open_broker, signing_keys
 from executor.connections import connect_sync
 from executor.history.place import open_history
 from executor.history.schema import STEPS, migrate
@@ -175,8 +175,6 @@ async def submit_some(settings, url: str, count: int) -> list[str]:
     """Jobs that nobody runs: each is one event. The executor's own drainer is kept from starting by a lease."""
     with redis.Redis.from_url(url) as connection:
         connection.set(f"{settings.namespace}:drainer", "the test", px=60_000)
-    from executor import Statement
-
     async with Executor(settings, url, signing_keys(settings)) as executor:
         statement = Statement("shop", "SELECT 1", "SELECT 1", settings.limits.limits())
         return [(await executor.submit(statement, owner=OWNER)).id for _ in range(count)]
@@ -204,6 +202,16 @@ def drain_all(settings, url: str, both_took_over: Barrier | None = None, *, batc
                     return fenced
         except Fenced:
             fenced += 1
+
+
+async def test_a_process_that_leaves_has_recorded_its_jobs_and_lets_the_next_lead_at_once(broker_of_settings):
+    settings, url = broker_of_settings
+    async with Executor(settings, url, signing_keys(settings)) as executor:
+        job = await executor.submit(Statement("shop", "SELECT 1", "SELECT 1", settings.limits.limits()), owner=OWNER)
+
+    assert job.id in [row.job_id for row in rows_of(settings, jobs)]
+    with redis.Redis.from_url(url) as connection:
+        assert not connection.exists(f"{settings.namespace}:drainer", f"{settings.namespace}:reaper")
 
 
 async def test_two_drainers_at_once_write_each_event_once(broker_of_settings):
@@ -275,8 +283,6 @@ async def test_events_that_were_dropped_are_recorded_as_a_gap(tmp_path, shop):
 
 
 async def test_records_take_a_bounded_part_of_the_broker(tmp_path, shop):
-    from executor import Statement
-
     settings = settings_for(tmp_path, shop, embedded_memory_mb=16)
     with open_broker(settings) as url:
         await submit_some(settings, url, 1)
