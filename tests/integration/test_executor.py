@@ -5,7 +5,7 @@ import io
 
 import pytest
 import pytest_asyncio
-from machines import COUNT_A_WHILE, COUNT_FOR_EVER, OWNER, broker_of, make_shop, running, settings_for
+from machines import COUNT_FOR_EVER, OWNER, broker_of, make_shop, running, settings_for
 
 from executor import ErrorCode, ExecutorError, JobState, new_job_id
 
@@ -22,7 +22,19 @@ async def machine(request, tmp_path_factory):
     """One machine for the tests that leave nothing behind for each other."""
     with broker_of(request.param) as url:
         folder = tmp_path_factory.mktemp("machine")
-        async with running(settings_for(folder, make_shop(folder), broker_url=url)) as running_machine:
+        shop, wrong = make_shop(folder), folder / "notes.sqlite"
+        wrong.write_text("these are notes, " * 400)
+        sources = {name: {"kind": "sqlite", "path": path} for name, path in (("shop", shop), ("notes", wrong))}
+        async with running(settings_for(folder, shop, broker_url=url, sources=sources)) as running_machine:
+            yield running_machine
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["embedded", "configured"])
+async def idle(request, tmp_path_factory):
+    """One machine that nobody works for."""
+    with broker_of(request.param) as url:
+        folder = tmp_path_factory.mktemp("idle")
+        async with running(settings_for(folder, make_shop(folder), broker_url=url), workers=0) as running_machine:
             yield running_machine
 
 
@@ -97,12 +109,11 @@ async def test_a_statement_that_runs_too_long_is_stopped(machine):
     assert job.error.code is ErrorCode.STATEMENT_TIMEOUT
 
 
-async def test_a_queued_job_is_cancelled_at_once_and_never_runs(settings):
-    async with running(settings, workers=0) as machine:
-        job = await machine.submit("SELECT 1")
-        assert job.state is JobState.QUEUED
-        assert job.workers_alive == 0
-        job = await machine.executor.cancel(job.id, owner=OWNER)
+async def test_a_queued_job_is_cancelled_at_once_and_never_runs(idle):
+    job = await idle.submit("SELECT 1")
+    assert job.state is JobState.QUEUED
+    assert job.workers_alive == 0
+    job = await idle.executor.cancel(job.id, owner=OWNER)
 
     assert job.state is JobState.CANCELLED
 
@@ -161,10 +172,9 @@ async def test_a_cursor_of_another_job_is_refused(machine):
     assert caught.value.code is ErrorCode.INVALID_CURSOR
 
 
-async def test_a_job_that_nobody_takes_fails_with_no_workers(settings):
-    async with running(settings, workers=0) as machine:
-        job = await machine.submit("SELECT 1", queue_timeout_s=1.0)
-        job = await machine.until(job, JobState.FAILED)
+async def test_a_job_that_nobody_takes_fails_with_no_workers(idle):
+    job = await idle.submit("SELECT 1", queue_timeout_s=1.0)
+    job = await idle.until(job, JobState.FAILED)
 
     assert job.error is not None
     assert job.error.code is ErrorCode.NO_WORKERS
@@ -204,20 +214,16 @@ async def test_a_schema_arrives_from_a_worker(machine):
     assert [c.name for c in schema.tables[0].columns] == ["id", "customer", "amount"]
 
 
-async def test_without_workers_a_schema_is_not_ready(settings):
-    async with running(settings, workers=0) as machine:
-        with pytest.raises(ExecutorError) as caught:
-            await machine.executor.source_schema("shop", wait_s=0.2)
+async def test_without_workers_a_schema_is_not_ready(idle):
+    with pytest.raises(ExecutorError) as caught:
+        await idle.executor.source_schema("shop", wait_s=0.2)
 
     assert caught.value.code is ErrorCode.SOURCE_NOT_READY
 
 
-async def test_a_file_that_is_no_database_is_told_by_the_schema(tmp_path, broker):
-    wrong = tmp_path / "notes.sqlite"
-    wrong.write_text("these are notes, " * 400)
-    async with running(settings_for(tmp_path, wrong, broker_url=broker)) as machine:
-        with pytest.raises(ExecutorError) as caught:
-            await machine.executor.source_schema("shop", wait_s=20)
+async def test_a_file_that_is_no_database_is_told_by_the_schema(machine):
+    with pytest.raises(ExecutorError) as caught:
+        await machine.executor.source_schema("notes", wait_s=20)
 
     assert caught.value.code is ErrorCode.SOURCE_UNAVAILABLE
 
@@ -264,10 +270,11 @@ async def test_servers_with_different_keys_do_not_share_a_configuration(machine)
     assert caught.value.code is ErrorCode.INVALID_SETTINGS
 
 
-async def test_a_forged_row_does_not_run_and_is_nobodys(settings):
+async def test_work_left_queued_goes_on_at_the_next_start_and_a_forged_row_does_not_run_and_is_nobodys(settings):
     import redis
 
     async with running(settings, workers=0) as machine:
+        left = await machine.submit("SELECT 5 AS five")
         forged, stolen = await machine.submit("SELECT 1"), await machine.submit("SELECT 'secret'")
         with redis.Redis.from_url(machine.broker_url, decode_responses=True) as forger:
             key = f"{settings.namespace}:job:{forged.id}"
@@ -279,6 +286,7 @@ async def test_a_forged_row_does_not_run_and_is_nobodys(settings):
                 await machine.executor.get(job.id, owner=owner)
             codes.append(caught.value.code)
     async with running(settings) as machine:
+        left = await machine.until(left, JobState.SUCCEEDED)
         refused = await machine.until(stolen, JobState.FAILED)
         with redis.Redis.from_url(machine.broker_url, decode_responses=True) as reader:
             key = f"{settings.namespace}:job:{forged.id}"
@@ -287,18 +295,10 @@ async def test_a_forged_row_does_not_run_and_is_nobodys(settings):
                     await asyncio.sleep(0.05)
             row = reader.hgetall(key)
 
+    assert left.preview == [[5]]
     assert codes == [ErrorCode.JOB_NOT_FOUND] * 2
     assert refused.error is not None
     assert refused.error.code is ErrorCode.STATEMENT_FAILED
     assert refused.preview == []
     assert row["state"] == "failed"
     assert "preview" not in row
-
-
-async def test_work_left_queued_goes_on_at_the_next_start(settings):
-    async with running(settings, workers=0) as machine:
-        job = await machine.submit(COUNT_A_WHILE)
-    async with running(settings) as machine:
-        job = await machine.until(job, JobState.SUCCEEDED)
-
-    assert job.preview == [[6_000_000]]

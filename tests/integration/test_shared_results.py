@@ -52,7 +52,7 @@ def runs_alike(number: int) -> str:
 
 
 def takes_a_while(number: int) -> str:
-    return runs_alike(number).replace("4000000000", "5000000")
+    return runs_alike(number).replace("4000000000", "2500000")
 
 
 async def three(machine: Machine, sql: str) -> list[Job]:
@@ -140,7 +140,7 @@ async def test_joined_jobs_end_with_the_run_each_once_and_with_the_same_rows(mac
     jobs = await three(machine, takes_a_while(1))
     ended = [await machine.until(job, JobState.SUCCEEDED) for job in jobs]
 
-    assert [job.preview for job in ended] == [[[5_000_000]]] * 3
+    assert [job.preview for job in ended] == [[[2_500_000]]] * 3
     assert {job.rows_of for job in ended} == {jobs[0].id}
     assert [await machine.moves(job) for job in jobs] == [["submitted", "running", "succeeded"]] * 3
 
@@ -182,7 +182,7 @@ async def test_rows_reach_those_who_stay_when_the_leader_leaves(machine):
     hit = await submit(machine, takes_a_while(4), among="equal_grant")
     pages = [await machine.executor.page(job.id, owner=job.owner, columns=["n4"]) for job in (*ended, hit)]
 
-    assert [page.rows for page in pages] == [[[5_000_000]]] * 3
+    assert [page.rows for page in pages] == [[[2_500_000]]] * 3
     assert {job.rows_of for job in (*ended, hit)} == {leader.id}
 
 
@@ -217,7 +217,7 @@ async def test_a_lost_worker_moves_the_run_of_all_to_the_next(machine, leaves):
 
     assert [job.attempt for job in ended] == [2] * len(jobs)
     assert {job.rows_of for job in ended} == {jobs[0].id}
-    assert [page.rows for page in pages] == [[[5_000_000]]] * len(jobs)
+    assert [page.rows for page in pages] == [[[2_500_000]]] * len(jobs)
     for job in jobs:
         assert await machine.moves(job) == ["submitted", "running", "queued", "running", "succeeded"]
 
