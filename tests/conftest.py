@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,11 +12,9 @@ from databases import (
     KINDS,
     SERVER_URLS,
     Database,
-    clickhouse_http_shop,
     clickhouse_shop,
     duckdb_shop,
     embedded_postgres,
-    files_shop,
     has_mysql_server,
     mysql_shop,
     postgres_shop,
@@ -24,6 +22,7 @@ from databases import (
     sqlite_shop,
 )
 from object_stores import s3_server
+from shops import opened_shops
 
 
 @pytest.fixture(scope="session")
@@ -55,27 +54,19 @@ def mysql_url(request: pytest.FixtureRequest) -> str:
     return request.getfixturevalue("private_mysql_url")
 
 
+@pytest.fixture(scope="session")
+def shops(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Database]]:
+    """The shops that tests share: who changes one changes it back."""
+    with opened_shops(request, tmp_path_factory) as get:
+        yield get
+
+
 @pytest.fixture(params=KINDS)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """A shop of each kind in turn."""
-    kind, _, variable = str(request.param).partition(" at ")
-    if kind == "duckdb":
-        yield duckdb_shop(tmp_path)
-    elif kind == "duckdb over files":
-        yield files_shop(tmp_path)
-    elif kind == "sqlite":
-        yield sqlite_shop(tmp_path)
-    elif kind == "clickhouse":
-        yield clickhouse_shop(tmp_path)
-    elif kind == "clickhouse over HTTP":
-        with clickhouse_http_shop(tmp_path) as shop:
-            yield shop
-    elif kind == "postgres":
-        with postgres_shop(os.environ.get(variable) or request.getfixturevalue("postgres_url")) as shop:
-            yield shop
-    else:
-        with mysql_shop(os.environ.get(variable) or request.getfixturevalue("private_mysql_url")) as shop:
-            yield shop
+def database(request: pytest.FixtureRequest, shops: Callable[[str], Database]) -> Database:
+    """The shop of each kind in turn; who changes it changes it back."""
+    return shops(str(request.param))
 
 
 @pytest.fixture
@@ -97,12 +88,6 @@ def postgres_database(postgres_url: str) -> Iterator[Database]:
 @pytest.fixture
 def mysql_database(mysql_url: str) -> Iterator[Database]:
     with mysql_shop(mysql_url) as shop:
-        yield shop
-
-
-@pytest.fixture
-def clickhouse_over_http(tmp_path: Path) -> Iterator[Database]:
-    with clickhouse_http_shop(tmp_path) as shop:
         yield shop
 
 

@@ -44,6 +44,9 @@ SHOP = (
 )
 
 
+MANY_ROWS = 200_000
+"""So many that a process which held them all would be seen to grow."""
+
 RESTARTS: dict[str, Callable[[], None]] = {}
 """How to stop and start a server of our own, by its url."""
 
@@ -58,7 +61,7 @@ class Database:
         schema: where its tables are.
         endless: a query whose rows come at once and never end.
         silent: a query that computes for ever and gives no row.
-        many: a query of 1,000,000 rows of three columns.
+        many: a query of `MANY_ROWS` rows of three columns, which are more than 60 MB.
         writes: statements that would change something.
         as_owner: runs statements with the right to write.
         restart: stops the server and starts it again; None where there is none, or it is not ours.
@@ -125,7 +128,7 @@ def duckdb_shop(folder: Path) -> Database:
         schema="main",
         endless="SELECT i, j FROM range(100000000000) a(i), range(1000) b(j)",
         silent="SELECT count(*) FROM range(100000000000) a(i), range(1000) b(j) WHERE (i * j) % 7 = 3",
-        many="SELECT i, md5(i::VARCHAR) AS h, i * 0.5 AS d FROM range(1000000) r(i)",
+        many="SELECT i, repeat(md5(i::VARCHAR), 10) AS h, i * 0.5 AS d FROM range(200000) r(i)",
         writes=(*(w.format(s="main") for w in _WRITES), *more),
         as_owner=as_owner,
     )
@@ -193,7 +196,7 @@ def sqlite_shop(folder: Path) -> Database:
         schema="main",
         endless=count.format(end=10**15) + "SELECT i, i * 2 AS j FROM r",
         silent=count.format(end=10**15) + "SELECT count(*) FROM r WHERE i % 7 = 9",
-        many=count.format(end=999_999) + "SELECT i, 'name ' || i AS h, i * 0.5 AS d FROM r",
+        many=count.format(end=199_999) + "SELECT i, hex(zeroblob(160)) || i AS h, i * 0.5 AS d FROM r",
         writes=(*(w.format(s="main") for w in _WRITES), *more),
         as_owner=as_owner,
     )
@@ -231,7 +234,7 @@ def postgres_shop(url: str) -> Iterator[Database]:
             schema=schema,
             endless="SELECT generate_series(1, 1000000000000) AS i, 1 AS j",
             silent="SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b",
-            many="SELECT generate_series(1, 1000000) AS i, md5(random()::text) AS h, 0.5::float8 AS d",
+            many="SELECT generate_series(1, 200000) AS i, repeat(md5(random()::text), 10) AS h, 0.5::float8 AS d",
             writes=(*(w.format(s=schema) for w in _WRITES), *more),
             as_owner=as_owner,
             restart=RESTARTS.get(url),
@@ -346,7 +349,8 @@ def mysql_shop(url: str) -> Iterator[Database]:
             schema=schema,
             endless=f"{numbers}SELECT a.i, b.i AS j FROM r a, r b, r c, r d, r e",
             silent=f"{numbers}SELECT count(*) FROM r a, r b, r c, r d WHERE (a.i * b.i + c.i) % 7 = 9",
-            many=f"{numbers}SELECT a.i * 1000 + b.i AS i, md5(concat(a.i, b.i)) AS h, 0.5e0 AS d FROM r a, r b",
+            many=f"{numbers}SELECT a.i * 1000 + b.i AS i, repeat(md5(concat(a.i, b.i)), 10) AS h, 0.5e0 AS d"
+            " FROM r a, r b WHERE a.i < 200",
             writes=(*(w.format(s=schema) for w in _WRITES), *more),
             as_owner=as_owner,
             restart=RESTARTS.get(url),
@@ -514,7 +518,7 @@ def clickhouse_shop(folder: Path) -> Database:
         schema="shop",
         endless="SELECT number AS i, 1 AS j FROM numbers(1000000000000)",
         silent="SELECT count(*) FROM numbers(1000000000000) WHERE (number * 3) % 7 = 9",
-        many="SELECT number AS i, hex(MD5(toString(number))) AS h, number * 0.5 AS d FROM numbers(1000000)",
+        many="SELECT number AS i, repeat(hex(MD5(toString(number))), 10) AS h, number * 0.5 AS d FROM numbers(200000)",
         writes=(*(w.format(s="shop") for w in _WRITES), *more),
         as_owner=as_owner,
         repeats=("name AS a", "name AS a"),

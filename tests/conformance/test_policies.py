@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from databases import WITH_VIEWS, Database, rows_of
 from policies import SALT, Policed, caller_with, policies_of
+from shops import opened_shops
 
 from executor import ErrorCode, SourceFailed
 from executor.adapters.base import Adapter
@@ -62,9 +63,26 @@ masks = { tenant = { kind = "constant", value = "***" }, region = "null" }
 """
 
 
+@pytest.fixture(scope="module")
+def shops(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Database]]:
+    """Shops of this file's own, with a table of people."""
+    furnished: set[str] = set()
+    with opened_shops(request, tmp_path_factory) as opened:
+
+        def get(kind: str) -> Database:
+            shop = opened(kind)
+            if kind not in furnished:
+                furnished.add(kind)
+                shop.as_owner(*(sql.format(s=shop.schema) for sql in PEOPLE))
+            return shop
+
+        yield get
+
+
 @pytest.fixture
 def adapter(database: Database) -> Iterator[Adapter]:
-    database.as_owner(*(sql.format(s=database.schema) for sql in PEOPLE))
     made = database.adapter()
     yield made
     made.close()
@@ -222,6 +240,8 @@ def test_the_hash_of_a_grant_changes_with_the_callers_tenant_and_not_with_the_sc
     adapter.close()
     database.as_owner(f"CREATE TABLE {database.table('more')} (id INTEGER)")
     later = Policed(policed.policies, adapter.inspect())
+    adapter.close()
+    database.as_owner(f"DROP TABLE {database.table('more')}")
     assert later.check(sql, level=1, tenant="acme").policy_hash == mine
 
 
@@ -246,6 +266,8 @@ def test_a_view_that_reaches_a_protected_table_is_read_only_where_the_rule_names
     assert rows_of(adapter, named.check(f"SELECT count(*) FROM {view}").sql) == [(5,)]
     with pytest.raises(StatementRefused):
         named.check(f"SELECT id FROM {above}")
+    adapter.close()
+    database.as_owner(f"DROP VIEW {above}", f"DROP VIEW {view}")
 
 
 @pytest.mark.parametrize("partitioned", [True, False])
