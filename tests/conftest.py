@@ -55,12 +55,9 @@ def mysql_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def shops(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[str], Database]]:
+def shops(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Database]:
     """The shops that tests share: who changes one changes it back."""
-    with opened_shops(request, tmp_path_factory) as get:
-        yield get
+    return opened_shops(request, tmp_path_factory)
 
 
 @pytest.fixture(params=KINDS)

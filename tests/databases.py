@@ -44,9 +44,6 @@ SHOP = (
 )
 
 
-MANY_ROWS = 200_000
-"""So many that a process which held them all would be seen to grow."""
-
 RESTARTS: dict[str, Callable[[], None]] = {}
 """How to stop and start a server of our own, by its url."""
 
@@ -61,7 +58,8 @@ class Database:
         schema: where its tables are.
         endless: a query whose rows come at once and never end.
         silent: a query that computes for ever and gives no row.
-        many: a query of `MANY_ROWS` rows of three columns, which are more than 60 MB.
+        many: a query of three columns, whose rows take more than 60 MB.
+        many_rows: how many these are. ClickHouse makes tens of thousands at once: there they are short and more.
         writes: statements that would change something.
         as_owner: runs statements with the right to write.
         restart: stops the server and starts it again; None where there is none, or it is not ours.
@@ -75,6 +73,7 @@ class Database:
     endless: str
     silent: str
     many: str
+    many_rows: int
     writes: tuple[str, ...]
     as_owner: Callable[..., None]
     restart: Callable[[], None] | None = None
@@ -129,6 +128,7 @@ def duckdb_shop(folder: Path) -> Database:
         endless="SELECT i, j FROM range(100000000000) a(i), range(1000) b(j)",
         silent="SELECT count(*) FROM range(100000000000) a(i), range(1000) b(j) WHERE (i * j) % 7 = 3",
         many="SELECT i, repeat(md5(i::VARCHAR), 10) AS h, i * 0.5 AS d FROM range(200000) r(i)",
+        many_rows=200_000,
         writes=(*(w.format(s="main") for w in _WRITES), *more),
         as_owner=as_owner,
     )
@@ -197,6 +197,7 @@ def sqlite_shop(folder: Path) -> Database:
         endless=count.format(end=10**15) + "SELECT i, i * 2 AS j FROM r",
         silent=count.format(end=10**15) + "SELECT count(*) FROM r WHERE i % 7 = 9",
         many=count.format(end=199_999) + "SELECT i, hex(zeroblob(160)) || i AS h, i * 0.5 AS d FROM r",
+        many_rows=200_000,
         writes=(*(w.format(s="main") for w in _WRITES), *more),
         as_owner=as_owner,
     )
@@ -235,6 +236,7 @@ def postgres_shop(url: str) -> Iterator[Database]:
             endless="SELECT generate_series(1, 1000000000000) AS i, 1 AS j",
             silent="SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b",
             many="SELECT generate_series(1, 200000) AS i, repeat(md5(random()::text), 10) AS h, 0.5::float8 AS d",
+            many_rows=200_000,
             writes=(*(w.format(s=schema) for w in _WRITES), *more),
             as_owner=as_owner,
             restart=RESTARTS.get(url),
@@ -351,6 +353,7 @@ def mysql_shop(url: str) -> Iterator[Database]:
             silent=f"{numbers}SELECT count(*) FROM r a, r b, r c, r d WHERE (a.i * b.i + c.i) % 7 = 9",
             many=f"{numbers}SELECT a.i * 1000 + b.i AS i, repeat(md5(concat(a.i, b.i)), 10) AS h, 0.5e0 AS d"
             " FROM r a, r b WHERE a.i < 200",
+            many_rows=200_000,
             writes=(*(w.format(s=schema) for w in _WRITES), *more),
             as_owner=as_owner,
             restart=RESTARTS.get(url),
@@ -518,7 +521,8 @@ def clickhouse_shop(folder: Path) -> Database:
         schema="shop",
         endless="SELECT number AS i, 1 AS j FROM numbers(1000000000000)",
         silent="SELECT count(*) FROM numbers(1000000000000) WHERE (number * 3) % 7 = 9",
-        many="SELECT number AS i, repeat(hex(MD5(toString(number))), 10) AS h, number * 0.5 AS d FROM numbers(200000)",
+        many="SELECT number AS i, hex(MD5(toString(number))) AS h, number * 0.5 AS d FROM numbers(1000000)",
+        many_rows=1_000_000,
         writes=(*(w.format(s="shop") for w in _WRITES), *more),
         as_owner=as_owner,
         repeats=("name AS a", "name AS a"),

@@ -20,21 +20,19 @@ from databases import (
 )
 
 
-@contextmanager
-def opened_shops(
-    request: pytest.FixtureRequest, folders: pytest.TempPathFactory
-) -> Iterator[Callable[[str], Database]]:
-    """A shop of each kind, opened when it is first asked for."""
+def opened_shops(request: pytest.FixtureRequest, folders: pytest.TempPathFactory) -> Callable[[str], Database]:
+    """A shop of each kind, opened when it is first asked for and closed with the fixture's node."""
     found: dict[str, Database] = {}
-    with ExitStack() as opened:
 
-        def get(kind: str) -> Database:
-            if kind not in found:
-                folder = folders.mktemp(kind.replace(" ", "_"))
-                found[kind] = opened.enter_context(_shop(kind, folder, request))
-            return found[kind]
+    def get(kind: str) -> Database:
+        if kind not in found:
+            opened = ExitStack()
+            found[kind] = opened.enter_context(_shop(kind, folders.mktemp(kind.replace(" ", "_")), request))
+            # after its server's, so that it is closed before that: finalizers run from the last to the first
+            request.node.addfinalizer(opened.close)
+        return found[kind]
 
-        yield get
+    return get
 
 
 @contextmanager

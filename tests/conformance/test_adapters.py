@@ -16,7 +16,6 @@ import pyarrow as pa
 import pytest
 from databases import (
     KINDS,
-    MANY_ROWS,
     RESTARTABLE,
     WITH_CODES,
     WITH_KEYS,
@@ -133,7 +132,7 @@ def test_many_rows_pass_through_little_memory_in_small_batches(adapter: Adapter,
             seen += batch.num_rows
             if i % 5 == 0:
                 most = max(most, process.memory_info().rss)
-    assert seen == MANY_ROWS
+    assert seen == database.many_rows
     assert most - before <= 40_000_000
 
 

@@ -64,21 +64,19 @@ masks = { tenant = { kind = "constant", value = "***" }, region = "null" }
 
 
 @pytest.fixture(scope="module")
-def shops(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[str], Database]]:
+def shops(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Database]:
     """Shops of this file's own, with a table of people."""
+    opened = opened_shops(request, tmp_path_factory)
     furnished: set[str] = set()
-    with opened_shops(request, tmp_path_factory) as opened:
 
-        def get(kind: str) -> Database:
-            shop = opened(kind)
-            if kind not in furnished:
-                furnished.add(kind)
-                shop.as_owner(*(sql.format(s=shop.schema) for sql in PEOPLE))
-            return shop
+    def get(kind: str) -> Database:
+        shop = opened(kind)
+        if kind not in furnished:
+            furnished.add(kind)
+            shop.as_owner(*(sql.format(s=shop.schema) for sql in PEOPLE))
+        return shop
 
-        yield get
+    return get
 
 
 @pytest.fixture

@@ -129,24 +129,7 @@ async def test_what_was_recorded_answers_for_a_broker_that_was_flushed(tmp_path,
     assert report.holds
 
 
-async def test_a_list_reaches_beyond_what_the_broker_keeps(tmp_path, shop):
-    async with running(settings_for(tmp_path, shop, result_ttl_s=1)) as machine:
-        job = await machine.run("SELECT 1 AS old")
-        with redis.Redis.from_url(machine.broker_url) as connection:
-            async with asyncio.timeout(20):
-                while connection.exists(f"{machine.settings.namespace}:job:{job.id}"):
-                    await asyncio.sleep(0.05)
-        await until_drained(machine.executor)
-        new = await machine.run("SELECT 1 AS new")
-        listed = await machine.executor.list_jobs(owner=OWNER)
-        others = await machine.executor.list_jobs(owner="another")
-
-    assert [found.id for found in listed] == [new.id, job.id]
-    assert listed[1].shown_sql == "SELECT 1 AS old"
-    assert others == []
-
-
-async def test_while_the_history_is_away_jobs_go_on_and_their_events_wait(tmp_path, shop, caplog):
+async def test_while_the_history_is_away_events_wait_and_a_list_reaches_beyond_what_the_broker_keeps(tmp_path, shop):
     nowhere = tmp_path / "nowhere"
     nowhere.write_text("a file where a folder should be")
     settings = settings_for(tmp_path, shop, result_ttl_s=1, history={"url": f"sqlite:///{nowhere}/history.sqlite"})
@@ -159,7 +142,13 @@ async def test_while_the_history_is_away_jobs_go_on_and_their_events_wait(tmp_pa
                     await asyncio.sleep(0.05)
         nowhere.unlink()
         recorded = await until_recorded(machine.executor, job, JobState.SUCCEEDED)
+        new = await machine.run("SELECT 1 AS new")
+        listed = await machine.executor.list_jobs(owner=OWNER)
+        others = await machine.executor.list_jobs(owner="another")
 
+    assert [found.id for found in listed] == [new.id, job.id]
+    assert listed[1].shown_sql == "SELECT 1 AS kept"
+    assert others == []
     assert (job.state, state.trouble != "", waiting > 0) == (JobState.SUCCEEDED, True, True)
     assert recorded.shown_sql == "SELECT 1 AS kept"
 

@@ -14,16 +14,20 @@ from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import pytest
-from machines import COUNT_FOR_EVER, OWNER, Machine, running, settings_for
+import pytest_asyncio
+from machines import COUNT_FOR_EVER, OWNER, Machine, make_shop, running, settings_for
 
 from executor import GENERATE, Answered, ErrorCode, ExecutorError, Job, JobLost, JobState, Lease, Limits, Question
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 LIMITS = Limits(job_timeout_s=60, queue_timeout_s=30)
 
 
-@pytest.fixture
-async def machine(tmp_path: Path, shop: Path) -> AsyncIterator[Machine]:
-    async with running(settings_for(tmp_path, shop)) as made:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def machine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Machine]:
+    """One machine for the tests that leave nothing behind for each other."""
+    folder = tmp_path_factory.mktemp("machine")
+    async with running(settings_for(folder, make_shop(folder))) as made:
         yield made
 
 
@@ -66,24 +70,26 @@ def body_over(machine: Machine) -> Callable[[Lease], Awaitable[Answered]]:
 
 async def test_the_rows_of_a_parent_are_its_childs_and_the_list_shows_only_the_parent(machine: Machine) -> None:
     sql = "SELECT id, amount FROM orders ORDER BY id"
+    owner = "test/owner/of the list"
     async with serving(machine, body_over(machine)):
-        parent = await machine.until(await ask(machine, sql), "succeeded", "failed")
+        parent = await machine.until(await ask(machine, sql, owner=owner), "succeeded", "failed")
 
     assert (parent.state, parent.error) == (JobState.SUCCEEDED, None)
     assert (parent.shown_sql, parent.rows, parent.notes["question"]) == (sql, 5000, sql)
     assert parent.notes["generated"] == {"model": "a body", "tokens": 7}
-    page = await machine.executor.page(parent.id, owner=OWNER, limit=1000)
+    page = await machine.executor.page(parent.id, owner=owner, limit=1000)
     assert page.rows[-1] == [1000, 250]
     assert page.next_cursor is not None
-    following = await machine.executor.page(parent.id, owner=OWNER, cursor=page.next_cursor, limit=1)
+    following = await machine.executor.page(parent.id, owner=owner, cursor=page.next_cursor, limit=1)
     assert following.rows == [[1001, 250.25]]
-    assert [job.id for job in await machine.executor.list_jobs(owner=OWNER)] == [parent.id]
-    child = await machine.executor.get(parent.notes["answer_of"], owner=OWNER)
+    assert [job.id for job in await machine.executor.list_jobs(owner=owner)] == [parent.id]
+    child = await machine.executor.get(parent.notes["answer_of"], owner=owner)
     assert (child.parent_id, child.proof, child.origins) == (parent.id, parent.proof, parent.origins)
 
     assert await machine.moves(parent) == ["submitted", "running", "succeeded"]
     with closing(sqlite3.connect(machine.settings.home / "history.sqlite")) as history:
-        told = history.execute("SELECT job_id, parent_id, question, generated FROM awaitsql_jobs WHERE kind = 'ask'")
+        asked = "SELECT job_id, parent_id, question, generated FROM awaitsql_jobs WHERE kind = 'ask' AND owner = ?"
+        told = history.execute(asked, (owner,))
         assert told.fetchall() == [(parent.id, "", sql, '{"model":"a body","tokens":7}')]
         told = history.execute("SELECT parent_id FROM awaitsql_jobs WHERE job_id = ?", (child.id,))
         assert told.fetchall() == [(parent.id,)]
@@ -118,11 +124,11 @@ async def test_cancelling_a_parent_stops_its_child_in_the_database_and_says_so(m
             await machine.executor.submit(machine.statement("SELECT 1"), owner=OWNER, parent_id=parent.id)
 
 
-async def test_a_parent_that_is_cancelled_in_the_line_never_runs(machine: Machine) -> None:
-    parent = await ask(machine)
-    assert (parent.state, parent.workers_alive) == (JobState.QUEUED, 0)
-
-    cancelled = await machine.executor.cancel(parent.id, owner=OWNER)
+async def test_a_parent_that_is_cancelled_in_the_line_never_runs(tmp_path: Path, shop: Path) -> None:
+    async with running(settings_for(tmp_path, shop), workers=0) as machine:
+        parent = await ask(machine)
+        assert (parent.state, parent.workers_alive) == (JobState.QUEUED, 0)
+        cancelled = await machine.executor.cancel(parent.id, owner=OWNER)
 
     assert cancelled.state is JobState.CANCELLED
 
