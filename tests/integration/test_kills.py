@@ -133,26 +133,8 @@ async def test_a_broker_killed_under_a_running_job_comes_back_with_the_job(tmp_p
     assert is_new
 
 
-async def test_a_flushed_broker_stops_the_orphan_and_serves_on(tmp_path, shop):
-    async with running(settings_for(tmp_path, shop)) as machine:
-        job = await machine.until(await machine.submit(COUNT_FOR_EVER), JobState.RUNNING)
-        async with asyncio.timeout(20):
-            while await machine.executor.recorded(job.id, owner=OWNER) is None:
-                await asyncio.sleep(0.05)
-        with redis.Redis.from_url(machine.broker_url) as connection:
-            connection.flushall()
-        with pytest.raises(ExecutorError) as caught:
-            await machine.executor.get(job.id, owner=OWNER)
-        worker = psutil.Process(machine.fleet.pids()[0])
-        await asyncio.to_thread(worker.cpu_percent, None)
-        await until(lambda: worker.cpu_percent(0.3) < 50)
-        after = await machine.run("SELECT 1")
-
-    assert caught.value.code is ErrorCode.JOB_LOST
-    assert after.state is JobState.SUCCEEDED
-
-
-async def test_a_full_broker_takes_no_job_and_finishes_those_it_has(tmp_path, shop):
+async def test_a_full_broker_takes_no_job_and_finishes_its_own_and_a_flushed_one_stops_the_orphan(tmp_path, shop):
+    """And both serve on afterwards."""
     async with running(settings_for(tmp_path, shop, embedded_memory_mb=16)) as machine:
         job = await machine.until(await machine.submit(COUNT_A_WHILE), JobState.RUNNING)
         with redis.Redis.from_url(machine.broker_url) as connection:
@@ -167,8 +149,24 @@ async def test_a_full_broker_takes_no_job_and_finishes_those_it_has(tmp_path, sh
             connection.delete(*connection.keys("junk:*"))
         after = await machine.run("SELECT 1")
 
-    assert caught.value.code is ErrorCode.STORE_FULL
-    assert job.preview == COUNTED
+        assert caught.value.code is ErrorCode.STORE_FULL
+        assert job.preview == COUNTED
+        assert after.state is JobState.SUCCEEDED
+
+        job = await machine.until(await machine.submit(COUNT_FOR_EVER), JobState.RUNNING)
+        async with asyncio.timeout(20):
+            while await machine.executor.recorded(job.id, owner=OWNER) is None:
+                await asyncio.sleep(0.05)
+        with redis.Redis.from_url(machine.broker_url) as connection:
+            connection.flushall()
+        with pytest.raises(ExecutorError) as caught:
+            await machine.executor.get(job.id, owner=OWNER)
+        worker = psutil.Process(machine.fleet.pids()[0])
+        await asyncio.to_thread(worker.cpu_percent, None)
+        await until(lambda: worker.cpu_percent(0.3) < 50)
+        after = await machine.run("SELECT 1")
+
+    assert caught.value.code is ErrorCode.JOB_LOST
     assert after.state is JobState.SUCCEEDED
 
 
