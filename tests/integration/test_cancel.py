@@ -192,7 +192,7 @@ async def test_a_cancel_ends_with_the_proof_that_the_database_stopped(sources, k
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_deadline_ends_with_the_proof_that_the_database_stopped(sources, kind):
-    job, mark = await sources.start(kind, timeout_s=3.0)
+    job, mark = await sources.start(kind, timeout_s=4.0)
     job = await sources.machine.until(job, JobState.FAILED)
 
     assert job.error.code is ErrorCode.STATEMENT_TIMEOUT
