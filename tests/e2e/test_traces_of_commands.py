@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from collector import collecting
 from served import ROOT
-from warm_commands import warm_awaitsql
 
 SQL = "select name from customers where name <> 'somebody'"
 
@@ -28,18 +27,17 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def started(folder: Path, *program: str, **variables: str) -> subprocess.Popen[str]:
+def started(folder: Path, **variables: str) -> subprocess.Popen[str]:
     """One statement from the command line, with a broker and a worker of its own."""
-    program = program or (str(warm_awaitsql() / "awaitsql"),)
     known = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
-    command = [*program, "query", SQL, "--db", str(folder / "shop.sqlite"), "--format", "csv"]
+    command = [sys.executable, "-m", "mcp_server", "query", SQL, "--db", str(folder / "shop.sqlite"), "--format", "csv"]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=folder, env=known | variables, stdout=pipe, stderr=pipe, text=True)
 
 
-def queried(folder: Path, *program: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def queried(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """What the command said, after its end."""
-    with started(folder, *program, **variables) as ran:
+    with started(folder, **variables) as ran:
         out, told = ran.communicate(timeout=60)
     return subprocess.CompletedProcess(ran.args, ran.returncode, out, told)
 
@@ -78,7 +76,7 @@ def test_an_endpoint_that_never_answers_holds_up_nothing(folder: Path) -> None:
 
 
 def test_without_an_endpoint_no_process_loads_what_traces(folder: Path) -> None:
-    ran = queried(folder, sys.executable, "-m", "mcp_server", PYTHONPROFILEIMPORTTIME="1")
+    ran = queried(folder, PYTHONPROFILEIMPORTTIME="1")
     assert ran.stdout.split() == ['"name"', '"Ada"'], ran.stderr
     log = worker_log(folder)
     assert " executor.tracing\n" in ran.stderr
