@@ -99,7 +99,8 @@ def _statements(settings: Settings) -> Program:
 
 def _questions(settings: Settings) -> Program:
     """Workers that work on questions: they have no use for the sources' passwords."""
-    more = {"mcp_server": settings.mcp_server.model_dump(mode="json"), **settings.places.told()}
+    # what is not set stays so: a rule takes it from the settings of all
+    more = {"mcp_server": settings.mcp_server.model_dump(mode="json", exclude_unset=True), **settings.places.told()}
     ask = settings.mcp_server.ask
     key = None if ask is None or ask.key is None else ask.key.env
     return Program("mcp_server.generate.worker", "questions", more, hidden=_passwords(settings) - {key or ""})
