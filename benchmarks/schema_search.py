@@ -15,7 +15,7 @@ import statistics
 import time
 
 from executor import Column, ForeignKey, SourceSchema, Table
-from mcp_server.knowledge import Known
+from mcp_server.knowledge.known import Known
 
 _NOUNS = """
     customer order invoice payment product supplier shipment warehouse employee department project task contract

@@ -21,7 +21,7 @@ from executor.connections import broker_full
 from executor.enrolled import WorkerSeen, worker_seen
 from executor.errors import ErrorCode, JobLost, StatementFailed, SubmitRefused
 from executor.figures import Figures, figures_of
-from executor.job_row import opened_job
+from executor.job_row import new_job, opened_job
 from executor.jobs import QUEUES, Job
 from executor.profile_store import VERSION, ProfileHead, profile_key, profile_of
 from executor.profiles import SourceProfile
@@ -75,12 +75,13 @@ class ClientStore:
         fresh: bool,
         record: tuple[str, str],
         parent_id: str,
+        order: Mapping[str, Any],
         fields: Mapping[str, str],
     ) -> Job:
         """Stores the job and puts it in line; an earlier job for a key seen before.
 
         With a `share` key the job is given the rows that the key stands for, or joins the run that brings them, unless
-        it wants them `fresh`.
+        it wants them `fresh`. `fields` begin with the job's kind; in them is `order`, signed.
 
         Raises:
             SubmitRefused: ``queue_full``, ``idempotency_conflict``, ``store_full``.
@@ -116,6 +117,8 @@ class ClientStore:
                 f"This idempotency_key was used for another statement (job {found}).",
                 hint=f"Use get_job on {found}, or submit with a new key.",
             )
+        if answer == "new":
+            return new_job(order, fields, told[2:])
         job = opened_job(self._signer, told[2])
         if job is None:
             raise SubmitRefused(

@@ -103,6 +103,7 @@ class Intake:
                     fresh=fresh,
                     record=record_of(self._signer, order, sql),
                     parent_id=parent_id,
+                    order=order,
                     fields=fields,
                 )
             span.became(job, job_id=job_id)
@@ -156,7 +157,7 @@ class Intake:
         return confirmed_cost(self._signer, confirm, owner=owner, fingerprint=fingerprint, now=now)
 
     def _fields(self, statement: Statement, order: dict[str, Any], only_worker: str) -> dict[str, str]:
-        """What the job's row says from the beginning."""
+        """What the job's row says from the beginning; its kind first."""
         payload, signature = self._signer.sign(order)
         fields = {
             "kind": str(statement.kind),

@@ -7,7 +7,7 @@ Knows no broker.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from executor.answering import opened_request
@@ -43,19 +43,21 @@ def opened_job(signer: Signer, snapshot: list[Any]) -> Job | None:
             asked = opened_request(signer, row["input_request"], row["input_signature"], job_id=payload["job_id"])
     except (StatementFailed, KeyError):
         return None
-    job = _job_of(
-        row,
-        payload,
-        answer=answer,
-        place=snapshot[1],
-        starts_in_s=float(snapshot[2]),
-        workers_alive=snapshot[3],
-        seen_at=float(snapshot[5]),
-        input_request=asked,
-    )
-    if snapshot[4]:
-        job.notes["broker_memory"] = int(snapshot[4])
-    return job
+    return _job_of(row, payload, snapshot[1:], answer=answer, input_request=asked)
+
+
+def new_job(payload: Mapping[str, Any], fields: Mapping[str, str], stands: Sequence[Any]) -> Job:
+    """The job that was submitted here just now, of which the broker has told no more than where it stands.
+
+    Args:
+        payload: what was signed.
+        fields: of its row, as it was submitted.
+        stands: as ``submit.lua`` gives it: place in line, seconds to its start, workers alive, the broker's memory in
+            percent where it is nearly full, the broker's time.
+    """
+    row = {**fields, "state": "queued", "stage": "", "attempt": "1", "rows": "0", "bytes": "0"}
+    row["submitted_at"] = stands[4]
+    return _job_of(row, payload, stands)
 
 
 def result_fields(summary: ResultSummary, preview: list[list[Any]]) -> dict[str, str]:
@@ -97,20 +99,18 @@ def _time(text: str | None) -> float | None:
 def _job_of(
     row: Mapping[str, str],
     payload: Mapping[str, Any],
+    stands: Sequence[Any],
     *,
-    answer: Mapping[str, Any] | None,
-    place: int,
-    starts_in_s: float,
-    workers_alive: int | None,
-    seen_at: float,
-    input_request: InputRequest | None,
+    answer: Mapping[str, Any] | None = None,
+    input_request: InputRequest | None = None,
 ) -> Job:
-    """The job that a row and its signed payload tell of. Whose it is, is what was signed.
+    """The job that a row, its signed payload and where it stands tell of. Whose it is, is what was signed.
 
     What was read, and under which policy, the payload of the job that brought the rows tells: its own, or `answer`.
     """
     read = payload if answer is None else answer
-    notes: dict[str, Any] = {}
+    place, starts_in_s, workers_alive, memory, seen_at = stands
+    notes: dict[str, Any] = {"broker_memory": int(memory)} if memory else {}
     if row.get("stopped_after_ms"):
         notes["stopped_after_ms"] = int(row["stopped_after_ms"])
         notes["stop_seen"] = row["stop_seen"]
@@ -156,7 +156,7 @@ def _job_of(
         summary=_summary(row.get("summary")),
         preview=json.loads(row["preview"]) if row.get("preview") else [],
         place=place if place > 0 else None,
-        starts_in_s=starts_in_s if starts_in_s >= 0 else None,
+        starts_in_s=starts if (starts := float(starts_in_s)) >= 0 else None,
         workers_alive=workers_alive,
         proof=proof_of(read["proof"]),
         cautions=cautions_of(read["cautions"]),
@@ -167,7 +167,7 @@ def _job_of(
         rows_at=_time(row.get("rows_at")),
         input_request=input_request,
         input_deadline_at=_time(row.get("input_deadline_at")) if input_request is not None else None,
-        seen_at=seen_at,
+        seen_at=float(seen_at),
         trace=row.get("trace", ""),
         run_trace=row.get("run_trace", ""),
     )

@@ -80,7 +80,7 @@ class KeyRing:
         """
         if not text.lstrip().startswith("{"):
             first = SigningKey.of(text)
-            return cls((first,), hmac.digest(text.encode(), b"awaitsql mask salt", hashlib.sha256).hex()[:32])
+            return cls((first,), hmac.digest(text.encode(), b"awaitsql mask salt", "sha256").hex()[:32])
         try:
             told: dict[str, Any] = json.loads(text)
             keys = tuple(SigningKey(**key) for key in told["keys"])

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -46,6 +47,11 @@ class _Source(BaseModel):
 
     def fingerprint(self) -> str:
         """A short hash of everything that decides what a statement on this source would read."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        # kept: each job asks for it several times
         told = self.model_dump(mode="json", exclude={"description", "max_running"})
         return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=8).hexdigest()
 

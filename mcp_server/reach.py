@@ -14,7 +14,7 @@ from mcp_server.calls import Calls
 from mcp_server.errors import CallCode, CallRefused
 from mcp_server.farewells import Farewells
 from mcp_server.grants import Policies
-from mcp_server.knowledge import Known, known
+from mcp_server.knowledge.known import Known, known
 from mcp_server.knowledge.meanings import Glossaries
 from mcp_server.knowledge.verified import VerifiedQueries
 from mcp_server.principal import Principal

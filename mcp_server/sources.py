@@ -9,8 +9,8 @@ from typing import Any
 from executor import ExecutorError, SourceInfo, SourceSchema, Table
 from mcp_server.bounds import cut_json, json_length, that_fit
 from mcp_server.errors import CallCode, CallRefused, error_content
-from mcp_server.knowledge import Known
 from mcp_server.knowledge.examples import examples
+from mcp_server.knowledge.known import Known
 from mcp_server.knowledge.meanings import about
 from mcp_server.knowledge.verified import VerifiedQuery, columns_used
 from mcp_server.principal import Principal

@@ -114,10 +114,15 @@ class StdioWire(Wire):
         del number
         self.close()
 
+    @property
+    def is_closed(self) -> bool:
+        assert self._server.stdin is not None
+        return self._server.stdin.closed
+
     def close(self) -> None:
         assert self._server.stdin is not None
         assert self._server.stdout is not None
-        if self._server.stdin.closed:
+        if self.is_closed:
             return
         self._server.stdin.close()
         self._server.stdout.read()

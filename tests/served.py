@@ -84,8 +84,12 @@ class HttpServer:
                 [*command, *self.arguments], cwd=ROOT, env=self.environment(), stderr=log, stdout=log
             )
         self._process = started
-        until(lambda: self._is_ready() or started.poll() is not None, within_s=30)
-        assert started.poll() is None, (self.home / "log").read_text()
+        try:
+            until(lambda: self._is_ready() or started.poll() is not None, within_s=30)
+            assert started.poll() is None, (self.home / "log").read_text()
+        except AssertionError:
+            self.stop()
+            raise
         return self
 
     def stop(self) -> None:

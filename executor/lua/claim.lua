@@ -18,7 +18,7 @@ local function order()
 end
 
 local job = redis.call('HMGET', key, 'state', 'attempt', 'claim_nonce', 'job_timeout_s', 'queue', 'record', 'source',
-  'source_print', 'only_worker')
+  'source_print', 'only_worker', 'set_aside')
 if job[1] == 'running' and job[2] == attempt and job[3] == ARGV[5] then
   return order()
 end
@@ -40,7 +40,9 @@ if redis.call('ZREM', line_of(job[5]) .. ':dispatched', id) == 0 then
 end
 redis.call('ZADD', line_of(job[5]) .. ':running', stamp(at + tonumber(ARGV[4])), id)
 redis.call('HSET', key, 'lease_owner', worker, 'claim_nonce', ARGV[5], 'claimed_at', stamp(at))
-redis.call('HDEL', key, 'set_aside', 'waits_for')
+if job[10] then
+  redis.call('HDEL', key, 'set_aside', 'waits_for')
+end
 redis.call('HSETNX', key, 'deadline_at', stamp(at + tonumber(job[4])))
 for _, one in ipairs(everyone(id)) do
   move(one, 'running', at, 'claimed', 'stage', job[5] and '' or 'executing')

@@ -27,11 +27,11 @@ end
 
 -- The end of a job: final state, time, and how long its row is kept. More fields may follow, as in `move`.
 local function settle(id, to, at, reason, ...)
-  local from = move(id, to, at, reason, 'stage', '', 'finished_at', stamp(at), 'expires_at', stamp(at + CONF.ttl), ...)
+  local from, kind = move(id, to, at, reason, 'stage', '', 'finished_at', stamp(at), 'expires_at', stamp(at + CONF.ttl), ...)
   if not from then
     return false
   end
-  tally('ended', redis.call('HGET', job_key(id), 'kind'), to, to == 'failed' and reason or '')
+  tally('ended', kind, to, to == 'failed' and reason or '')
   release(id)
   if from == 'queued' then
     leave_line(id)

@@ -170,18 +170,23 @@ local function outlook(id)
   return { tonumber(place), tonumber(seconds) }
 end
 
--- A job's row as it is, with its place in the queue, when it may start, how many workers could take it, how full the
--- broker's memory is if it nearly is, and the time.
+-- Where a job stands that is not over: its place in the queue, when it may start, how many workers could take it, how
+-- full the broker's memory is if it nearly is, and the time.
+local function outlook_of(id, state, leader)
+  local told, at = { -1, -1 }, now()
+  if state == 'queued' then
+    told = outlook(leader or id)
+  end
+  local alive = next(MOVES[state]) and takers(my_line(id), at)
+  return told[1], stamp(told[2]), alive or false, redis.call('GET', NS .. ':memory') or '', stamp(at)
+end
+
+-- A job's row as it is, and the same of it.
 local function snapshot(id)
   local row = redis.call('HGETALL', job_key(id))
   if #row == 0 then
     return {}
   end
-  local told, at = { -1, -1 }, now()
   local job = redis.call('HMGET', job_key(id), 'state', 'leader')
-  if job[1] == 'queued' then
-    told = outlook(job[2] or id)
-  end
-  return { row, told[1], stamp(told[2]), takers(my_line(id), at), redis.call('GET', NS .. ':memory') or '',
-    stamp(at) }
+  return { row, outlook_of(id, job[1], job[2]) }
 end

@@ -1,9 +1,14 @@
 -- Shared by every script. NS, MOVES, QUEUES and CONF stand above, written there by scripts.py from the Python side's own
 -- nouns. Times are the broker's, in Unix seconds, so that no worker's clock matters.
 
+-- One script is one moment.
+local NOW
 local function now()
-  local t = redis.call('TIME')
-  return tonumber(t[1]) + tonumber(t[2]) / 1000000
+  if not NOW then
+    local t = redis.call('TIME')
+    NOW = tonumber(t[1]) + tonumber(t[2]) / 1000000
+  end
+  return NOW
 end
 
 local function stamp(at)
@@ -20,8 +25,13 @@ local function line_of(name)
   return name and name ~= '' and NS .. ':' .. name or NS
 end
 
+-- Which line each job stands in, as far as that was asked in this script: a job does not change it.
+local LINES = {}
 local function my_line(id)
-  return line_of(redis.call('HGET', job_key(id), 'queue'))
+  if not LINES[id] then
+    LINES[id] = line_of(redis.call('HGET', job_key(id), 'queue'))
+  end
+  return LINES[id]
 end
 
 -- One event for the history, which drains the stream; what it has not drained is dropped beyond a bound, and recorded
@@ -46,11 +56,12 @@ local function tell_act(what, at, record, mac)
   bound_events(#record)
 end
 
--- The only place where a state changes: the state before, or false when somebody else moved first. What follows the
--- reason are more fields to write, each with its value.
+-- The only place where a state changes: the state before, or false when somebody else moved first; and the job's kind.
+-- What follows the reason are more fields to write, each with its value.
 local function move(id, to, at, reason, ...)
   local key = job_key(id)
-  local job = redis.call('HMGET', key, 'state', 'attempt', 'rows', 'bytes', 'error', 'generated')
+  local job = redis.call('HMGET', key, 'state', 'attempt', 'rows', 'bytes', 'error', 'generated',
+    'kind')
   local from = job[1]
   if not from or not MOVES[from] or not MOVES[from][to] then
     return false
@@ -59,7 +70,7 @@ local function move(id, to, at, reason, ...)
   tell(id, from, to, at, reason, { 'attempt', job[2], 'rows', job[3], 'bytes', job[4], 'error', job[5] or '',
     'generated', job[6] or '' })
   redis.call('PUBLISH', NS .. ':changed', id .. ' ' .. to)
-  return from
+  return from, job[7]
 end
 
 -- Gives back the slot of a dispatched or running job.

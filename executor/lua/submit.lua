@@ -1,7 +1,7 @@
--- A new job, durable and in line: its row; or the reason why not. Sent again with the same id it changes nothing. With a
+-- A new job, durable and in line: where it stands there; its row where others have a part in it; or the reason why not. Sent again with the same id it changes nothing. With a
 -- share key it may have the rows of an equal statement, or join one that waits or runs.
 -- ARGV: id, owner, source, owner_cap, source_cap, idempotency key or '', content hash, priority, share key or '',
---   'fresh' or '', record for the history, its signature, the job that submits it or '', field, value, ...
+--   'fresh' or '', record for the history, its signature, the job that submits it or '', 'kind', its kind, field, value, ...
 local id, owner, source = ARGV[1], ARGV[2], ARGV[3]
 local at = now()
 if redis.call('EXISTS', job_key(id)) == 1 then
@@ -57,7 +57,7 @@ end
 redis.call('ZREMRANGEBYSCORE', NS .. ':owner:' .. owner, '-inf', stamp(at - CONF.ttl * 2 - CONF.longest))
 redis.call('PEXPIRE', NS .. ':owner:' .. owner, math.floor(CONF.ttl * 2000))
 tell(id, '', 'queued', at, 'submitted', { 'record', ARGV[11], 'mac', ARGV[12] })
-tally('submitted', redis.call('HGET', job_key(id), 'kind'), how or 'run')
+tally('submitted', ARGV[15], how or 'run')
 bound_events(#ARGV[11])
 if how then
   -- the trace of the run whose rows the job has
@@ -96,5 +96,6 @@ else
     park(id, owner, false)
     dispatch(my_line(id), at)
   end
+  return { 'new', id, outlook_of(id, 'queued') }
 end
 return { 'ok', id, snapshot(id) }

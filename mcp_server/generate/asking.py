@@ -32,7 +32,7 @@ from mcp_server.generate.progress import Progress, Try
 from mcp_server.generate.trying import Trying
 from mcp_server.generate.writer import Brief, Writer, Written
 from mcp_server.grants import Policies
-from mcp_server.knowledge import context_for
+from mcp_server.knowledge.context import context_for
 from mcp_server.knowledge.meanings import Glossaries
 from mcp_server.knowledge.verified import VerifiedQueries, VerifiedQuery
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 from mcp import Client
 from model_double import ModelDouble, Reply, ask_back, in_turn, model_server, sql
 from served import ROOT, HttpServer, make_orders
+from warm_commands import awaitsql
 
 COUNT = "SELECT COUNT(*) AS n FROM orders"
 
@@ -68,8 +67,8 @@ async def test_a_question_through_the_tool_the_handle_and_plain_http(
         neither = httpx2.post(f"{server.origin}/v1/jobs", json={"source": "shop"})
         assert (neither.status_code, neither.json()["code"]) == (400, "invalid_arguments")
 
-        command = [sys.executable, "-m", "mcp_server", "ask", "How many?", "--server", server.origin, "--format", "csv"]
-        told = subprocess.run(command, cwd=ROOT, env=server.environment(), capture_output=True, check=False, timeout=60)
+        command = ("ask", "How many?", "--server", server.origin, "--format", "csv")
+        told = awaitsql(*command, cwd=ROOT, env=server.environment())
         assert (told.returncode, told.stdout.split()) == (0, [b'"n"', b"120"]), told.stderr
         assert b"COUNT" in told.stderr
 
@@ -79,8 +78,7 @@ def test_without_a_model_there_is_no_tool_and_the_command_says_what_to_set(tmp_p
     with HttpServer(tmp_path, ["--db", str(file)]) as server:
         answer = httpx2.post(f"{server.origin}/v1/jobs", json={"question": "How many?"})
         assert (answer.status_code, answer.json()["code"]) == (422, "no_model")
-        command = [sys.executable, "-m", "mcp_server", "ask", "How many?", "--db", str(file)]
-        told = subprocess.run(command, cwd=ROOT, env=server.environment(), capture_output=True, check=False, timeout=60)
+        told = awaitsql("ask", "How many?", "--db", str(file), cwd=ROOT, env=server.environment())
 
     assert told.returncode == 2
     assert b"AWAITSQL_MCP_SERVER__ASK__MODEL" in told.stderr
@@ -96,8 +94,7 @@ def test_the_command_answers_on_this_machine_with_the_model_that_the_environment
         "AWAITSQL_MCP_SERVER__ASK__BASE_URL": double[1],
     }
     file = make_orders(tmp_path / "shop.sqlite")
-    command = [sys.executable, "-m", "mcp_server", "ask", "How many?", "--db", str(file), "--json"]
-    told = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, check=False, timeout=90)
+    told = awaitsql("ask", "How many?", "--db", str(file), "--json", cwd=ROOT, env=environ, timeout=90)
 
     assert told.returncode == 0, told.stderr
     assert json.loads(told.stdout)["rows"] == [[120]]
@@ -115,27 +112,21 @@ def test_what_is_asked_back_on_this_machine_is_answered_by_another_command(tmp_p
         }
         file = make_orders(tmp_path / "shop.sqlite")
 
-        def awaitsql(*arguments: str) -> subprocess.CompletedProcess[str]:
-            command = [sys.executable, "-m", "mcp_server", *arguments, "--db", str(file)]
-            return subprocess.run(
-                command, cwd=ROOT, env=environ, capture_output=True, check=False, timeout=90, text=True
-            )
-
-        asked = awaitsql("ask", "How many?")
-        assert "Which orders?" in asked.stderr
-        handle = asked.stderr.partition("awaitsql jobs answer ")[2].partition(",")[0]
-        told = awaitsql("jobs", "answer", handle, "all", "--wait", "60")
+        here = {"cwd": ROOT, "env": environ, "timeout": 90.0}
+        asked = awaitsql("ask", "How many?", "--db", str(file), **here)
+        assert b"Which orders?" in asked.stderr
+        handle = asked.stderr.decode().partition("awaitsql jobs answer ")[2].partition(",")[0]
+        told = awaitsql("jobs", "answer", handle, "all", "--wait", "60", "--db", str(file), **here)
 
     assert told.returncode == 0, told.stderr
-    assert "120" in told.stdout.split()
+    assert b"120" in told.stdout.split()
 
 
 def test_the_demo_asks_a_question_too_where_a_model_is_at_hand(tmp_path: Path, double: tuple[ModelDouble, str]) -> None:
     double[0].models = ["nomic-embed-text", "qwen3-coder"]
     environ = {**HttpServer(tmp_path, []).environment(), "OLLAMA_HOST": double[1].removesuffix("/v1")}
     file = make_orders(tmp_path / "shop.sqlite")
-    command = [sys.executable, "-m", "mcp_server", "demo", "--db", str(file)]
-    told = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, check=False, timeout=180)
+    told = awaitsql("demo", "--db", str(file), cwd=ROOT, env=environ, timeout=180)
 
     assert told.returncode == 0, told.stderr
     *_, answer = told.stdout.decode().split("4. ")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from model_double import Reply, ask_back, model_server, sql
 from served import ROOT, HttpServer, make_orders
 from task_client import CreatedTask, Tasks, ended, tasks
 from task_client import call as call_or_task
+from warm_commands import awaitsql
 
 VAGUE = "How many orders are there of the usual kind?"
 DEAR = "How many pairs of orders are there?"
@@ -124,13 +123,10 @@ async def test_a_client_that_asks_nobody_is_told_the_choices_and_the_call_that_a
 
 
 def test_the_command_says_what_is_asked_and_goes_on_with_the_answer(server: HttpServer) -> None:
-    def awaitsql(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "mcp_server", *arguments, "--server", server.origin]
-        env = server.environment()
-        return subprocess.run(command, cwd=ROOT, env=env, check=False, capture_output=True, text=True, timeout=60)
-
-    asked = awaitsql("ask", VAGUE)
-    assert "Which kind is usual?" in asked.stderr
-    handle = asked.stderr.partition("awaitsql jobs answer ")[2].partition(",")[0]
-    done = awaitsql("jobs", "answer", handle, "small ones", "--wait", "60", "--json")
+    there = ("--server", server.origin)
+    asked = awaitsql("ask", VAGUE, *there, cwd=ROOT, env=server.environment())
+    assert b"Which kind is usual?" in asked.stderr
+    handle = asked.stderr.decode().partition("awaitsql jobs answer ")[2].partition(",")[0]
+    answer = ("jobs", "answer", handle, "small ones", "--wait", "60", "--json")
+    done = awaitsql(*answer, *there, cwd=ROOT, env=server.environment())
     assert json.loads(done.stdout)["rows"] == [[10]], done.stderr

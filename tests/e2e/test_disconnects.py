@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -20,9 +21,10 @@ CLOSED = "the connection closed"
 STOPS = [
     *(("http", era, SAID) for era in ERAS if era < STATELESS),
     ("http", STATELESS, CLOSED),
-    *(("stdio", era, how) for era in ERAS for how in (SAID, CLOSED)),
+    *(("stdio", era, SAID) for era in ERAS),
+    *(("stdio", era, CLOSED) for era in ERAS),
 ]
-"""Every way in which a server can see that a caller gave up."""
+"""Every way in which a server can see that a caller gave up; those that end a server come last."""
 
 LONGER_THAN_THE_GRACE_S = 4
 
@@ -34,11 +36,20 @@ class Shop:
     url: str
     query: str
     http: HttpServer
+    stdio: dict[str, StdioWire] = field(default_factory=dict)
+    """The servers over stdio that run, one of an era: for all tests, until one of them closes its connection."""
 
-    def wire(self, transport: str, era: str) -> Wire:
+    @contextmanager
+    def wire(self, transport: str, era: str) -> Iterator[Wire]:
         if transport == "http":
-            return HttpWire(self.http.url, era)
-        return StdioWire(self.http.home, self.http.arguments, era)
+            with HttpWire(self.http.url, era) as wire:
+                yield wire
+            return
+        if era not in self.stdio:
+            self.stdio[era] = StdioWire(self.http.home, self.http.arguments, era)
+        yield self.stdio[era]
+        if self.stdio[era].is_closed:
+            del self.stdio[era]
 
     def endless(self) -> tuple[str, str]:
         """A statement that never ends, and the mark in it by which it is known in the database."""
@@ -59,7 +70,10 @@ def shop(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     home = tmp_path_factory.mktemp("home")
     with postgres_shop(postgres_url) as made, HttpServer(home, ["--db", postgres_url]) as server:
         assert made.silent is not None
-        yield Shop(postgres_url, made.silent, server)
+        shop = Shop(postgres_url, made.silent, server)
+        yield shop
+        for wire in shop.stdio.values():
+            wire.close()
 
 
 def job_of(wire: Wire, mark: str) -> dict[str, Any]:
@@ -77,6 +91,58 @@ def begun(shop: Shop, wire: Wire, **more: Any) -> tuple[int, str, str]:
     number = wire.send("query", sql=sql, wait_seconds=40, **more)
     until(lambda: shop.runs(mark) == 1, within_s=30)
     return number, sql, mark
+
+
+@pytest.mark.parametrize("era", ERAS[:2])
+def test_a_dropped_socket_of_the_handshake_era_leaves_a_job_that_list_jobs_finds(shop: Shop, era: str) -> None:
+    with shop.wire("http", era) as wire:
+        number, _, mark = begun(shop, wire)
+        wire.hang_up(number)
+
+        job_id = job_of(wire, mark)["job_id"]
+        view = call(wire, "get_job", job_id=job_id, wait_seconds=LONGER_THAN_THE_GRACE_S)
+        assert (view["state"], shop.runs(mark)) == ("running", 1)
+        call(wire, "cancel_job", job_id=job_id)
+        assert end_of(wire, job_id)["state"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("transport", "era", "how", "key"), [(*STOPS[0], None), (*STOPS[2], "the same"), (*STOPS[-4], "the same")]
+)
+def test_the_database_goes_on_for_a_caller_that_joined_and_stops_when_that_one_gives_up_too(
+    shop: Shop, transport: str, era: str, how: str, key: str | None
+) -> None:
+    keyed = {} if key is None else {"idempotency_key": f"{key} {uuid.uuid4()}"}
+    with shop.wire(transport, era) as wire:
+        leave = wire.give_up if how == SAID else wire.hang_up
+        number, sql, mark = begun(shop, wire, **keyed)
+        first = job_of(wire, mark)["job_id"]
+        joined = wire.send("query", sql=sql, wait_seconds=40, **keyed)
+        if key is None:
+            until(lambda: job_of(wire, mark)["job_id"] != first, within_s=20)
+        leave(number)
+
+        if key is None:
+            assert end_of(wire, first)["state"] == "cancelled"
+        job_id = job_of(wire, mark)["job_id"]
+        view = call(wire, "get_job", job_id=job_id, wait_seconds=LONGER_THAN_THE_GRACE_S)
+        assert (view["state"], shop.runs(mark)) == ("running", 1)
+        leave(joined)
+        until(lambda: shop.runs(mark) == 0, within_s=20)
+        assert end_of(wire, job_id)["state"] == "cancelled"
+
+
+def test_whoever_comes_back_with_the_key_within_the_grace_finds_the_run_going_on_even_on_another_server(
+    shop: Shop,
+) -> None:
+    with shop.wire("http", STATELESS) as here, shop.wire("stdio", STATELESS) as there:
+        key = f"comes back {uuid.uuid4()}"
+        number, sql, mark = begun(shop, here, idempotency_key=key)
+        here.hang_up(number)
+        again = call(there, "query", sql=sql, wait_seconds=LONGER_THAN_THE_GRACE_S, idempotency_key=key)
+        assert (again["state"], shop.runs(mark)) == ("running", 1)
+        call(there, "cancel_job", job_id=again["job_id"])
+        assert end_of(there, again["job_id"])["state"] == "cancelled"
 
 
 @pytest.mark.parametrize(("transport", "era", "how"), STOPS)
@@ -112,59 +178,3 @@ def test_giving_up_on_get_job_stops_nothing(shop: Shop, transport: str, era: str
         assert (view["state"], shop.runs(mark)) == ("running", 1)
         call(other, "cancel_job", job_id=job_id)
         assert end_of(other, job_id)["state"] == "cancelled"
-
-
-@pytest.mark.parametrize("era", ERAS[:2])
-def test_a_dropped_socket_of_the_handshake_era_leaves_a_job_that_list_jobs_finds(shop: Shop, era: str) -> None:
-    with shop.wire("http", era) as wire:
-        number, _, mark = begun(shop, wire)
-        wire.hang_up(number)
-
-        job_id = job_of(wire, mark)["job_id"]
-        view = call(wire, "get_job", job_id=job_id, wait_seconds=LONGER_THAN_THE_GRACE_S)
-        assert (view["state"], shop.runs(mark)) == ("running", 1)
-        call(wire, "cancel_job", job_id=job_id)
-        assert end_of(wire, job_id)["state"] == "cancelled"
-
-
-@pytest.mark.parametrize(
-    ("transport", "era", "how", "key"), [(*STOPS[0], None), (*STOPS[2], "the same"), (*STOPS[-2], "the same")]
-)
-def test_the_database_goes_on_for_a_caller_that_joined_and_stops_when_that_one_gives_up_too(
-    shop: Shop, transport: str, era: str, how: str, key: str | None
-) -> None:
-    keyed = {} if key is None else {"idempotency_key": f"{key} {uuid.uuid4()}"}
-    with shop.wire(transport, era) as wire:
-        leave = wire.give_up if how == SAID else wire.hang_up
-        number, sql, mark = begun(shop, wire, **keyed)
-        first = job_of(wire, mark)["job_id"]
-        joined = wire.send("query", sql=sql, wait_seconds=40, **keyed)
-        if key is None:
-            until(lambda: job_of(wire, mark)["job_id"] != first, within_s=20)
-        leave(number)
-
-        if key is None:
-            assert end_of(wire, first)["state"] == "cancelled"
-        job_id = job_of(wire, mark)["job_id"]
-        view = call(wire, "get_job", job_id=job_id, wait_seconds=LONGER_THAN_THE_GRACE_S)
-        assert (view["state"], shop.runs(mark)) == ("running", 1)
-        leave(joined)
-        until(lambda: shop.runs(mark) == 0, within_s=20)
-        assert end_of(wire, job_id)["state"] == "cancelled"
-
-
-def test_whoever_comes_back_with_the_key_within_the_grace_finds_the_run_going_on_even_on_another_server(
-    shop: Shop,
-) -> None:
-    with (
-        HttpServer(shop.http.home, shop.http.arguments) as server,
-        HttpWire(shop.http.url, STATELESS) as here,
-        HttpWire(server.url, STATELESS) as there,
-    ):
-        key = f"comes back {uuid.uuid4()}"
-        number, sql, mark = begun(shop, here, idempotency_key=key)
-        here.hang_up(number)
-        again = call(there, "query", sql=sql, wait_seconds=LONGER_THAN_THE_GRACE_S, idempotency_key=key)
-        assert (again["state"], shop.runs(mark)) == ("running", 1)
-        call(there, "cancel_job", job_id=again["job_id"])
-        assert end_of(there, again["job_id"])["state"] == "cancelled"

@@ -14,22 +14,17 @@ from typing import Any
 import psycopg
 import redis
 from served import ROOT, free_port, make_orders, until
+from warm_commands import awaitsql
 
 from executor.valkey import find_server
 
 
 def doctor(folder: Path, config: Path) -> tuple[int, dict[str, list[dict[str, Any]]]]:
     """The exit code, and the checks by what they are about."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "mcp_server", "doctor", "--deep", "--json", "--config", str(config)],
-        cwd=folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert "Traceback" not in ran.stderr
+    command = ("doctor", "--deep", "--json", "--config", str(config))
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT)}
+    ran = awaitsql(*command, cwd=folder, env=env, timeout=100)
+    assert b"Traceback" not in ran.stderr
     found: dict[str, list[dict[str, Any]]] = {}
     for check in json.loads(ran.stdout)["checks"]:
         assert check["level"] == "ok" or check["fix"], check

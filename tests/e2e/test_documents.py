@@ -16,6 +16,7 @@ import pytest
 from documents import Block, Document, documents
 from model_double import model_server, sql
 from served import ROOT, free_port, until
+from warm_commands import warm_awaitsql
 
 from executor import build_shop
 
@@ -73,7 +74,7 @@ class Reader:
                 typed,
                 shell=True,
                 cwd=self._folder,
-                env=self._environment(block),
+                env=self._environment(block, warm_awaitsql()),
                 input="",
                 capture_output=True,
                 text=True,
@@ -106,9 +107,9 @@ class Reader:
         except httpx2.TransportError:
             return False
 
-    def _environment(self, block: Block) -> dict[str, str]:
+    def _environment(self, block: Block, *first: Path) -> dict[str, str]:
         known = {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": ":".join(map(str, (*first, Path(sys.executable).parent, os.environ["PATH"]))),
             "HOME": str(self._folder),
             "PYTHONPATH": str(ROOT),
             "COLUMNS": "120",

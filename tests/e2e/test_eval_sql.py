@@ -8,11 +8,13 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from model_double import Reply, ask_back, model_server, sql
+from warm_commands import awaitsql
 
 QUESTIONS: list[dict[str, Any]] = [
     {"id": "q1", "set": "a", "question": "How many songs?", "gold_sql": ["SELECT count(*) FROM songs"]},
@@ -38,36 +40,55 @@ PREDICTIONS = [
 ]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "dbs" / "Music-1").mkdir(parents=True)
-    with closing(sqlite3.connect(tmp_path / "dbs" / "Music-1" / "Music-1.sqlite")) as made:
-        made.executescript(
+def made(folder: Path) -> Path:
+    """The folder, with the questions, their database and the recorded SQL."""
+    (folder / "dbs" / "Music-1").mkdir(parents=True)
+    with closing(sqlite3.connect(folder / "dbs" / "Music-1" / "Music-1.sqlite")) as music:
+        music.executescript(
             "CREATE TABLE songs (title TEXT, secs INT);"
             "INSERT INTO songs VALUES ('Air', 100), ('Bolero', 900), ('Coda', 900), ('Duo', 300);"
         )
     lines = (json.dumps({"db": "Music-1", "dialect": "sqlite", "evidence": "", **row}) for row in QUESTIONS)
-    (tmp_path / "questions.jsonl").write_text("\n".join(lines) + "\n")
-    (tmp_path / "predictions.json").write_text(json.dumps(PREDICTIONS))
-    return tmp_path
+    (folder / "questions.jsonl").write_text("\n".join(lines) + "\n")
+    (folder / "predictions.json").write_text(json.dumps(PREDICTIONS))
+    return folder
 
 
-def eval_sql(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return made(tmp_path)
+
+
+def eval_sql(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("AWAITSQL_")}
     env = {**kept, "HOME": str(folder), "XDG_STATE_HOME": str(folder / "state"), **variables}
-    command = [sys.executable, "-m", "mcp_server", "eval", "sql", *arguments]
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=90, check=False)
+    return awaitsql("eval", "sql", *arguments, cwd=folder, env=env, timeout=90)
 
 
 ASKS = ("--questions", "questions.jsonl", "--db-root", "dbs")
 REPLAY = (*ASKS, "--predictions", "predictions.json")
 
 
-def test_recorded_sql_is_scored_per_set_and_model_and_its_verdicts_are_held_to_those_recorded(folder):
-    ran = eval_sql(folder, *REPLAY, "--out", "run.jsonl", "--json")
+@dataclass(frozen=True)
+class Replayed:
+    """A run of all that is recorded: what it told, and the lines it kept."""
 
+    folder: Path
+    told: dict[str, Any]
+    lines: list[str]
+
+
+@pytest.fixture(scope="module")
+def replayed(tmp_path_factory: pytest.TempPathFactory) -> Replayed:
+    folder = made(tmp_path_factory.mktemp("replayed"))
+    ran = eval_sql(folder, *REPLAY, "--out", "run.jsonl", "--json")
     assert ran.returncode == 0, ran.stderr
-    told = json.loads(ran.stdout.splitlines()[-1])
+    lines = (folder / "run.jsonl").read_text().splitlines(keepends=True)
+    return Replayed(folder, json.loads(ran.stdout.splitlines()[-1]), lines)
+
+
+def test_recorded_sql_is_scored_per_set_and_model_and_its_verdicts_are_held_to_those_recorded(replayed):
+    told = replayed.told
     counts = {(s["set"], s["model"]): [s[k] for k in ("items", "exact", "relaxed", "refused", "failed", "unscored")]
               for s in told["scores"]}  # fmt: skip
     assert counts == {
@@ -78,7 +99,7 @@ def test_recorded_sql_is_scored_per_set_and_model_and_its_verdicts_are_held_to_t
     }
     assert [one["id"] for one in told["recorded"]["differ"]] == ["q2"]
     assert told["recorded"]["agree"] == 1
-    items = {(i["model"], i["id"]): i for i in map(json.loads, (folder / "run.jsonl").read_text().splitlines())}
+    items = {(i["model"], i["id"]): i for i in map(json.loads, replayed.lines)}
     assert items["bad", "q1"]["refused"] == "not_read_only"
     assert items["bad", "q3"]["error"] == "statement_failed"
     assert items["bad", "q6"]["error"] == "no_prediction"
@@ -87,24 +108,26 @@ def test_recorded_sql_is_scored_per_set_and_model_and_its_verdicts_are_held_to_t
     assert "q5" not in {i for _, i in items}
 
 
-def test_a_run_goes_on_where_it_was_stopped_and_asks_nothing_twice(folder):
-    whole = eval_sql(folder, *REPLAY, "--model", "good", "--set", "a", "--out", "run.jsonl", "--json")
-    lines = (folder / "run.jsonl").read_text().splitlines(keepends=True)
-    kept = json.loads(lines[0]) | {"run_s": 1234.5}
-    (folder / "run.jsonl").write_text(json.dumps(kept) + "\n" + lines[1][:30])
-    again = eval_sql(folder, *REPLAY, "--model", "good", "--set", "a", "--out", "run.jsonl", "--json")
+def test_a_run_goes_on_where_it_was_stopped_and_asks_nothing_twice(replayed):
+    first, second = (
+        line for line in replayed.lines if json.loads(line)["model"] == "good" and json.loads(line)["set"] == "a"
+    )
+    kept = json.loads(first) | {"run_s": 1234.5}
+    (replayed.folder / "stopped.jsonl").write_text(json.dumps(kept) + "\n" + second[:30])
+    again = eval_sql(replayed.folder, *REPLAY, "--model", "good", "--set", "a", "--out", "stopped.jsonl", "--json")
 
-    first, second = (json.loads(ran.stdout.splitlines()[-1])["scores"] for ran in (whole, again))
-    assert [s["exact"] for s in first] == [s["exact"] for s in second] == [2]
-    items = [json.loads(line) for line in (folder / "run.jsonl").read_text().splitlines()]
+    assert again.returncode == 0, again.stderr
+    assert [s["exact"] for s in json.loads(again.stdout.splitlines()[-1])["scores"]] == [2]
+    items = [json.loads(line) for line in (replayed.folder / "stopped.jsonl").read_text().splitlines()]
     assert sorted(i["id"] for i in items) == ["q1", "q2"]
     assert items[0]["run_s"] == 1234.5
 
 
-def test_two_runs_are_compared_without_running_anything(folder):
+def test_two_runs_are_compared_without_running_anything(replayed):
     for model in ("good", "bad"):
-        eval_sql(folder, *REPLAY, "--model", model, "--out", f"{model}.jsonl")
-    compared = eval_sql(folder, "--compare", "good.jsonl", "bad.jsonl", "--json")
+        lines = (line for line in replayed.lines if json.loads(line)["model"] == model)
+        (replayed.folder / f"{model}.jsonl").write_text("".join(lines))
+    compared = eval_sql(replayed.folder, "--compare", "good.jsonl", "bad.jsonl", "--json")
 
     [a, b] = json.loads(compared.stdout.splitlines()[-1])["comparisons"]
     assert (a["set"], a["only_a"], a["only_b"], a["p"]) == ("a", 2, 0, 0.5)
@@ -134,8 +157,8 @@ def test_a_wrong_command_line_says_what_to_do(folder, arguments, words):
     ran = eval_sql(folder, *arguments)
 
     assert ran.returncode == 2, ran.stderr
-    assert words in ran.stderr
-    assert "Traceback" not in ran.stderr
+    assert words.encode() in ran.stderr
+    assert b"Traceback" not in ran.stderr
 
 
 def test_another_server_is_asked_through_its_tool_ask(folder):

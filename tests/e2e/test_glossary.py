@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import warm_commands
 from mcp import Client, StdioServerParameters
 
 CONFIG = """
@@ -47,11 +48,8 @@ def environment(folder: Path) -> dict[str, str]:
     return {**kept, "HOME": str(folder), "XDG_STATE_HOME": str(folder / "state")}
 
 
-def awaitsql(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mcp_server", *arguments]
-    return subprocess.run(
-        command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=90, check=False
-    )
+def awaitsql(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return warm_commands.awaitsql(*arguments, cwd=folder, env=environment(folder), timeout=90)
 
 
 async def test_tables_come_with_what_their_glossary_says_as_far_as_the_caller_may_know(folder):
@@ -87,11 +85,11 @@ def test_a_draft_is_written_once_and_fits(folder):
     assert "senior" in text
     again = awaitsql(folder, "glossary", "draft", "--db", "shop.sqlite", "--output", "words/new.yaml")
     assert again.returncode == 2
-    assert "words/new.yaml" in again.stderr
+    assert b"words/new.yaml" in again.stderr
 
 
 def test_a_glossary_of_no_source_is_a_mistake(folder):
     (folder / "a.toml").write_text(CONFIG.replace('shop = "words', 'shopp = "words'))
     told = awaitsql(folder, "check", "SELECT 1", "--config", "a.toml")
     assert told.returncode == 2
-    assert "shopp" in told.stderr
+    assert b"shopp" in told.stderr

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from mcp_types import ServerCapabilities, methods
 from pydantic import ValidationError
 from served import ROOT, HttpServer, make_orders, until
 
-FOR_EVER = "with recursive r(n) as (select 1 union all select n + 1 from r) select count(*) as n from r"
+FOR_EVER = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 4000000000) select max(n) from r"
 A_WHILE = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 2000000) select max(n) as n from r"
 
 
@@ -82,18 +83,33 @@ class Connection:
 
 
 @pytest.fixture(scope="module")
-def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A source of which a statement that reads more than a hundred rows asks its user first."""
     home = tmp_path_factory.mktemp("home")
-    yield from connected(home, "2025-11-25")
+    make_orders(home / "shop.sqlite")
+    (home / "awaitsql.toml").write_text(COSTS)
+    return home
 
 
-def connected(
-    home: Path, version: str, *, where: list[str] | None = None, capabilities: dict[str, Any] | None = None
-) -> Iterator[Connection]:
+@pytest.fixture(scope="module")
+def connection(home: Path) -> Iterator[Connection]:
+    with connected(home, "2025-11-25") as made:
+        yield made
+
+
+@pytest.fixture
+def beside(home: Path, connection: Connection) -> Path:
+    """The home of `connection`, for servers without workers of their own: its worker does their work."""
+    del connection
+    return home
+
+
+@contextmanager
+def connected(home: Path, version: str, *more: str, capabilities: dict[str, Any] | None = None) -> Iterator[Connection]:
     command = [sys.executable, "-m", "mcp_server", "serve", "--transport", "stdio"]
     env = HttpServer(home, []).environment()
     with subprocess.Popen(
-        [*command, *(where or ["--db", str(make_orders(home / "shop.sqlite"))])],
+        [*command, "--config", str(home / "awaitsql.toml"), *more],
         env=env,
         cwd=ROOT,
         stdin=subprocess.PIPE,
@@ -182,17 +198,17 @@ def test_a_call_that_asks_for_no_task_is_answered_as_ever(connection: Connection
     assert "_meta" not in told
 
 
-def test_an_older_client_meets_no_tasks(tmp_path: Path) -> None:
-    for older in connected(tmp_path, "2025-06-18"):
+def test_an_older_client_meets_no_tasks(beside: Path) -> None:
+    with connected(beside, "2025-06-18", "--workers", "0") as older:
         sql = {"sql": "select 1 as one"}
         told = older.result("tools/call", name="query", arguments=sql, task={"ttl": 60_000})
         tools = older.result("tools/list")["tools"]
         unknown = older.ask("tasks/get", taskId=told["structuredContent"]["job_id"])
 
-        assert "tasks" not in older.greeting["capabilities"]
-        assert told["structuredContent"]["rows"] == [[1]]
-        assert not any("execution" in tool for tool in tools)
-        assert "error" in unknown
+    assert "tasks" not in older.greeting["capabilities"]
+    assert told["structuredContent"]["rows"] == [[1]]
+    assert not any("execution" in tool for tool in tools)
+    assert "error" in unknown
 
 
 def test_the_sdk_still_serves_no_tasks_of_this_revision() -> None:
@@ -204,11 +220,9 @@ def test_the_sdk_still_serves_no_tasks_of_this_revision() -> None:
     assert ServerCapabilities().tasks is None
 
 
-def test_what_a_task_asks_the_user_is_asked_while_its_result_is_waited_for(tmp_path: Path) -> None:
-    make_orders(tmp_path / "shop.sqlite")
-    (tmp_path / "awaitsql.toml").write_text(COSTS)
-    where = ["--config", str(tmp_path / "awaitsql.toml")]
-    for connection in connected(tmp_path, "2025-11-25", where=where, capabilities={"elicitation": {"form": {}}}):
+def test_what_a_task_asks_the_user_is_asked_while_its_result_is_waited_for(beside: Path) -> None:
+    can_ask = {"elicitation": {"form": {}}}
+    with connected(beside, "2025-11-25", "--workers", "0", capabilities=can_ask) as connection:
         made = connection.task("select count(*) as n from orders a")
         connection.until_status(made["taskId"], "input_required")
         connection.asked += 1
@@ -221,12 +235,8 @@ def test_what_a_task_asks_the_user_is_asked_while_its_result_is_waited_for(tmp_p
         assert connection.result("tasks/get", taskId=made["taskId"])["status"] == "completed"
 
 
-def test_a_task_of_a_client_that_asks_nobody_fails_with_the_error(tmp_path: Path) -> None:
-    make_orders(tmp_path / "shop.sqlite")
-    (tmp_path / "awaitsql.toml").write_text(COSTS)
-    where = ["--config", str(tmp_path / "awaitsql.toml")]
-    for connection in connected(tmp_path, "2025-11-25", where=where):
-        made = connection.task("select count(*) as n from orders a")
-        result = connection.result("tasks/result", taskId=made["taskId"])
-        assert result["structuredContent"]["error"]["code"] == "needs_confirmation"
-        assert connection.result("tasks/get", taskId=made["taskId"])["status"] == "failed"
+def test_a_task_of_a_client_that_asks_nobody_fails_with_the_error(connection: Connection) -> None:
+    made = connection.task("select sum(total) as n from orders a")
+    result = connection.result("tasks/result", taskId=made["taskId"])
+    assert result["structuredContent"]["error"]["code"] == "needs_confirmation"
+    assert connection.result("tasks/get", taskId=made["taskId"])["status"] == "failed"

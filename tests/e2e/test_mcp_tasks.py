@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import urllib.error
@@ -13,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from mcp import Client, MCPError, StdioServerParameters
-from mcp.client.extension import ClientExtension
 from mcp_types import CallToolResult
 from served import ROOT, HttpServer, make_orders
 from task_client import CreatedTask, Heard, Tasks, call, ended, listening, tasks
@@ -32,6 +33,8 @@ UNKNOWN = "00000-00000-00000-00000-0"
 
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # a connection over pipes outlasts a test
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServer]:
@@ -40,31 +43,52 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServer]:
         yield server
 
 
+def over_pipes(home: Path) -> StdioServerParameters:
+    command = ["-m", "mcp_server", "serve", "--transport", "stdio", "--db", str(home / "shop.sqlite")]
+    return StdioServerParameters(command=sys.executable, args=command, env=HttpServer(home, []).environment(), cwd=ROOT)
+
+
+@asynccontextmanager
+async def held(connecting: Client) -> AsyncIterator[Client]:
+    """The client, connected by a task of its own: whoever begins to hold it need not be the task that lets it go."""
+    connected: asyncio.Future[Client] = asyncio.Future()
+    let_go = asyncio.Event()
+
+    async def hold() -> None:
+        async with connecting as client:
+            connected.set_result(client)
+            await let_go.wait()
+
+    holding = asyncio.create_task(hold())
+    await asyncio.wait([holding, connected], return_when=asyncio.FIRST_COMPLETED)
+    if holding.done():
+        await holding
+    yield await connected
+    let_go.set()
+    await holding
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def over_stdio(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Path, Client]]:
+    """A home, and a client there that declares tasks, of a server over standard input and output."""
+    home = tmp_path_factory.mktemp("home")
+    make_orders(home / "shop.sqlite")
+    async with held(Client(over_pipes(home), read_timeout_seconds=60, extensions=[Tasks()])) as client:
+        yield home, client
+
+
 @pytest.fixture(params=["http", "stdio"])
-def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Connect:
-    """A client of a server by either transport; by default one that declares tasks."""
-    if request.param == "http":
-        target: Any = request.getfixturevalue("served").url
-    else:
-        home = HttpServer(tmp_path, [])
-        target = StdioServerParameters(
-            command=sys.executable,
-            args=[
-                "-m",
-                "mcp_server",
-                "serve",
-                "--transport",
-                "stdio",
-                "--db",
-                str(make_orders(tmp_path / "shop.sqlite")),
-            ],
-            env=home.environment(),
-            cwd=ROOT,
-        )
+def connect(request: pytest.FixtureRequest, served: HttpServer, over_stdio: tuple[Path, Client]) -> Connect:
+    """A client of a server by either transport, which declares tasks or does not."""
+    home, declaring = over_stdio
 
     @asynccontextmanager
-    async def connected(*extensions: ClientExtension) -> AsyncIterator[Client]:
-        async with Client(target, read_timeout_seconds=60, extensions=list(extensions)) as client:
+    async def connected(*, declares: bool = True) -> AsyncIterator[Client]:
+        target: Any = served.url if request.param == "http" else over_pipes(home)
+        if declares and request.param == "stdio":
+            yield declaring
+            return
+        async with Client(target, read_timeout_seconds=60, extensions=[Tasks()] if declares else []) as client:
             yield client
 
     return connected
@@ -78,7 +102,7 @@ async def made(client: Client, sql: str, **arguments: Any) -> CreatedTask:
 
 
 async def test_a_query_that_takes_longer_becomes_a_task_and_its_rows_are_the_tools_answer(connect: Connect) -> None:
-    async with connect(Tasks()) as client:
+    async with connect() as client:
         task = await made(client, A_WHILE.format(n=3_000_000))
         assert task.status == "working"
         done = await ended(client, task.taskId)
@@ -94,7 +118,7 @@ async def test_a_query_that_takes_longer_becomes_a_task_and_its_rows_are_the_too
 
 
 async def test_a_task_says_how_far_it_is_and_how_long_it_is_kept(connect: Connect) -> None:
-    async with connect(Tasks()) as client:
+    async with connect() as client:
         task = await made(client, FOR_EVER)
         told = await tasks(client, "get", task.taskId)
         await tasks(client, "cancel", task.taskId)
@@ -106,7 +130,7 @@ async def test_a_task_says_how_far_it_is_and_how_long_it_is_kept(connect: Connec
 
 
 async def test_an_answer_that_comes_at_once_is_no_task(connect: Connect) -> None:
-    async with connect(Tasks()) as client:
+    async with connect() as client:
         result = await call(client, "query", sql="select count(*) as n from orders")
     assert isinstance(result, CallToolResult)
     assert result.structured_content is not None
@@ -115,7 +139,7 @@ async def test_an_answer_that_comes_at_once_is_no_task(connect: Connect) -> None
 
 
 async def test_a_client_that_declared_nothing_is_given_a_handle_and_no_tasks(connect: Connect) -> None:
-    async with connect() as client:
+    async with connect(declares=False) as client:
         result = await call(client, "query", sql=FOR_EVER, wait_seconds=0)
         assert isinstance(result, CallToolResult)
         assert result.structured_content is not None
@@ -131,7 +155,7 @@ async def test_a_client_that_declared_nothing_is_given_a_handle_and_no_tasks(con
 
 
 async def test_cancelling_a_task_stops_the_database(connect: Connect) -> None:
-    async with connect(Tasks()) as client:
+    async with connect() as client:
         task = await made(client, FOR_EVER)
         running = await tasks(client, "get", task.taskId)
         while "executing" not in running["statusMessage"] and "fetching" not in running["statusMessage"]:
@@ -146,7 +170,7 @@ async def test_cancelling_a_task_stops_the_database(connect: Connect) -> None:
 
 async def test_a_statement_that_fails_completes_its_task_with_the_tools_error(connect: Connect) -> None:
     sql = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 1000000) "
-    async with connect(Tasks()) as client:
+    async with connect() as client:
         task = await made(client, sql + "select abs(-9223372036854775808 + max(n) - 1000000) as n from r")
         done = await ended(client, task.taskId)
     assert done["status"] == "completed"
@@ -157,7 +181,7 @@ async def test_a_statement_that_fails_completes_its_task_with_the_tools_error(co
 @pytest.mark.parametrize("method", ["get", "cancel", "update"])
 @pytest.mark.parametrize("task_id", [UNKNOWN, "nonsense"])
 async def test_an_unknown_task_is_not_found(connect: Connect, method: str, task_id: str) -> None:
-    async with connect(Tasks()) as client:
+    async with connect() as client:
         with pytest.raises(MCPError) as refused:
             await tasks(client, method, task_id)
     assert refused.value.error.code == -32602
@@ -165,7 +189,7 @@ async def test_an_unknown_task_is_not_found(connect: Connect, method: str, task_
 
 
 async def test_an_update_that_nobody_asked_for_is_taken_and_changes_nothing(connect: Connect) -> None:
-    async with connect(Tasks()) as client:
+    async with connect() as client:
         task = await made(client, FOR_EVER)
         told = await tasks(client, "update", task.taskId, inputResponses={"name": {"action": "accept"}})
         assert told["resultType"] == "complete"
@@ -174,7 +198,7 @@ async def test_an_update_that_nobody_asked_for_is_taken_and_changes_nothing(conn
 
 
 async def test_sql_over_results_becomes_a_task_too(connect: Connect) -> None:
-    async with connect(Tasks()) as client:
+    async with connect() as client:
         first = await call(client, "query", sql="select id from orders")
         assert isinstance(first, CallToolResult)
         assert first.structured_content is not None
@@ -190,20 +214,19 @@ async def test_sql_over_results_becomes_a_task_too(connect: Connect) -> None:
     assert done["result"]["structuredContent"]["rows"] == [[120**4 - 1]]
 
 
-async def test_a_task_outlives_the_server_that_made_it(tmp_path: Path) -> None:
-    with HttpServer(tmp_path, ["--db", str(make_orders(tmp_path / "shop.sqlite"))]) as server:
-        async with Client(server.url, extensions=[Tasks()]) as client:
-            finished = await made(client, A_WHILE.format(n=1_000_000))
-            rows = (await ended(client, finished.taskId))["result"]["structuredContent"]["rows"]
-            going_on = await made(client, A_WHILE.format(n=2_000_000))
-        server.stop()
-        server.start()
-        async with Client(server.url, extensions=[Tasks()]) as client:
-            again = await tasks(client, "get", finished.taskId)
-            assert again["result"]["structuredContent"]["rows"] == rows
-            assert (await ended(client, going_on.taskId, within_s=60))["result"]["structuredContent"]["rows"] == [
-                [2_000_000]
-            ]
+async def test_a_task_outlives_the_server_that_made_it(served: HttpServer) -> None:
+    async with Client(served.url, extensions=[Tasks()]) as client:
+        finished = await made(client, A_WHILE.format(n=1_000_000))
+        rows = (await ended(client, finished.taskId))["result"]["structuredContent"]["rows"]
+        going_on = await made(client, A_WHILE.format(n=2_000_000))
+    served.stop()
+    served.start()
+    async with Client(served.url, extensions=[Tasks()]) as client:
+        again = await tasks(client, "get", finished.taskId)
+        assert again["result"]["structuredContent"]["rows"] == rows
+        assert (await ended(client, going_on.taskId, within_s=60))["result"]["structuredContent"]["rows"] == [
+            [2_000_000]
+        ]
 
 
 async def test_somebody_elses_task_reads_as_one_that_never_was(tmp_path: Path) -> None:
@@ -260,7 +283,7 @@ def posted(url: str, method: str, params: dict[str, Any], **headers: str) -> tup
             return refused.code, json.load(refused)
 
 
-def test_a_header_that_names_another_task_is_refused_and_a_missing_one_is_borne_with(served: HttpServer) -> None:
+async def test_a_header_that_names_another_task_is_refused_and_a_missing_one_is_borne_with(served: HttpServer) -> None:
     sql = {"sql": FOR_EVER, "wait_seconds": 0}
     _, created = posted(served.url, "tools/call", {"name": "query", "arguments": sql}, **{"Mcp-Name": "query"})
     task_id = created["result"]["taskId"]
@@ -276,7 +299,7 @@ def test_a_header_that_names_another_task_is_refused_and_a_missing_one_is_borne_
 
 
 @pytest.mark.parametrize("method", ["tasks/list", "tasks/result"])
-def test_methods_that_the_extension_left_behind_are_not_there(served: HttpServer, method: str) -> None:
+async def test_methods_that_the_extension_left_behind_are_not_there(served: HttpServer, method: str) -> None:
     status, told = posted(served.url, method, {"taskId": UNKNOWN})
     assert (status, told["error"]["code"]) == (404, -32601)
 

@@ -18,6 +18,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitResult, InputRequiredResult
+from own_tokens import own_token
 from served import ROOT, HttpServer, free_port
 from task_client import CreatedTask, Tasks, ended, tasks
 from task_client import call as call_or_task
@@ -94,10 +95,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with HttpServer(home, ["--config", str(config)], port) as server:
         found = Served(server)
         for name, role in (("ann", "analyst"), ("bea", "analyst"), ("tom", "trusted")):
-            create = [sys.executable, "-m", "mcp_server", "token", "create", name, "--role", role, "--json"]
-            command = [*create, "--config", str(config)]
-            told = subprocess.run(command, cwd=ROOT, env=server.environment(), check=True, capture_output=True).stdout
-            found.tokens[name] = json.loads(told)["token"]
+            found.tokens[name] = own_token(config, name, roles=(role,))
         yield found
 
 
@@ -143,16 +141,23 @@ async def test_the_user_is_asked_over_http_and_the_rows_come_in_the_same_call(se
     assert list(form.requested_schema["properties"]) == ["confirm"]
 
 
-@pytest.mark.parametrize("era", ["legacy", "auto"])
-async def test_the_user_is_asked_over_stdio(tmp_path: Path, era: Any) -> None:
+async def test_the_user_is_asked_over_stdio(tmp_path: Path) -> None:
     config = write_config(tmp_path, port=free_port(), signs_in=False)
     arguments = ["-m", "mcp_server", "serve", "--transport", "stdio", "--config", str(config)]
     env = HttpServer(tmp_path, []).environment()
-    server = StdioServerParameters(command=sys.executable, args=arguments, env=env, cwd=ROOT)
-    user = yes()
-    async with Client(server, mode=era, elicitation_callback=user, read_timeout_seconds=60) as client:
-        assert (await call(client, "query", sql=DEAR))["rows"] == ROWS
-    assert len(user.asked) == 1
+
+    @asynccontextmanager
+    async def client(era: Any, user: User, *more: str) -> AsyncIterator[Client]:
+        server = StdioServerParameters(command=sys.executable, args=[*arguments, *more], env=env, cwd=ROOT)
+        async with Client(server, mode=era, elicitation_callback=user, read_timeout_seconds=60) as made:
+            yield made
+
+    asked = {"legacy": yes(), "auto": yes()}
+    # the second server's statements are run by the first one's worker
+    async with client("legacy", asked["legacy"]) as one, client("auto", asked["auto"], "--workers", "0") as other:
+        assert (await call(one, "query", sql=DEAR))["rows"] == ROWS
+        assert (await call(other, "query", sql=DEAR, fresh=True))["rows"] == ROWS
+    assert [len(user.asked) for user in asked.values()] == [1, 1]
 
 
 @pytest.mark.parametrize("era", ["legacy", "auto"])
@@ -186,21 +191,6 @@ async def test_a_broken_answer_in_the_call_leaves_the_job_waiting_and_says_how_t
         assert f'answer_job(job_id="{view["job_id"]}"' in view["next_step"]
         user.says = ElicitResult(action="accept", content=FORM)
         assert (await call(client, "get_job", job_id=view["job_id"], wait_seconds=20))["rows"] == ROWS
-
-
-async def test_the_second_round_may_be_taken_by_another_process(served: Served) -> None:
-    async with served.client("ann", elicitation_callback=yes()) as client:
-        job_id, told = await waiting_job(client)
-        assert told.input_requests is not None
-        answers: Any = dict.fromkeys(told.input_requests, ElicitResult(action="accept", content=FORM))
-        served.server.stop()
-        served.server.start()
-    async with served.client("ann", elicitation_callback=yes()) as client:
-        done = await client.session.call_tool(
-            "query", {"sql": DEAR, "fresh": True}, input_responses=answers, request_state=told.request_state
-        )
-    assert done.structured_content is not None
-    assert (done.structured_content["job_id"], done.structured_content["rows"]) == (job_id, ROWS)
 
 
 async def test_a_state_that_is_changed_anothers_or_for_another_call_is_refused(served: Served) -> None:
@@ -253,7 +243,11 @@ async def test_a_tool_call_answers_where_a_program_may_and_only_declines_where_a
         assert (await call(client, "answer_job", job_id=job_id))["error"]["code"] == "needs_confirmation"
 
 
-async def test_a_task_that_asks_is_input_required_and_goes_on_with_the_answer(served: Served) -> None:
+async def test_the_second_round_and_the_answer_to_a_task_may_be_taken_by_another_process(served: Served) -> None:
+    async with served.client("ann", elicitation_callback=yes()) as client:
+        job_id, told = await waiting_job(client)
+    assert told.input_requests is not None
+    answers: Any = dict.fromkeys(told.input_requests, ElicitResult(action="accept", content=FORM))
     async with served.client("ann", extensions=[Tasks()], elicitation_callback=yes()) as client:
         made = await call_or_task(client, "query", sql=DEAR, fresh=True)
         assert isinstance(made, CreatedTask)
@@ -272,6 +266,12 @@ async def test_a_task_that_asks_is_input_required_and_goes_on_with_the_answer(se
         assert (await tasks(client, "get", made.taskId))["status"] == "input_required"
         served.server.stop()
         served.server.start()
+    async with served.client("ann", elicitation_callback=yes()) as client:
+        second = await client.session.call_tool(
+            "query", {"sql": DEAR, "fresh": True}, input_responses=answers, request_state=told.request_state
+        )
+    assert second.structured_content is not None
+    assert (second.structured_content["job_id"], second.structured_content["rows"]) == (job_id, ROWS)
     async with served.client("ann", extensions=[Tasks()], elicitation_callback=yes()) as client:
         await tasks(client, "update", made.taskId, inputResponses={key: yes_said})
         await tasks(client, "update", made.taskId, inputResponses={key: {"action": "decline"}})

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,11 +13,13 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from monitoring import DASHBOARD, RULES, expressions_of_dashboard, expressions_of_rules, metrics_named, metrics_recorded
+from own_tokens import own_token
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics_families
 from prometheus_client.parser import text_string_to_metric_families
-from served import ROOT, HttpServer, free_port, until
+from served import HttpServer, free_port, until
 
 from executor import new_job_id
+from mcp_server.auth.scopes import METRICS
 
 CONFIG = """
 [executor]
@@ -108,12 +107,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     config.write_text(CONFIG.format(home=home, port=port, metrics_port=metrics_port))
     with HttpServer(home, ["--config", str(config)], port) as server:
         found = Served(server, f"http://127.0.0.1:{metrics_port}")
-        rights = ["--role", "analyst", "--attribute", "tenant=41"]
-        for name, more in (("canaryada", rights), ("prometheus", ["--scope", "awaitsql:metrics"])):
-            create = [sys.executable, "-m", "mcp_server", "token", "create", name, *more, "--json"]
-            command = [*create, "--config", str(config)]
-            told = subprocess.run(command, cwd=ROOT, env=server.environment(), check=True, capture_output=True).stdout
-            found.tokens[name] = json.loads(told)["token"]
+        found.tokens["canaryada"] = own_token(config, "canaryada", roles=("analyst",), tenant=41)
+        found.tokens["prometheus"] = own_token(config, "prometheus", scopes=(METRICS,))
         with found.client("canaryada") as ada:  # schemas are known and drivers loaded from here on
             for source in ("shop", "hurried"):
                 until(lambda s=source: is_answered(ada, s), within_s=90)

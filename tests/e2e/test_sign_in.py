@@ -20,6 +20,7 @@ import pytest
 from issuer import Issuer, issuer_for
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
+from own_tokens import own_token
 from served import ROOT, HttpServer, free_port
 
 SLOW = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 400000000) select count(*) as n from r"
@@ -185,9 +186,7 @@ async def test_another_callers_job_reads_as_unknown_through_every_door(served: S
 
 
 async def test_a_token_without_the_scope_may_read_and_not_query(served: Served) -> None:
-    reader = served.own_token("ada", "--role", "analyst", "--attribute", "tenant=1", "--scope", "awaitsql:read")[
-        "token"
-    ]
+    reader = own_token(served.config, "ada", roles=("analyst",), scopes=("awaitsql:read",), tenant=1)
     message = {
         "jsonrpc": "2.0",
         "id": 1,
@@ -286,7 +285,7 @@ async def test_over_v1_each_caller_has_their_own_jobs_and_rows(served: Served) -
 async def test_over_v1_who_may_not_ask_is_told_so_as_a_problem(served: Served) -> None:
     anybody = ask(served, "/v1/jobs", None)
     nonsense = ask(served, "/v1/jobs", "nonsense")
-    reader = served.own_token("rea", "--scope", "awaitsql:read")["token"]
+    reader = own_token(served.config, "rea", scopes=("awaitsql:read",))
     posted = ask(served, "/v1/jobs", reader, method="POST", json={"sql": "select 1"})
     described = ask(served, "/v1/openapi.json", None)
 
@@ -303,9 +302,9 @@ async def test_over_v1_who_may_not_ask_is_told_so_as_a_problem(served: Served) -
 
 
 async def test_only_who_may_export_is_given_links(served: Served) -> None:
-    rights = ("--role", "analyst", "--attribute", "tenant=1")
-    asks = served.own_token("ida", *rights, "--scope", "awaitsql:read", "--scope", "awaitsql:query")["token"]
-    takes = served.own_token("ida", *rights)["token"]
+    scopes = ("awaitsql:read", "awaitsql:query")
+    asks = own_token(served.config, "ida", roles=("analyst",), scopes=scopes, tenant=1)
+    takes = own_token(served.config, "ida", roles=("analyst",), tenant=1)
     body = {"sql": "select count(*) as n from orders", "wait_seconds": 30}
     without = ask(served, "/v1/jobs", asks, method="POST", json=body).json()
     message = {

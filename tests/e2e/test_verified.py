@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from mcp import Client, StdioServerParameters
+from warm_commands import awaitsql
 
 CONFIG = """
 [executor.sources.shop]
@@ -36,11 +36,10 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def verified(folder: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
-    command = [sys.executable, "-m", "mcp_server", "verified", *arguments, "--config", "a.toml", "--json"]
-    ran = subprocess.run(
-        command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=90, check=False
+    ran = awaitsql(
+        "verified", *arguments, "--config", "a.toml", "--json", cwd=folder, env=environment(folder), timeout=90
     )
-    return ran.returncode, json.loads(ran.stdout or "{}")
+    return ran.returncode, json.loads(ran.stdout or b"{}")
 
 
 def test_a_person_adds_lists_and_removes(folder):
@@ -71,19 +70,18 @@ async def test_an_assistant_proposes_and_a_person_reviews(folder):
         assert refused.is_error
         assert (refused.structured_content or {})["error"]["code"] == "unknown_column"
 
-    _, waiting = verified(folder, "list", "--pending")
-    assert [one["id"] for one in waiting["verified"]] == [proposed["id"]]
-    assert verified(folder, "review")[0] == 2, "nobody sits at the terminal"
-    code, said = verified(folder, "review", proposed["id"], "--accept", "--by", "ann")
-    assert (code, said["state"], said["proposed_by"], said["reviewed_by"]) == (
-        0,
-        "verified",
-        "local/local/local",
-        "ann",
-    )
-    assert verified(folder, "list", "--pending")[1] == {"verified": []}
+        _, waiting = verified(folder, "list", "--pending")
+        assert [one["id"] for one in waiting["verified"]] == [proposed["id"]]
+        assert verified(folder, "review")[0] == 2, "nobody sits at the terminal"
+        code, said = verified(folder, "review", proposed["id"], "--accept", "--by", "ann")
+        assert (code, said["state"], said["proposed_by"], said["reviewed_by"]) == (
+            0,
+            "verified",
+            "local/local/local",
+            "ann",
+        )
+        assert verified(folder, "list", "--pending")[1] == {"verified": []}
 
-    async with Client(server) as client:
         found = (await client.call_tool("search_schema", {"keywords": "all totals"})).structured_content or {}
     [shown] = found["verified"]
     assert (shown["question"], shown["sql"], shown["verified_by"]) == ("All?", "SELECT total FROM orders", "ann")

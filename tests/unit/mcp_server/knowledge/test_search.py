@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from executor import Column, ColumnProfile, ForeignKey, InferredKey, SourceProfile, SourceSchema, Table, TableProfile
-from mcp_server.knowledge import Known, context_for, known
+from mcp_server.knowledge.context import context_for
 from mcp_server.knowledge.glossary import Glossary
+from mcp_server.knowledge.known import Known, known
 from mcp_server.knowledge.meanings import Meanings
 from mcp_server.policy import Compare, Grant, Mask, TableGrant
 
