@@ -146,7 +146,7 @@ class Drainer:
             self._bear_witness(self._writer, stream)
         except Fenced:
             self._writer = None
-            log.warning("history_taken_over")
+            log.info("history_taken_over")
 
     def _drain(self, writer: HistoryWriter, stream: EventStream) -> None:
         """Moves the events that are there. What comes in meanwhile can wait: else a trickle is moved one by one."""
