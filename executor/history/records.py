@@ -8,6 +8,8 @@ in it. Knows no database.
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +33,12 @@ def record_of(signer: Signer, payload: Mapping[str, Any], sql: Mapping[str, Any]
         sql: what is told of it, as `executor.history.told.Told.statement` has made it.
     """
     return signer.sign({**{name: payload[name] for name in _FROM_PAYLOAD}, **sql})
+
+_UNREADABLE_CHARS = 2_000
+"""Of an entry that cannot be read so much is kept."""
+
+_MOST = 2**53
+"""Beyond any count of ours."""
 
 
 class NewerRecord(Exception):
@@ -88,24 +96,40 @@ class Event:
 
 
 def is_readable(entry: Sequence[Any]) -> bool:
-    """Whether the stream's entry is of this version of records, or of one before."""
+    """Whether the stream's entry is of this version of records, or of one before; or none that anybody reads."""
     flat: list[str] = entry[1]
-    return int(dict(zip(flat[::2], flat[1::2], strict=True)).get("v", 1)) <= RECORD_VERSION
+    version = dict(zip(flat[::2], flat[1::2], strict=True)).get("v", "1")
+    return not version.isdecimal() or int(version) <= RECORD_VERSION
 
 
 def without_words(error: str) -> str:
     """An error (JSON, or empty) without what it says: that may quote literals."""
-    if not error:
+    try:
+        told = dict[str, Any](json.loads(error)) if error else None
+    except (ValueError, TypeError):  # not one of ours
         return ""
-    return json.dumps({**json.loads(error), "message": "Not kept: literals are redacted.", "hint": ""})
+    return "" if told is None else json.dumps({**told, "message": "Not kept: literals are redacted.", "hint": ""})
 
 
 def event_of(entry: Sequence[Any]) -> Event:
-    """From ``[id, [field, value, …]]``, as a script gives a stream's entry."""
+    """From ``[id, [field, value, …]]``, as a script gives a stream's entry.
+
+    An entry that no script of ours has written is an act that nobody has signed: it is on record, and holds up nothing.
+    """
     flat: list[str] = entry[1]
     told = dict(zip(flat[::2], flat[1::2], strict=True))
-    return Event(
-        id=entry[0],
+    try:
+        return _event_of(entry[0], told)
+    except (KeyError, ValueError):
+        text = json.dumps(told)[:_UNREADABLE_CHARS]
+        return Event(id=entry[0], job_id="", before="", after="act", reason="unreadable", at=time.time(), record=text)
+
+
+def _event_of(entry_id: str, told: Mapping[str, str]) -> Event:
+    if any("\0" in value for value in told.values()):
+        raise ValueError("no database keeps this")
+    event = Event(
+        id=entry_id,
         job_id=told["job"],
         before=told["from"],
         after=told["to"],
@@ -119,6 +143,9 @@ def event_of(entry: Sequence[Any]) -> Event:
         mac=told.get("mac", ""),
         generated=told.get("generated", ""),
     )
+    if not math.isfinite(event.at) or max(abs(event.attempt), abs(event.rows), abs(event.bytes)) > _MOST:
+        raise ValueError("no database keeps this")
+    return event
 
 
 def opened(signer: Signer, record: str, mac: str) -> dict[str, Any] | None:

@@ -100,12 +100,16 @@ class EventStream:
         pipeline = self._redis.pipeline(transaction=False)
         for job_id in job_ids:
             pipeline.hmget(f"{self._ns}:job:{job_id}", "state", "attempt", "rows", "bytes", "finished_at", "error")
-        return [
-            Told(row[0], int(row[1] or 1), int(row[2] or 0), int(row[3] or 0), float(row[4] or 0), self._words(row[5]))
-            if row[0]
-            else Told()
-            for row in cast("list[list[str]]", pipeline.execute())
-        ]
+        return [self._told(row) for row in cast("list[list[str]]", pipeline.execute())]
+
+    def _told(self, row: list[str]) -> Told:
+        if not row[0]:
+            return Told()
+        try:
+            attempt, rows, size, finished_at = int(row[1] or 1), int(row[2] or 0), int(row[3] or 0), float(row[4] or 0)
+        except ValueError:  # somebody else has written there: as good as no row
+            return Told()
+        return Told(row[0], attempt, rows, size, finished_at, self._words(row[5]))
 
     def _words(self, error: str | None) -> str:
         return error or "" if self._with_words else without_words(error or "")

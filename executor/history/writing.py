@@ -211,7 +211,7 @@ class HistoryWriter:
         told = event.content()
         if not self._is_ours(event):
             told["forged"] = True
-        if event.before and event.after in _ENDS:
+        if event.job_id and event.before and event.after in _ENDS:
             told |= {name: jobs_now[event.job_id][name] for name in _WHOSE}
         return told
 

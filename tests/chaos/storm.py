@@ -298,6 +298,15 @@ async def wild_cancels(machine: Machine, book: Book, chance: random.Random, coun
                 book.cancelled.add(i)
 
 
+def _is_of_ours(process: psutil.Process) -> bool:
+    """Whether it still runs a program of ours; one that has ended, unheeded, does not."""
+    try:
+        command = process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
+    return "awaitsql" in " ".join(command) or "executor.worker" in command
+
+
 async def storm(folder: Path, postgres: str, *, jobs: int, seed: int) -> dict[str, Any]:
     """One storm; what was seen.
 
@@ -329,7 +338,7 @@ async def storm(folder: Path, postgres: str, *, jobs: int, seed: int) -> dict[st
         await check_books(place, book, ends)
         processes = psutil.Process().children(recursive=True)
     _, left = psutil.wait_procs(processes, timeout=10)
-    assert not [p for p in left if "awaitsql" in " ".join(p.cmdline()) or "executor.worker" in p.cmdline()], left
+    assert not [process for process in left if _is_of_ours(process)], left
     states = Counter(str(job.error.code) if job.error else str(job.state) for job in ends.values())
     took = round(time.monotonic() - began, 1)
     return {"seed": seed, "jobs": jobs, "seconds": took, "blows": dict(book.done), "ends": dict(states)}

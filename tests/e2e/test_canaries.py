@@ -23,6 +23,7 @@ import pytest
 import redis
 from model_double import Reply, model_server, sql
 from served import ROOT, HttpServer, make_shop, until
+from warm_commands import awaitsql
 
 from executor import open_broker
 from mcp_server.settings import load_settings
@@ -167,7 +168,7 @@ class Day:
     def live(self) -> None:
         scopes = [f"--scope=awaitsql:{scope}" for scope in ("read", "query", "export", "metrics")]
         made = self._command("token", "create", "ada", "--attribute", f"tenant={HIDDEN_VALUE}", *scopes)
-        token = made.stdout.strip()
+        token = made.stdout.decode().strip()
         self.evidence.secrets.add(token)
         self.headers = {"Authorization": f"Bearer {token}"}
         with Server(self._home, ["--config", str(self.config)]) as server:
@@ -232,7 +233,7 @@ class Day:
     def _doctor(self) -> None:
         told = self._command("doctor")
         assert told.returncode == 1
-        self.evidence.answers += [told.stdout, told.stderr]
+        self.evidence.answers += [told.stdout.decode(), told.stderr.decode()]
 
     def _broker(self) -> None:
         environ = {"HOME": str(self._home)}
@@ -251,10 +252,9 @@ class Day:
             rows = [connection.execute(f'SELECT * FROM "{name}"').fetchall() for (name,) in tables]
         self.evidence.history = repr(rows)
 
-    def _command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "mcp_server", *arguments, "--config", str(self.config)]
+    def _command(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         env = Server(self._home, []).environment()
-        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+        return awaitsql(*arguments, "--config", str(self.config), cwd=ROOT, env=env)
 
 
 def value_of(broker: redis.Redis, key: bytes) -> Any:

@@ -16,6 +16,7 @@ import httpx2
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+import warm_commands
 from served import ROOT, HttpServer, make_shop
 
 SLOW = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 400000000) select count(*) as n from r"
@@ -35,10 +36,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 
 def awaitsql(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "mcp_server", *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, env=environment(home, **more), capture_output=True, timeout=60, check=False
-    )
+    return warm_commands.awaitsql(*arguments, cwd=ROOT, env=environment(home, **more))
 
 
 def test_rows_come_in_every_format_and_nothing_is_made_here(origin: str, tmp_path: Path) -> None:

@@ -350,6 +350,29 @@ async def test_a_record_that_was_not_signed_is_on_record_and_nobody_s(tmp_path, 
     assert any("0000A" in row.job_id and "victim" in row.content for row in rows_of(settings, audit))
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"any": "thing"},
+        {"job": "0000A-0000B-0000C-0000D-E", "from": "queued", "to": "running", "reason": "claimed", "at": "nan"},
+        {"job": "0000A-0000B-0000C-0000D-E", "from": "", "to": "queued", "reason": "a\0b", "at": "1"},
+        {"job": "", "from": "", "to": "act", "reason": "x", "at": "1", "attempt": "9" * 30},
+        {"job": "", "from": "", "to": "act", "reason": "x", "at": "1", "v": "new"},
+        {"job": "", "from": "a", "to": "failed", "reason": "x", "at": "1", "error": "[no JSON"},
+    ],
+)
+async def test_an_entry_that_nobody_can_read_is_on_record_and_holds_up_nothing(broker_of_settings, entry):
+    settings, url = broker_of_settings
+    with redis.Redis.from_url(url, decode_responses=True) as connection:
+        connection.xadd(f"{settings.namespace}:events", entry)
+    [after] = await submit_some(settings, url, 1)
+    drain_all(settings, url)
+
+    kept = rows_of(settings, audit)
+    assert after in [row.job_id for row in kept]
+    assert [row.job_id for row in kept if "forged" in row.content] == [""]
+
+
 async def test_programs_that_start_at_once_make_the_tables_once(tmp_path, shop, history):
     settings = settings_for(tmp_path, shop, history=history)
     with ThreadPoolExecutor(6) as pool:

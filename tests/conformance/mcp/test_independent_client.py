@@ -73,7 +73,9 @@ class Inspector:
         target = self.product.target(self.transport)
         for_server = [f"-e{name}={value}" for name, value in self.product.env.items()]
         ran = subprocess.run(
-            [self.suite.node, str(script / "index.js"), "--cli", "--quiet", "--protocol-era", self.era, *asked]
+            [self.suite.node, str(script / "index.js"), "--cli", "--quiet", "--protocol-era", self.era]
+            # of its own accord it gives a server, which starts for each call, 15 seconds on whatever machine
+            + ["--connect-timeout", "45000", *asked]
             + (target if self.transport == "http" else [*for_server, "--", *target]),
             env=self.product.env,
             capture_output=True,
