@@ -32,6 +32,27 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     assert b"Traceback" not in (home / "log").read_bytes()
 
 
+@pytest.fixture(scope="module")
+def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServer]:
+    """Another server, for tests that stop it and start it again; it denies the ids of customers."""
+    home = tmp_path_factory.mktemp("home")
+    config = home / "awaitsql.toml"
+    config.write_text(
+        f"""
+        [executor]
+        state_dir = "{home}/state"
+        [executor.sources.shop]
+        kind = "sqlite"
+        path = "{make_shop(home / "shop.sqlite")}"
+        [[mcp_server.policies.shop]]
+        [mcp_server.policies.shop.protect.customers]
+        deny = ["id"]
+        """
+    )
+    with HttpServer(home, ["--config", str(config)]) as server:
+        yield server
+
+
 @pytest.fixture
 def client(origin: str) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=origin, timeout=60) as made:
@@ -248,18 +269,25 @@ def test_a_page_says_how_many_cells_it_shows_cut(client: httpx2.Client, columns:
     assert client.get(f"/v1/jobs/{finished(client, 'select 1 as n')['job_id']}/rows").json()["warnings"] == []
 
 
-def test_whoever_connects_again_after_a_restart_hears_what_was_missed(tmp_path: Path) -> None:
-    with HttpServer(tmp_path, ["--db", str(make_shop(tmp_path / "shop.sqlite"))]) as server:
-        with httpx2.Client(base_url=server.origin, timeout=60) as client:
-            jobs = [submit(client, sql)["job_id"] for sql in (TWO_SECONDS, SLOW)]
-            seen = [next(events(client, job))["id"] for job in jobs]
-        server.stop()
-        server.start()
-        with httpx2.Client(base_url=server.origin, timeout=60) as client:
-            goes_on = list(events(client, jobs[0], **{"Last-Event-ID": seen[0]}))
-            client.delete(f"/v1/jobs/{jobs[1]}")
-            stopped = list(events(client, jobs[1], **{"Last-Event-ID": seen[1]}))
-            last = client.get(f"/v1/jobs/{jobs[1]}/events", headers={"Last-Event-ID": stopped[-1]["id"]})
+def test_a_server_that_stops_ends_its_streams_in_order_and_whoever_connects_again_hears_what_was_missed(
+    restarted: HttpServer,
+) -> None:
+    with httpx2.Client(base_url=restarted.origin, timeout=60) as client:
+        jobs = [submit(client, sql)["job_id"] for sql in (TWO_SECONDS, SLOW)]
+        seen = [next(events(client, job))["id"] for job in jobs]
+        heard = events(client, jobs[1])
+        assert next(heard)["event"] == "progress"
+        stopping = threading.Thread(target=restarted.stop)
+        stopping.start()
+        assert "end" not in [event["event"] for event in heard]
+        stopping.join()
+    assert '"level": "error"' not in (restarted.home / "log").read_text()
+    restarted.start()
+    with httpx2.Client(base_url=restarted.origin, timeout=60) as client:
+        goes_on = list(events(client, jobs[0], **{"Last-Event-ID": seen[0]}))
+        client.delete(f"/v1/jobs/{jobs[1]}")
+        stopped = list(events(client, jobs[1], **{"Last-Event-ID": seen[1]}))
+        last = client.get(f"/v1/jobs/{jobs[1]}/events", headers={"Last-Event-ID": stopped[-1]["id"]})
     assert [json.loads(told[-1]["data"])["state"] for told in (goes_on, stopped)] == ["succeeded", "cancelled"]
     assert [told[-1]["event"] for told in (goes_on, stopped)] == ["end", "end"]
     assert seen[0] != goes_on[0]["id"]
@@ -289,18 +317,6 @@ def test_a_cancelled_job_ends_its_events(client: httpx2.Client) -> None:
     client.delete(f"/v1/jobs/{handle}")
     *_, end = heard
     assert json.loads(end["data"])["state"] == "cancelled"
-
-
-def test_a_server_that_stops_ends_its_streams_in_order(tmp_path: Path) -> None:
-    server = HttpServer(tmp_path, ["--db", str(make_shop(tmp_path / "shop.sqlite"))])
-    with server, httpx2.Client(base_url=server.origin, timeout=60) as client:
-        heard = events(client, submit(client, SLOW)["job_id"])
-        assert next(heard)["event"] == "progress"
-        stopping = threading.Thread(target=server.stop)
-        stopping.start()
-        assert "end" not in [event["event"] for event in heard]
-        stopping.join()
-    assert '"level": "error"' not in (tmp_path / "log").read_text()
 
 
 def test_whoever_leaves_before_the_handle_came_takes_the_job_along_unless_there_is_a_key(origin: str) -> None:
@@ -432,31 +448,18 @@ def test_a_finished_job_tells_where_its_file_is_in_every_format(client: httpx2.C
     client.delete(f"/v1/jobs/{slow['job_id']}")
 
 
-def test_a_link_ends_with_the_policy_it_was_made_under(tmp_path: Path) -> None:
-    made = make_shop(tmp_path / "shop.sqlite")
-    config = tmp_path / "awaitsql.toml"
-    rule = f"""
-        [executor]
-        state_dir = "{tmp_path}/state"
-        [executor.sources.shop]
-        kind = "sqlite"
-        path = "{made}"
-        [[mcp_server.policies.shop]]
-        [mcp_server.policies.shop.protect.customers]
-        deny = ["id"]
-        """
-    config.write_text(rule)
-    with HttpServer(tmp_path, ["--config", str(config)]) as server:
-        with httpx2.Client(base_url=server.origin, timeout=60) as client:
-            view = finished(client, "select name from customers")
-            links = [client.post(f"/v1/jobs/{view['job_id']}/export").json()["url"], view["download_urls"]["csv"]]
-            assert [client.get(link).text for link in links] == ['"name"\n"Ada"\n"Grace"\n'] * 2
-        server.stop()
-        config.write_text(rule.replace('"id"', '"id", "name"'))
-        server.start()
-        with httpx2.Client(base_url=server.origin, timeout=60) as client:
-            assert [problem(client.get(link)) for link in links] == [(410, "link_expired")] * 2
-            assert problem(client.post(f"/v1/jobs/{view['job_id']}/export"))[1] == "policy_changed"
+def test_a_link_ends_with_the_policy_it_was_made_under(restarted: HttpServer) -> None:
+    with httpx2.Client(base_url=restarted.origin, timeout=60) as client:
+        view = finished(client, "select name from customers")
+        links = [client.post(f"/v1/jobs/{view['job_id']}/export").json()["url"], view["download_urls"]["csv"]]
+        assert [client.get(link).text for link in links] == ['"name"\n"Ada"\n"Grace"\n'] * 2
+    restarted.stop()
+    config = restarted.home / "awaitsql.toml"
+    config.write_text(config.read_text().replace('"id"', '"id", "name"'))
+    restarted.start()
+    with httpx2.Client(base_url=restarted.origin, timeout=60) as client:
+        assert [problem(client.get(link)) for link in links] == [(410, "link_expired")] * 2
+        assert problem(client.post(f"/v1/jobs/{view['job_id']}/export"))[1] == "policy_changed"
 
 
 def test_sources_and_tables_are_described(client: httpx2.Client) -> None:
