@@ -34,6 +34,7 @@ def record_of(signer: Signer, payload: Mapping[str, Any], sql: Mapping[str, Any]
     """
     return signer.sign({**{name: payload[name] for name in _FROM_PAYLOAD}, **sql})
 
+
 _UNREADABLE_CHARS = 2_000
 """Of an entry that cannot be read so much is kept."""
 
