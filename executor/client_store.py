@@ -62,34 +62,29 @@ class ClientStore:
 
     async def submit(
         self,
-        job_id: str,
+        order: Mapping[str, Any],
         *,
-        owner: str,
-        source: str,
-        priority: int,
         owner_cap: int,
         source_cap: int,
         idempotency_key: str,
         content: str,
-        share: str,
         fresh: bool,
         record: tuple[str, str],
-        parent_id: str,
-        order: Mapping[str, Any],
         fields: Mapping[str, str],
     ) -> Job:
-        """Stores the job and puts it in line; an earlier job for a key seen before.
+        """Stores the job of an order and puts it in line; an earlier job for a key seen before.
 
-        With a `share` key the job is given the rows that the key stands for, or joins the run that brings them, unless
-        it wants them `fresh`. `fields` begin with the job's kind; in them is `order`, signed.
+        With a `share` key in its order the job is given the rows that the key stands for, or joins the run that brings
+        them, unless it wants them `fresh`. `fields` go into its row, among them the order, signed.
 
         Raises:
             SubmitRefused: ``queue_full``, ``idempotency_conflict``, ``store_full``.
-            JobLost: ``job_lost`` where `parent_id` does not run, or is to stop.
+            JobLost: ``job_lost`` where the job that submits it does not run, or is to stop.
         """
         flat = [part for pair in fields.items() for part in pair]
-        args = [job_id, owner, source, owner_cap, source_cap, idempotency_key, content, priority, share]
-        args += ["fresh" if fresh else "", *record, parent_id, *flat]
+        args = [order["job_id"], order["owner"], order["source"], owner_cap, source_cap, idempotency_key, content]
+        args += [order["priority"], order["share"], "fresh" if fresh else "", *record, order["parent_id"]]
+        args += [order["kind"], *flat]
         try:
             told = cast("list[Any]", await self._submit(args=args))
         except OutOfMemoryError as error:

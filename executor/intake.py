@@ -91,19 +91,13 @@ class Intake:
             async with asking_broker():
                 sql = self._in_force.told.statement(self._signer, statement, question)
                 job = await self._store.submit(
-                    job_id,
-                    owner=owner,
-                    source=statement.source,
-                    priority=statement.priority,
+                    order,
                     owner_cap=self._owner_cap(owner) if owner_cap is None else owner_cap,
                     source_cap=_NO_CAP if queue else settings.max_running(statement.source),
                     idempotency_key=idempotency_key or "",
                     content=_content(statement, order, confirm, fields.get("inputs")),
-                    share=share,
                     fresh=fresh,
                     record=record_of(self._signer, order, sql),
-                    parent_id=parent_id,
-                    order=order,
                     fields=fields,
                 )
             span.became(job, job_id=job_id)
@@ -157,10 +151,9 @@ class Intake:
         return confirmed_cost(self._signer, confirm, owner=owner, fingerprint=fingerprint, now=now)
 
     def _fields(self, statement: Statement, order: dict[str, Any], only_worker: str) -> dict[str, str]:
-        """What the job's row says from the beginning; its kind first."""
+        """What the job's row says from the beginning."""
         payload, signature = self._signer.sign(order)
         fields = {
-            "kind": str(statement.kind),
             "payload": payload,
             "signature": signature,
             "record": str(RECORD_VERSION),

@@ -27,7 +27,8 @@ end
 
 -- The end of a job: final state, time, and how long its row is kept. More fields may follow, as in `move`.
 local function settle(id, to, at, reason, ...)
-  local from, kind = move(id, to, at, reason, 'stage', '', 'finished_at', stamp(at), 'expires_at', stamp(at + CONF.ttl), ...)
+  local from, kind = move(id, to, at, reason, 'stage', '', 'finished_at', stamp(at),
+    'expires_at', stamp(at + CONF.ttl), ...)
   if not from then
     return false
   end

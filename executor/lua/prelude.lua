@@ -60,8 +60,7 @@ end
 -- What follows the reason are more fields to write, each with its value.
 local function move(id, to, at, reason, ...)
   local key = job_key(id)
-  local job = redis.call('HMGET', key, 'state', 'attempt', 'rows', 'bytes', 'error', 'generated',
-    'kind')
+  local job = redis.call('HMGET', key, 'state', 'attempt', 'rows', 'bytes', 'error', 'generated', 'kind')
   local from = job[1]
   if not from or not MOVES[from] or not MOVES[from][to] then
     return false

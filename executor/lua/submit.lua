@@ -1,7 +1,8 @@
--- A new job, durable and in line: where it stands there; its row where others have a part in it; or the reason why not. Sent again with the same id it changes nothing. With a
--- share key it may have the rows of an equal statement, or join one that waits or runs.
+-- A new job, durable and in line: where it stands there; its row where others have a part in it; or the reason why not.
+-- Sent again with the same id it changes nothing. With a share key it may have the rows of an equal statement, or join
+-- one that waits or runs.
 -- ARGV: id, owner, source, owner_cap, source_cap, idempotency key or '', content hash, priority, share key or '',
---   'fresh' or '', record for the history, its signature, the job that submits it or '', 'kind', its kind, field, value, ...
+--   'fresh' or '', record for the history, its signature, the job that submits it or '', kind, field, value, ...
 local id, owner, source = ARGV[1], ARGV[2], ARGV[3]
 local at = now()
 if redis.call('EXISTS', job_key(id)) == 1 then
@@ -34,10 +35,10 @@ if how ~= 'stored' and depth() >= CONF.depth then
   return { 'queue_full', '' }
 end
 local fields = { 'id', id, 'owner', owner, 'source', source, 'owner_cap', ARGV[4], 'source_cap', ARGV[5],
-  'priority', ARGV[8],
+  'priority', ARGV[8], 'kind', ARGV[14],
   'state', 'queued', 'stage', '', 'attempt', '1', 'losses', '0', 'rows', '0', 'bytes', '0',
   'submitted_at', stamp(at) }
-for i = 14, #ARGV do
+for i = 15, #ARGV do
   fields[#fields + 1] = ARGV[i]
 end
 redis.call('HSET', job_key(id), unpack(fields))
@@ -57,7 +58,7 @@ end
 redis.call('ZREMRANGEBYSCORE', NS .. ':owner:' .. owner, '-inf', stamp(at - CONF.ttl * 2 - CONF.longest))
 redis.call('PEXPIRE', NS .. ':owner:' .. owner, math.floor(CONF.ttl * 2000))
 tell(id, '', 'queued', at, 'submitted', { 'record', ARGV[11], 'mac', ARGV[12] })
-tally('submitted', ARGV[15], how or 'run')
+tally('submitted', ARGV[14], how or 'run')
 bound_events(#ARGV[11])
 if how then
   -- the trace of the run whose rows the job has
