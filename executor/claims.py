@@ -42,14 +42,13 @@ class Claims:
         self._leaving = leaving
         self._settings_now = settings_now
         self._policy = (float("-inf"), "")
-        self._sources = _sources_of(settings_now())
 
     def claim(self, job_id: str, attempt: str) -> Claim | None:
         """Takes the job that a ticket names; None for a stale ticket, and for a good one that others are to have."""
         if self._leaving.has_begun:
             self._store.return_ticket(job_id, attempt)
             return None
-        return self._store.claim(job_id, attempt, self._worker, self._sources_now())
+        return self._store.claim(job_id, attempt, self._worker, json.dumps(self._settings_now().source_fingerprints()))
 
     def order(self, claim: Claim) -> Order:
         """What is to be done, not held against anything yet.
@@ -76,21 +75,9 @@ class Claims:
         )
         job.kind = order.kind
 
-    def _sources_now(self) -> str:
-        """Every source's fingerprint, made anew only after a reload: hashing them all at each claim would add up."""
-        settings, told = self._settings_now(), self._sources
-        if told[0] is not settings:
-            told = self._sources = _sources_of(settings)
-        return told[1]
-
     def _policy_version(self, claim: Claim) -> str:
         # an older word than one heard before does not count: it was replayed
         if claim.policy[0]:
             told = self._signer.open(*claim.policy)
             self._policy = max(self._policy, (float(told["issued_at"]), str(told["policy_version"])))
         return self._policy[1]
-
-
-def _sources_of(settings: ExecutorSettings) -> tuple[ExecutorSettings, str]:
-    """The settings, and the fingerprints of their sources as JSON."""
-    return settings, json.dumps(settings.source_fingerprints())

@@ -23,6 +23,12 @@ _FROM_PAYLOAD = (
     "parent_id",
 )
 
+_UNREADABLE_CHARS = 2_000
+"""Of an entry that cannot be read so much is kept."""
+
+_MOST = 2**53
+"""Beyond any count of ours."""
+
 
 def record_of(signer: Signer, payload: Mapping[str, Any], sql: Mapping[str, Any]) -> tuple[str, str]:
     """The record of a job that is being submitted (JSON), and its signature.
@@ -33,13 +39,6 @@ def record_of(signer: Signer, payload: Mapping[str, Any], sql: Mapping[str, Any]
         sql: what is told of it, as `executor.history.told.Told.statement` has made it.
     """
     return signer.sign({**{name: payload[name] for name in _FROM_PAYLOAD}, **sql})
-
-
-_UNREADABLE_CHARS = 2_000
-"""Of an entry that cannot be read so much is kept."""
-
-_MOST = 2**53
-"""Beyond any count of ours."""
 
 
 class NewerRecord(Exception):
