@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,11 @@ DOCKERFILE = COMPOSE / "Dockerfile"
 ONCE = "bucket"
 """The one service that ends by itself."""
 SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|KEY")
+
+
+def _installed(command: str) -> Path:
+    """As `pytest` itself is called by README: out of an environment that nobody has activated."""
+    return Path(sys.executable).with_name(command)
 
 
 def parsed(told: dict[str, Any]) -> PyCompose:
@@ -149,7 +155,7 @@ def test_secrets_are_made_once_closed_to_others_and_all_that_the_file_names(tmp_
 
 
 def test_the_dockerfile_is_clean_runs_as_nobody_and_installs_what_is_locked() -> None:
-    subprocess.run(["hadolint", DOCKERFILE], check=True)
+    subprocess.run([_installed("hadolint"), DOCKERFILE], check=True)
     *_, last = re.split(r"^FROM ", DOCKERFILE.read_text(), flags=re.MULTILINE)
     [user] = re.findall(r"^USER (\d+):\d+$", last, flags=re.MULTILINE)
     assert int(user) >= 1000
@@ -182,9 +188,9 @@ def test_the_dockerfile_copies_what_is_there_and_nothing_else_is_sent_to_the_eng
 
 def test_the_proxy_reads_its_file_as_it_is_written() -> None:
     file = COMPOSE / "Caddyfile"
-    environ = {**os.environ, "HOME": "/tmp"}
-    subprocess.run(["caddy", "fmt", "--diff", file], check=True, capture_output=True, env=environ)
-    command = ["caddy", "adapt", "--validate", "--config", file, "--adapter", "caddyfile"]
+    environ, caddy = {**os.environ, "HOME": "/tmp"}, _installed("caddy")
+    subprocess.run([caddy, "fmt", "--diff", file], check=True, capture_output=True, env=environ)
+    command = [caddy, "adapt", "--validate", "--config", file, "--adapter", "caddyfile"]
     read = subprocess.run(command, check=True, capture_output=True, env=environ)
     told = json.dumps(json.loads(read.stdout))
     assert '"flush_interval": -1' in told
