@@ -56,10 +56,19 @@ class Calls:
             registry=registry,
             buckets=_SECONDS,
         )
-        self._refusals = Counter("awaitsql_refusals", "Calls refused, by code.", ["code"], registry=registry)
+        self._refusals = Counter(
+            "awaitsql_refusals",
+            "Calls refused, and requests turned away before any call, by code.",
+            ["code"],
+            registry=registry,
+        )
         self._errors = Counter("awaitsql_call_errors", "Calls that failed, by code.", ["code"], registry=registry)
         for code in RefusalCode:
             self._refusals.labels(code)
+
+    def turned_away(self, code: str) -> None:
+        """Counts a request that came to no call: nobody signed in, not with that scope, or too often."""
+        self._refusals.labels(code).inc()
 
     @contextmanager
     def counted(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
@@ -36,10 +36,6 @@ from mcp_server.http.sign_in import SignIn, ToolScopes
 from mcp_server.http.spans import CallersTrace
 from mcp_server.http.v1 import v1_application
 from mcp_server.settings import McpServerSettings
-
-if TYPE_CHECKING:  # the type only: what is used is handed in
-    from executor import Executor
-
 
 # clients compare an issuer to the letter (RFC 8414, 3.3): without this it would be given a slash at its end
 _URL = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True))
@@ -91,22 +87,33 @@ def http_application(
     if auth is not None:
         metadata_url = _metadata_url(auth)
         routes += _metadata_routes(auth)
-        middleware += [_sign_in(auth, executor, metadata_url), Middleware(AuthContextMiddleware)]
-        protocol = ToolScopes(protocol, metadata_url=metadata_url, max_bytes=DEFAULT_MAX_REQUEST_BODY_SIZE)
+        middleware += [_sign_in(auth, reach, metadata_url), Middleware(AuthContextMiddleware)]
+        protocol = ToolScopes(
+            protocol,
+            metadata_url=metadata_url,
+            max_bytes=DEFAULT_MAX_REQUEST_BODY_SIZE,
+            turned_away=reach.calls.turned_away,
+        )
     metrics = metrics_endpoint(executor, registry, metadata_url=metadata_url)
     routes.append(Route("/metrics", metrics, methods=["GET"]))
     routes.append(Mount("/v1", app=v1_application(reach, version=version, metadata_url=metadata_url)))
     return Starlette(routes=[*routes, Mount("/", app=protocol)], middleware=middleware, lifespan=lifespan)
 
 
-def _sign_in(auth: AuthSettings, executor: Executor, metadata_url: str | None) -> Middleware:
-    per_minute = auth.calls_per_minute
+def _sign_in(auth: AuthSettings, reach: WebReach, metadata_url: str | None) -> Middleware:
+    executor, per_minute = reach.executor, auth.calls_per_minute
 
     async def turn(owner: str) -> float:
         return 0 if per_minute is None else await executor.take_turn(owner, per_minute=per_minute, burst=auth.burst)
 
     verifier = Verifier(auth, executor.settings.home)
-    return Middleware(SignIn, verifier=verifier, metadata_url=metadata_url, turn=None if per_minute is None else turn)
+    return Middleware(
+        SignIn,
+        verifier=verifier,
+        metadata_url=metadata_url,
+        turned_away=reach.calls.turned_away,
+        turn=None if per_minute is None else turn,
+    )
 
 
 def _metadata_url(auth: AuthSettings) -> str | None:

@@ -20,9 +20,11 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from executor import ErrorCode
 from mcp_server.auth.scopes import READ, SCOPES, scope_of
 from mcp_server.auth.signed_in import IssuerAway, SignedIn, SignInRefused
 from mcp_server.auth.verifier import Verifier
+from mcp_server.http.problems import HttpCode
 from mcp_server.principal import Principal
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,9 @@ _RETRY_S = 10
 
 Turn = Callable[[str], Awaitable[float]]
 """Takes a turn of an owner; how many seconds to wait where there is none now, else 0."""
+
+TurnedAway = Callable[[str], None]
+"""Is told the code of each request that is let no further."""
 
 
 class SignedInToken(AccessToken):
@@ -75,8 +80,17 @@ def has_scope(connection: HTTPConnection, scope: str) -> bool:
 class SignIn:
     """Middleware: puts the caller into the request, or answers 401, 503 or 429."""
 
-    def __init__(self, app: ASGIApp, *, verifier: Verifier, metadata_url: str | None, turn: Turn | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        verifier: Verifier,
+        metadata_url: str | None,
+        turned_away: TurnedAway,
+        turn: Turn | None = None,
+    ) -> None:
         self._app = app
+        self._turned_away = turned_away
         self._verifier = verifier
         self._metadata_url = metadata_url
         self._turn = turn
@@ -98,12 +112,14 @@ class SignIn:
             return
         except IssuerAway:
             log.warning("issuer_away")
+            self._turned_away(HttpCode.SIGN_IN_UNAVAILABLE)
             body = {"error": "temporarily_unavailable", "error_description": "The issuer's keys cannot be had now."}
             await JSONResponse(body, 503, {"Retry-After": str(_RETRY_S)})(scope, receive, send)
             return
         owner = caller.principal.owner
         if self._turn is not None and (wait_s := await self._turn(owner)) > 0:
             log.info("rate_limited", extra={"principal": owner})
+            self._turned_away(ErrorCode.RATE_LIMITED)
             await JSONResponse(_too_many(wait_s), 429, {"Retry-After": str(max(1, round(wait_s + 0.5)))})(
                 scope, receive, send
             )
@@ -115,6 +131,7 @@ class SignIn:
     async def _refuse(
         self, scope: Scope, receive: Receive, send: Send, *, error: str | None = None, why: str | None = None
     ) -> None:
+        self._turned_away(HttpCode.SIGN_IN_REQUIRED)
         body = {"error": error or "invalid_token", "error_description": why or "Sign in first."}
         header = challenge(self._metadata_url, error=error, why=why, scope=" ".join(SCOPES))
         await JSONResponse(body, 401, {"WWW-Authenticate": header})(scope, receive, send)
@@ -123,8 +140,9 @@ class SignIn:
 class ToolScopes:
     """Middleware around ``/mcp``: a token without the scope that a call needs is answered 403, before the call."""
 
-    def __init__(self, app: ASGIApp, *, metadata_url: str | None, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, metadata_url: str | None, max_bytes: int, turned_away: TurnedAway) -> None:
         self._app = app
+        self._turned_away = turned_away
         self._metadata_url = metadata_url
         self._max_bytes = max_bytes
 
@@ -136,6 +154,7 @@ class ToolScopes:
         messages, body = await _read(receive, self._max_bytes)
         missing = sorted({need for need in _needed(body) if not has_scope(HTTPConnection(scope), need)})
         if missing:
+            self._turned_away(HttpCode.INSUFFICIENT_SCOPE)
             why = f"This needs the scope {' '.join(missing)}."
             header = challenge(self._metadata_url, error="insufficient_scope", why=why, scope=" ".join(missing))
             answer = {"error": "insufficient_scope", "error_description": why}
@@ -170,7 +189,7 @@ def _handed_on(caller: SignedIn) -> SignedInToken:
 
 def _too_many(wait_s: float) -> dict[str, str]:
     return {
-        "error": "rate_limited",
+        "error": str(ErrorCode.RATE_LIMITED),
         "error_description": f"Too many calls. Try again in {max(1, round(wait_s + 0.5))} s; jobs go on meanwhile.",
     }
 

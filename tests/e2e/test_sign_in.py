@@ -23,6 +23,8 @@ from mcp.client.streamable_http import streamable_http_client
 from own_tokens import own_token
 from served import ROOT, HttpServer, free_port
 
+from mcp_server.auth.scopes import METRICS
+
 SLOW = "with recursive r(n) as (select 1 union all select n + 1 from r where n < 400000000) select count(*) as n from r"
 INITIALIZE = {
     "jsonrpc": "2.0",
@@ -252,11 +254,17 @@ async def test_whoever_calls_too_often_waits_and_nobody_else(tmp_path: Path) -> 
         ada, bob = served.issuer.token("ada"), served.issuer.token("bob")
         told = [served.post(ada, INITIALIZE) for _ in range(4)]
         other, *_ = served.post(bob, INITIALIZE)
+        served.post(None, INITIALIZE)
+        served.post("nonsense", INITIALIZE)
+        counter = own_token(served.config, "prometheus", scopes=(METRICS,))
+        metrics = ask(served, "/metrics", counter).text
 
     assert [status for status, *_ in told] == [200, 200, 200, 429]
     assert 1 <= int(told[3][1]["retry-after"]) <= 11
     assert told[3][2]["error"] == "rate_limited"
     assert other == 200
+    assert 'awaitsql_refusals_total{code="rate_limited"} 1.0' in metrics
+    assert 'awaitsql_refusals_total{code="sign_in_required"} 2.0' in metrics
 
 
 def ask(served: Served, path: str, token: str | None, **more: Any) -> httpx2.Response:
