@@ -26,6 +26,7 @@ from executor.errors import (
     SubmitRefused,
 )
 from executor.figures import Figures, QueueFigures
+from executor.handles import new_job_id, parse_job_id
 from executor.inputs import MOST_INPUTS, inputs_of, origins_of_results, proof_of_results, schema_of_results
 from executor.jobs import (
     GENERATE,
@@ -48,20 +49,17 @@ from executor.jobs import (
     Statement,
     Touch,
     Truncated,
-    new_job_id,
-    parse_job_id,
 )
 from executor.leaving import EXIT_ASKED, EXIT_STUCK
 from executor.profiles import ColumnProfile, InferredKey, SourceProfile, TableProfile
 from executor.sessions import attribute_of
 from executor.settings import ExecutorSettings, HistorySettings, LimitSettings, ProfileSettings, TracingSettings
+from executor.source_schema import Column, ForeignKey, SourceSchema, Table
 from executor.sources import (
     AnySource,
     BigQuerySource,
     ClickHouseSource,
-    Column,
     DuckDBSource,
-    ForeignKey,
     GenericSource,
     MSSQLSource,
     MySQLSource,
@@ -70,9 +68,7 @@ from executor.sources import (
     SnowflakeSource,
     SourceConfig,
     SourceInfo,
-    SourceSchema,
     SQLiteSource,
-    Table,
     TrinoSource,
 )
 

@@ -48,7 +48,9 @@ class Claims:
         if self._leaving.has_begun:
             self._store.return_ticket(job_id, attempt)
             return None
-        return self._store.claim(job_id, attempt, self._worker, json.dumps(self._settings_now().source_fingerprints()))
+        settings = self._settings_now()
+        prints = json.dumps(settings.source_fingerprints())
+        return self._store.claim(job_id, attempt, self._worker, prints, settings.named_sessions)
 
     def order(self, claim: Claim) -> Order:
         """What is to be done, not held against anything yet.

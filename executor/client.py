@@ -41,7 +41,8 @@ from executor.settings import ExecutorSettings
 from executor.signals import ChangeListener
 from executor.signing import Keys, Signer
 from executor.source_knowledge import SourceKnowledge
-from executor.sources import SourceInfo, SourceSchema
+from executor.source_schema import SourceSchema
+from executor.sources import SourceInfo
 from executor.tracing import traces_of
 from executor.upkeep_store import UpkeepStore
 
@@ -90,7 +91,8 @@ class Executor:
         self._changes = ChangeListener(self._redis, settings.namespace)
         self._past = Past(settings, self._signer)
         self._results = KeptResults(self._in_force)
-        self._intake = Intake(self._in_force, self._signer, self._store, traces_of(settings.tracing))
+        traces = traces_of(settings.tracing)
+        self._intake = Intake(self._in_force, self._signer, self._store, traces, asker=self._changes.name)
         self._known = KnownJobs(self._in_force, self._store, self._past, self._results)
         self._reader = ResultReader(self._known, self._results)
         self._following = Following(self._known, self._changes)
@@ -184,8 +186,7 @@ class Executor:
         """The source's tables, as a worker found them; waits up to `wait_s` seconds for the first answer.
 
         Raises:
-            KeyError: no such source.
-            SourceFailed: ``source_not_ready``, or why the worker could not read the source.
+            SourceFailed: ``source_removed``, ``source_not_ready``, or why the worker could not read the source.
         """
         return await self._knowledge.schema(source, wait_s=wait_s, refresh=refresh)
 
@@ -213,7 +214,7 @@ class Executor:
             wait_s: seconds.
 
         Raises:
-            KeyError: no such source.
+            SourceFailed: ``source_removed``.
             ExecutorError: as `source_schema`, or ``executor_unavailable``.
         """
         return await self._knowledge.known_profile(source, tables=tables, wait_s=wait_s)
@@ -229,7 +230,7 @@ class Executor:
             anew: reads unchanged tables again, too.
 
         Raises:
-            KeyError: no such source.
+            SourceFailed: ``source_removed``.
             ExecutorError: as `submit`.
         """
         return await self._knowledge.profile(source, tables, anew=anew)

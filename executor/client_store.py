@@ -71,11 +71,13 @@ class ClientStore:
         fresh: bool,
         record: tuple[str, str],
         fields: Mapping[str, str],
+        asker: str,
     ) -> Job:
         """Stores the job of an order and puts it in line; an earlier job for a key seen before.
 
         With a `share` key in its order the job is given the rows that the key stands for, or joins the run that brings
-        them, unless it wants them `fresh`. `fields` go into its row, among them the order, signed.
+        them, unless it wants them `fresh`. `fields` go into its row, among them the order, signed. The row as it is
+        when the job succeeds is told to the `asker` (`executor.signals`), if one is named.
 
         Raises:
             SubmitRefused: ``queue_full``, ``idempotency_conflict``, ``store_full``.
@@ -84,7 +86,7 @@ class ClientStore:
         flat = [part for pair in fields.items() for part in pair]
         args = [order["job_id"], order["owner"], order["source"], owner_cap, source_cap, idempotency_key, content]
         args += [order["priority"], order["share"], "fresh" if fresh else "", *record, order["parent_id"]]
-        args += [order["kind"], *flat]
+        args += [order["kind"], asker, *flat]
         try:
             told = cast("list[Any]", await self._submit(args=args))
         except OutOfMemoryError as error:
@@ -153,6 +155,13 @@ class ClientStore:
         """The job, or None when there is no such row."""
         snapshot = cast("list[Any]", await self._get(args=[job_id]))
         return opened_job(self._signer, snapshot) if snapshot else None
+
+    def told(self, last_row: list[Any]) -> Job | None:
+        """The job that a message tells of; None where it is none of ours, which anybody may have sent."""
+        try:
+            return opened_job(self._signer, last_row)
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            return None
 
     async def cancel(self, job_id: str) -> None:
         """Ends a queued job, flags a running one."""

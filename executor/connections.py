@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import redis
 import redis.asyncio
@@ -83,6 +84,13 @@ def connect_sync(broker_url: str) -> redis.Redis:
         socket_connect_timeout=2,
         retry=_retry(),
     )
+
+
+def reads_anything(connection: redis.Redis) -> redis.Redis:
+    """The same broker for whoever reads what strangers may have written: bytes that are no text come as U+FFFD."""
+    pool = connection.connection_pool
+    told: dict[str, Any] = {**pool.connection_kwargs, "encoding_errors": "replace"}
+    return redis.Redis.from_pool(redis.ConnectionPool(connection_class=pool.connection_class, **told))
 
 
 def _retry() -> Retry:

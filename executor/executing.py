@@ -23,7 +23,7 @@ from executor.running import RunningJob, StoppedFromOutside
 from executor.running_jobs import RunningJobs
 from executor.settings import ExecutorSettings
 from executor.signing import Signer
-from executor.sources import SourceSchema
+from executor.source_schema import SourceSchema
 from executor.statements import Statements
 from executor.store import WorkerStore
 from executor.timers import Timers

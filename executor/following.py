@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator, Collection
 from contextlib import suppress
 
 from executor.errors import ErrorCode, ExecutorError
-from executor.jobs import Job, parse_job_id
+from executor.handles import parse_job_id
+from executor.jobs import Job
 from executor.known_jobs import KnownJobs
 from executor.signals import ChangeListener
 
@@ -60,7 +61,7 @@ class Following:
                         await changed.wait()
                 changed.clear()
                 try:
-                    job = await self._known.get(job_id, owner=owner)
+                    job = await self._known.get(job_id, owner=owner, last_row=self._changes.last_row(job_id))
                 except ExecutorError as error:
                     if error.code is not ErrorCode.EXECUTOR_UNAVAILABLE or until <= time.monotonic():
                         raise
@@ -85,7 +86,7 @@ class Following:
                     if job_id in finished:
                         continue
                     try:
-                        job = await self._known.get(job_id, owner=owner)
+                        job = await self._known.get(job_id, owner=owner, last_row=self._changes.last_row(job_id))
                     except ExecutorError as error:
                         if error.code is ErrorCode.EXECUTOR_UNAVAILABLE:
                             changed.tell(job_id)

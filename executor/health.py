@@ -11,7 +11,7 @@ import redis
 from redis.exceptions import RedisError
 
 from executor.errors import ErrorCode, ExecutorError
-from executor.jobs import new_job_id
+from executor.handles import new_job_id
 from executor.results.opening import open_results
 from executor.settings import ExecutorSettings
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from executor.jobs import RESULTS, Input, Job, Origin, Touch
-from executor.sources import Column, SourceSchema, Table
+from executor.source_schema import Column, SourceSchema, Table
 
 MOST_INPUTS = 20
 """How many results one statement may read."""

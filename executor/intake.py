@@ -11,9 +11,10 @@ from executor.client_store import ClientStore
 from executor.connections import asking_broker
 from executor.costs import confirmed_cost
 from executor.errors import ErrorCode, StatementFailed
+from executor.handles import new_job_id
 from executor.history.records import record_of
 from executor.in_force import InForce
-from executor.jobs import QUEUE_OF, Job, JobKind, Question, Statement, new_job_id
+from executor.jobs import QUEUE_OF, Job, JobKind, Question, Statement
 from executor.orders import ASKED, payload_of, source_changed, statement_fingerprint
 from executor.settings import RECORD_VERSION
 from executor.sharing import share_key
@@ -33,11 +34,12 @@ _NO_CAP = 1_000_000
 class Intake:
     """Submits jobs of one configuration."""
 
-    def __init__(self, in_force: InForce, signer: Signer, store: ClientStore, traces: Traces) -> None:
+    def __init__(self, in_force: InForce, signer: Signer, store: ClientStore, traces: Traces, *, asker: str) -> None:
         self._in_force = in_force
         self._signer = signer
         self._store = store
         self._traces = traces
+        self._asker = asker
 
     async def submit(
         self,
@@ -99,6 +101,7 @@ class Intake:
                     fresh=fresh,
                     record=record_of(self._signer, order, sql),
                     fields=fields,
+                    asker="" if queue else self._asker,
                 )
             span.became(job, job_id=job_id)
         return job

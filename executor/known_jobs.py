@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 from executor.client_store import ClientStore
 from executor.connections import asking_broker
 from executor.errors import ErrorCode, ExecutorError, JobLost, JobNotFound
+from executor.handles import parse_job_id
 from executor.history.past import Past, is_lost, recovered
 from executor.in_force import InForce
-from executor.jobs import Job, JobState, parse_job_id
+from executor.jobs import Job, JobState
 from executor.kept_results import KeptResults
 
 
@@ -26,11 +28,13 @@ class KnownJobs:
         self._past = past
         self._results = results
 
-    async def get(self, job_id: str, *, owner: str) -> Job:
-        """See `Executor.get`."""
+    async def get(self, job_id: str, *, owner: str, last_row: list[Any] | None = None) -> Job:
+        """See `Executor.get`. The broker is not asked where it has told the job's `last_row`."""
         job_id = parse_job_id(job_id)
-        async with asking_broker():
-            job = await self._store.get(job_id)
+        job = None if last_row is None else self._store.told(last_row)
+        if job is None or job.id != job_id or job.state is not JobState.SUCCEEDED:
+            async with asking_broker():
+                job = await self._store.get(job_id)
         ttl_s = self._in_force.settings.result_ttl_s
         if job is None and (past := await self._past.job(job_id, owner)) is not None:
             return await asyncio.to_thread(recovered, past, self._results.store(), ttl_s=ttl_s)

@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from executor.sources import ForeignKey
+from executor.source_schema import ForeignKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,17 +86,18 @@ class Runner:
 
     def run(self, job_id: str, attempt: str) -> None:
         """Claims, executes and finishes one job. A stale ticket is let go without a word, a good one in time."""
-        claim = self._claims.claim(job_id, attempt)
-        if claim is None:
-            return
-        with self._traces.attempt(claim.trace, job_id, attempt, source=claim.source, queue="") as span:
-            job = RunningJob(job_id, attempt, claim.source, span=span)
-            try:
-                with self._jobs.working_on(job):
-                    self._attempt(job, claim)
-            finally:
-                self._open.tidy()
-                self._stopping.came_back(job)
+        with self._jobs.claiming():
+            claim = self._claims.claim(job_id, attempt)
+            if claim is None:
+                return
+            with self._traces.attempt(claim.trace, job_id, attempt, source=claim.source, queue="") as span:
+                job = RunningJob(job_id, attempt, claim.source, sure_until=claim.sure_until, span=span)
+                try:
+                    with self._jobs.working_on(job):
+                        self._attempt(job, claim)
+                finally:
+                    self._open.tidy()
+                    self._stopping.came_back(job)
 
     def _attempt(self, job: RunningJob, claim: Claim) -> None:
         order: Order | None = None

@@ -49,12 +49,19 @@ class StoppedFromOutside(Exception):
 
 
 class RunningJob:
-    """Handles to the statement of one running job. Thread-safe; `stop` may come before the statement began."""
+    """Handles to the statement of one running job. Thread-safe; `stop` may come before the statement began.
 
-    def __init__(self, job_id: str, attempt: str, source: str, *, span: Span = NO_SPAN) -> None:
+    Attributes:
+        sure_until: see `executor.store.Claim`; by itself never.
+    """
+
+    def __init__(
+        self, job_id: str, attempt: str, source: str, *, sure_until: float = 0.0, span: Span = NO_SPAN
+    ) -> None:
         self.job_id = job_id
         self.attempt = attempt
         self.source = source
+        self.sure_until = sure_until
         self.span = span
         self.kind: JobKind | None = None
         self._began_at = time.monotonic()
@@ -80,6 +87,11 @@ class RunningJob:
         self.has_begun = False
         self.is_over = False
         self.is_given_up = False
+
+    @property
+    def name(self) -> str:
+        """Of this attempt: what its session is called on a server, where those are named."""
+        return f"{self.job_id}.{self.attempt}"
 
     def attach(self, session: Stoppable) -> None:
         """Makes the session cancellable. Raises `StoppedFromOutside` when it is too late to begin."""

@@ -5,6 +5,7 @@ Of statements and of bodies alike. Knows neither of the two, and not how a job e
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -25,13 +26,30 @@ class RunningJobs:
         self._worker = worker
         # by attempt: after a lost lease the next attempt may come to this very worker
         self._jobs: dict[tuple[str, str], RunningJob] = {}
+        self._claiming: set[int] = set()
+        self._has_left = False
 
     def __len__(self) -> int:
         return len(self._jobs)
 
+    @property
+    def are_at_work(self) -> bool:
+        """Whether a job runs here, or may be about to: the broker may have given one that no thread has begun yet."""
+        return bool(self._jobs or self._claiming)
+
     def now(self) -> list[RunningJob]:
         """Those that run at this moment."""
         return list(self._jobs.values())
+
+    @contextmanager
+    def claiming(self) -> Generator[None]:
+        """This thread may come to have a job inside, until it is `working_on` it. To be entered before it claims."""
+        thread = threading.get_ident()
+        self._claiming.add(thread)
+        try:
+            yield
+        finally:
+            self._claiming.discard(thread)
 
     @contextmanager
     def working_on(self, job: RunningJob) -> Generator[None]:
@@ -40,6 +58,9 @@ class RunningJobs:
             if earlier.job_id == job.job_id:
                 earlier.stop("lost")
         self._jobs[job.job_id, job.attempt] = job
+        self._claiming.discard(threading.get_ident())
+        if self._has_left:
+            job.stop("left")
         try:
             yield
         finally:
@@ -76,6 +97,7 @@ class RunningJobs:
 
     def leave(self) -> None:
         """Stops everything because the process is going; each job goes back in line when it has stopped."""
+        self._has_left = True  # for what is claimed at this moment
         for job in self.now():
             job.stop("left")
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from executor.errors import ErrorCode, ExecutorError, SourceFailed
 from executor.jobs import Job, JobState
-from executor.sources import SourceSchema
+from executor.source_schema import SourceSchema
 from executor.tasks import end_task
 
 log = logging.getLogger(__name__)

@@ -144,7 +144,7 @@ class Serving:
         """Waits until what runs is finished, or its time is over."""
         self._leaving.ask()
         log.info("worker_leaving", extra={"worker": self._worker, "running": len(self._jobs)})
-        while self._jobs and self._leaving.seconds_left > 0:
+        while self._jobs.are_at_work and self._leaving.seconds_left > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_EVERY_S):
                     await exhausted.wait()
@@ -155,11 +155,11 @@ class Serving:
         self._jobs.leave()
         stop_worker()
         until = time.monotonic() + STOP_S
-        while (self._jobs or taking.is_alive()) and time.monotonic() < until:
+        while (self._jobs.are_at_work or taking.is_alive()) and time.monotonic() < until:
             await asyncio.to_thread(taking.join, _LOOK_EVERY_S)
         let_another_begin()
         try:
-            await asyncio.to_thread(self._store.depart, self._worker, lost=False)
+            await asyncio.to_thread(self._store.leave, self._signer, self._worker)
         except Exception:
             log.exception("worker_left_without_word")
         log.info("worker_stopped", extra={"worker": self._worker, "queue": self._queue})
@@ -168,14 +168,15 @@ class Serving:
 
     def _ticket(self, job_id: str, attempt: str) -> None:
         """Claims, has worked on, and finishes one job, in a thread of Celery's. A stale ticket is let go."""
-        claim = self._claims.claim(job_id, attempt)
-        if claim is None:
-            return
-        with self._traces.attempt(claim.trace, job_id, attempt, source=claim.source, queue=self._queue) as span:
-            job = RunningJob(job_id, attempt, claim.source, span=span)
-            job.stage = ""
-            with self._jobs.working_on(job):
-                self._attempt(job, claim)
+        with self._jobs.claiming():
+            claim = self._claims.claim(job_id, attempt)
+            if claim is None:
+                return
+            with self._traces.attempt(claim.trace, job_id, attempt, source=claim.source, queue=self._queue) as span:
+                job = RunningJob(job_id, attempt, claim.source, sure_until=claim.sure_until, span=span)
+                job.stage = ""
+                with self._jobs.working_on(job):
+                    self._attempt(job, claim)
 
     def _attempt(self, job: RunningJob, claim: Claim) -> None:
         try:

@@ -258,6 +258,11 @@ class ExecutorSettings(BaseModel):
         """By name, the fingerprint of each source."""
         return {name: source.fingerprint() for name, source in self.sources.items()}
 
+    @property
+    def named_sessions(self) -> str:
+        """The sources whose sessions are named by the job's attempt, with spaces between and around them."""
+        return " ".join(["", *(name for name, source in self.sources.items() if source.names_sessions), ""])
+
     def max_running(self, source: str) -> int:
         """How many statements on `source` run at once, over all workers."""
         return self.query_result_max_running if source == RESULTS else self.sources[source].max_running

@@ -1,13 +1,16 @@
 """Wake-ups over Redis pub/sub: "this job changed", "please cancel this job". The job's row stays the truth.
 
-A change is told as the job's id, with its new state after a space where that is what changed. A message may be lost (a
-connection drops); who waits therefore looks again after each reconnect and now and then.
+A change is told as the job's id, with its new state after a space where that is what changed. A success is told to the
+server that submitted the job with the row as it is then, if that is not large, before it is told to all. A message may
+be lost (a connection drops); who waits therefore looks again after each reconnect and now and then.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import secrets
 import threading
 import time
 from collections import OrderedDict
@@ -75,14 +78,21 @@ _Waiting = dict[str, set[asyncio.Event | _OneOfSeveral]]
 
 
 class ChangeListener:
-    """One pub/sub connection of a server, and an event per waiting caller. An asynchronous context manager."""
+    """One pub/sub connection of a server, and an event per waiting caller. An asynchronous context manager.
+
+    Attributes:
+        name: under which jobs are submitted whose last row is to be told here.
+    """
 
     def __init__(self, connection: redis.asyncio.Redis, namespace: str) -> None:
         self._redis = connection
+        self.name = secrets.token_hex(8)
         self._channel = f"{namespace}:changed"
+        self._own_channel = f"{namespace}:ended:{self.name}"
         self._waiting: _Waiting = {}
         self._waiting_for_ends: _Waiting = {}
         self._heard: OrderedDict[str, None] = OrderedDict()
+        self._last_rows: dict[str, list[Any]] = {}
         self._is_connected = False
         self._task: asyncio.Task[None] | None = None
 
@@ -102,8 +112,15 @@ class ChangeListener:
     def listen(self, job_id: str, *, ends_only: bool = False) -> Generator[asyncio.Event]:
         """An event that is set whenever the job may have changed; with `ends_only`, may have ended or begun to wait."""
         event = asyncio.Event()
-        with _standing(event, job_id, self._waiting_for_ends if ends_only else self._waiting):
+        with self._standing(event, job_id, self._waiting_for_ends if ends_only else self._waiting):
             yield event
+
+    def last_row(self, job_id: str) -> list[Any] | None:
+        """What ``get.lua`` would give of a job that has succeeded, if that was told while somebody listened to it here.
+
+        It is given once: who does not believe it, or listens too, asks the broker.
+        """
+        return self._last_rows.pop(job_id, None)
 
     @contextmanager
     def listen_to_several(self, job_ids: Collection[str]) -> Generator[ChangedJobs]:
@@ -111,21 +128,25 @@ class ChangeListener:
         changed = ChangedJobs(job_ids)
         with ExitStack() as standing:
             for job_id in set(job_ids):
-                standing.enter_context(_standing(_OneOfSeveral(changed, job_id), job_id, self._waiting))
+                standing.enter_context(self._standing(_OneOfSeveral(changed, job_id), job_id, self._waiting))
             yield changed
 
     async def _listen(self) -> None:
         while True:
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
-                    await pubsub.subscribe(self._channel)
+                    await pubsub.subscribe(self._channel, self._own_channel)
                     self.wake_all()
                     while True:
                         message: dict[str, Any] | None = await pubsub.get_message(timeout=2.0)
                         self._is_connected = True
-                        if message is not None:
+                        if message is None:
+                            continue
+                        if message["channel"] == self._own_channel:
+                            self._hear_end(json.loads(message["data"]))
+                        else:
                             self._hear(*message["data"].split(" "))
-            except (RedisError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - the broker's, or of what none of ours has sent
                 self._is_connected = False
                 log.warning("wake_ups_interrupted", extra={"error": type(error).__name__})
                 self.wake_all()
@@ -142,25 +163,34 @@ class ChangeListener:
             for event in self._waiting_for_ends.get(job_id, ()):
                 event.set()
 
+    def _hear_end(self, told: list[Any]) -> None:
+        job_id, *last_row = told
+        if self._is_awaited(job_id):
+            self._last_rows[job_id] = last_row
+
+    def _is_awaited(self, job_id: str) -> bool:
+        return job_id in self._waiting or job_id in self._waiting_for_ends
+
+    @contextmanager
+    def _standing(self, event: asyncio.Event | _OneOfSeveral, job_id: str, waiting: _Waiting) -> Generator[None]:
+        """While inside, `event` is set for the job."""
+        waiting.setdefault(job_id, set()).add(event)
+        try:
+            yield
+        finally:
+            events = waiting[job_id]
+            events.discard(event)
+            if not events:
+                del waiting[job_id]
+            if not self._is_awaited(job_id):
+                self._last_rows.pop(job_id, None)
+
     def wake_all(self) -> None:
         """Everybody who waits looks again."""
         for waiting in (self._waiting, self._waiting_for_ends):
             for events in waiting.values():
                 for event in events:
                     event.set()
-
-
-@contextmanager
-def _standing(event: asyncio.Event | _OneOfSeveral, job_id: str, waiting: _Waiting) -> Generator[None]:
-    """While inside, `event` is set for the job."""
-    waiting.setdefault(job_id, set()).add(event)
-    try:
-        yield
-    finally:
-        events = waiting[job_id]
-        events.discard(event)
-        if not events:
-            del waiting[job_id]
 
 
 def listen_for_cancels(

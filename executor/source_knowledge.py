@@ -12,12 +12,12 @@ from executor.connections import asking_broker
 from executor.following import Following
 from executor.in_force import InForce
 from executor.intake import PROFILER_OWNER, SYSTEM_OWNER, Intake
-from executor.jobs import PRIORITIES, Job, JobKind, Limits, Statement
+from executor.jobs import PRIORITIES, Job, JobKind, JobState, Limits, Statement
 from executor.profile_cache import ProfileCache
 from executor.profile_store import ProfileHead, tables_hash
 from executor.profiles import SourceProfile
 from executor.schemas import SchemaCache
-from executor.sources import SourceSchema
+from executor.source_schema import SourceSchema
 
 _INTERNAL_S = 120.0
 """How long a schema, or a probe, may take."""
@@ -36,7 +36,7 @@ class SourceKnowledge:
         self._following = following
         self._schemas = SchemaCache(self._introspect, self._load_schema)
         self._profiles = ProfileCache(
-            self._follow_profile, self._profile_version, self._profile, store.now, in_force.settings.profile
+            self._follow_profile, self._profile_version, self._profile, self._now, in_force.settings.profile
         )
 
     def ask_all(self) -> None:
@@ -74,8 +74,7 @@ class SourceKnowledge:
 
     async def schema(self, source: str, *, wait_s: float, refresh: bool = False) -> SourceSchema:
         """See `Executor.source_schema`."""
-        if source not in self._in_force.settings.sources:
-            raise KeyError(source)
+        self._in_force.fingerprint(source)
         return await self._schemas.get(source, wait_s=wait_s, refresh=refresh)
 
     async def probe(self, source: str) -> tuple[list[dict[str, str]], int | None]:
@@ -92,17 +91,29 @@ class SourceKnowledge:
 
     async def profile(self, source: str, tables: Collection[tuple[str, str]], *, anew: bool = False) -> Job:
         """See `Executor.profile`."""
-        if source not in self._in_force.settings.sources:
-            raise KeyError(source)
+        known, now = await self._profile_version(source), await self._now()
+        job = await self._ask_profile(source, tables, known, now, anew=anew)
+        while job.state is JobState.CANCELLED:  # one that was cancelled within the minute is not what is asked for now
+            job = await self._ask_profile(source, tables, known, now, anew=anew, after=job.id)
+        return job
+
+    async def _ask_profile(
+        self,
+        source: str,
+        tables: Collection[tuple[str, str]],
+        known: str | None,
+        now: float,
+        *,
+        anew: bool = False,
+        after: str = "",
+    ) -> Job:
+        """The job: within a minute the same one, unless it is asked for `after` one that was cancelled."""
         settings = self._in_force.settings.profile
         limits = Limits(
             timeout_s=settings.table_timeout_s,
             job_timeout_s=settings.timeout_s,
             queue_timeout_s=self._in_force.settings.limits.queue_timeout_s,
         )
-        async with asking_broker(within_s=None):
-            known = await self._profile_version(source)
-            now = await self._store.now()
         statement = Statement(
             source,
             "",
@@ -113,7 +124,7 @@ class SourceKnowledge:
             profiled=tuple(sorted(tables)),
             anew_since=now if anew else 0.0,
         )
-        key = None if anew else f"{source} {tables_hash(tables)} {known} {int(now / _PROFILE_AGAIN_S)}"
+        key = None if anew else f"{source} {tables_hash(tables)} {known} {int(now / _PROFILE_AGAIN_S)} {after}"
         return await self._intake.submit(statement, owner=PROFILER_OWNER, idempotency_key=key)
 
     async def _introspect(self, source: str) -> Job:
@@ -126,7 +137,8 @@ class SourceKnowledge:
         return await self._following.wait(job.id, owner=SYSTEM_OWNER, timeout_s=queue_timeout_s + _INTERNAL_S)
 
     async def _follow_profile(self, source: str, tables: Collection[tuple[str, str]]) -> Job:
-        job = await self.profile(source, tables)
+        known, now = await self._profile_version(source), await self._now()
+        job = await self._ask_profile(source, tables, known, now)
         settings = self._in_force.settings
         longest = settings.profile.timeout_s + settings.limits.queue_timeout_s
         return await self._following.wait(job.id, owner=PROFILER_OWNER, timeout_s=longest)
@@ -136,10 +148,16 @@ class SourceKnowledge:
             return await self._store.schema(source, self._source_print(source))
 
     async def _profile_version(self, source: str) -> str | None:
-        return await self._store.profile_version(source, self._source_print(source))
+        async with asking_broker():
+            return await self._store.profile_version(source, self._source_print(source))
 
     async def _profile(self, source: str) -> tuple[ProfileHead | None, SourceProfile]:
-        return await self._store.profile(source, self._source_print(source))
+        async with asking_broker():
+            return await self._store.profile(source, self._source_print(source))
+
+    async def _now(self) -> float:
+        async with asking_broker():
+            return await self._store.now()
 
     def _source_print(self, source: str) -> str:
         return self._in_force.settings.fingerprint_of(source) or ""

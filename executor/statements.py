@@ -69,12 +69,12 @@ class Statements:
         try:
             with ExitStack() as lent:
                 with job.connecting:
-                    session = lent.enter_context(adapter.session(timeout_s=timeout_s))
+                    session = lent.enter_context(adapter.session(timeout_s=timeout_s, name=job.name))
                 try:
                     job.attach(session)
                     if order.session:
                         session.take_on(dict(order.session))
-                    if job.query_id is not None:
+                    if job.query_id is not None and not self._is_known(job):
                         # before the statement: killed from here on, somebody knows what to stop on the server
                         self._jobs.tell(job)
                         job.check()
@@ -89,6 +89,11 @@ class Statements:
             raise
         except Exception as error:
             raise adapter.classify(error) from error
+
+    @staticmethod
+    def _is_known(job: RunningJob) -> bool:
+        """Whether the session is the one that the job's row has named since the claim, and the lease still ours."""
+        return job.query_id == job.name and time.monotonic() < job.sure_until
 
     def stream(self, job: RunningJob, order: Order, session: Session) -> dict[str, str]:
         """Runs the order's text in `session`, and keeps its rows; the fields of the job's row.

@@ -16,7 +16,7 @@ from typing import cast
 
 import redis
 
-from executor.acts import Act
+from executor.acts import SYSTEM, Act
 from executor.jobs import JobState, StopSeen
 from executor.profile_store import ProfileStore
 from executor.schema_store import opened_schema, schema_key, signed_schema
@@ -36,7 +36,8 @@ _STOP_KEPT_S = 3600.0
 class Claim:
     """What a worker gets for a ticket: the signed payload, when the job must be over, whose row and source it is.
 
-    `ends_at` is of this process's `time.monotonic`: the clock on the worker's wall decides nothing.
+    `ends_at` is of this process's `time.monotonic`: the clock on the worker's wall decides nothing. So is `sure_until`:
+    until then the lease is this worker's, though no beat was told, and that with half of its time to spare.
     `policy` is the version of the policies as some server signed it, with its signature; both empty where none did.
     `answers` is what the job was told so far; `executor.answering.opened_answers` reads it.
     `waited_s` is how long it was in line, `trace` the context of the span that it was submitted in.
@@ -51,6 +52,7 @@ class Claim:
     answers: str
     waited_s: float
     trace: str
+    sure_until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class WorkerStore:
         seconds, micros = self._redis.time()
         return seconds + micros / 1e6
 
-    def claim(self, job_id: str, attempt: str, worker: str, sources: str) -> Claim | None:
+    def claim(self, job_id: str, attempt: str, worker: str, sources: str, named: str) -> Claim | None:
         """The job, if the ticket is still good and this worker is one that can run it.
 
         Args:
@@ -91,9 +93,12 @@ class WorkerStore:
             attempt: likewise.
             worker: who asks.
             sources: by name, the fingerprint of each source as it is configured here, as JSON.
+            named: those whose sessions are named by the job's attempt, with spaces between and around them.
         """
         nonce, lease_s = token_hex(8), self._settings.lease_s
-        answer = cast("list[str]", self._run("claim", job_id, attempt, worker, lease_s, nonce, RECORD_VERSION, sources))
+        sure_until = time.monotonic() + lease_s / 2
+        told = (job_id, attempt, worker, lease_s, nonce, RECORD_VERSION, sources, named)
+        answer = cast("list[str]", self._run("claim", *told))
         if len(answer) < 2:
             if answer and answer[0] != "worker":
                 log.warning(
@@ -102,7 +107,9 @@ class WorkerStore:
             return None
         ends_at = time.monotonic() + float(answer[2])
         policy, waited_s = (answer[5], answer[6]), float(answer[8])
-        return Claim(answer[0], answer[1], ends_at, answer[3], answer[4], policy, answer[7], waited_s, answer[9])
+        return Claim(
+            answer[0], answer[1], ends_at, answer[3], answer[4], policy, answer[7], waited_s, answer[9], sure_until
+        )
 
     def shown_sql(self, job_id: str) -> str:
         """The job's statement as its caller may read it."""
@@ -123,6 +130,11 @@ class WorkerStore:
     def tell(self, signer: Signer, act: Act) -> None:
         """Puts an act into the event stream, to be on record."""
         self._run("act", act.what, *act.record(signer))
+
+    def leave(self, signer: Signer, worker: str) -> None:
+        """A worker goes in order: what it still holds is given back, and its going is put on record."""
+        self.depart(worker, lost=False)
+        self.tell(signer, Act("worker_drained", SYSTEM, {"worker": worker}))
 
     def beat(
         self, job_id: str, attempt: str, worker: str, *, stage: str, rows: int, size: int, query_id: str | None

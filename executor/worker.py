@@ -18,7 +18,6 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from executor.acts import SYSTEM, Act
 from executor.connections import connect_sync
 from executor.history.drainer import Drainer
 from executor.key_place import signing_keys
@@ -70,7 +69,7 @@ class _Exit:
                 return
             self._is_going = True
         log.info("worker_leaving", extra={"worker": self._worker, "running": len(self._jobs)})
-        while self._jobs and self._leaving.seconds_left > 0:
+        while self._jobs.are_at_work and self._leaving.seconds_left > 0:
             time.sleep(_LOOK_EVERY_S)
         # a broker that died with our parent would be asked again and again
         last_call = threading.Timer(STOP_S + 1.0 + FLUSH_S, os._exit, (code,))
@@ -78,11 +77,10 @@ class _Exit:
         last_call.start()
         self._jobs.leave()
         until = time.monotonic() + STOP_S
-        while self._jobs and time.monotonic() < until:
+        while self._jobs.are_at_work and time.monotonic() < until:
             time.sleep(_LOOK_EVERY_S)
         try:
-            self._store.depart(self._worker, lost=False)
-            self._store.tell(self._signer, Act("worker_drained", SYSTEM, {"worker": self._worker}))
+            self._store.leave(self._signer, self._worker)
         except Exception:
             log.exception("worker_left_without_word")
         self._spans.close()

@@ -8,7 +8,8 @@ from executor import ResultPage
 from mcp_server.bounds import CELL_CHARS, columns_that_fit, cut_cell, preview
 from mcp_server.principal import Principal
 from mcp_server.reach import Reach
-from mcp_server.wire import PageView, page_view
+from mcp_server.views import PageView
+from mcp_server.wire import page_view
 
 PAGE_CHARS = 16_000
 """The most characters of rows in one page as JSON, whatever `limit` and `cell_chars` say."""

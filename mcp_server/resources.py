@@ -16,8 +16,9 @@ from mcp_server.sql import dialect_names
 from mcp_server.tables import detailed, listed
 from mcp_server.tools.access import Access
 from mcp_server.tools.as_task import INLINE_WAIT_S
+from mcp_server.views import JobView
 from mcp_server.waiting import MAX_WAIT_S
-from mcp_server.wire import JobView, job_view
+from mcp_server.wire import job_view
 
 _JSON = "application/json"
 _SCHEMA_CHARS = 60_000

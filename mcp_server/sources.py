@@ -16,7 +16,7 @@ from mcp_server.knowledge.verified import VerifiedQuery, columns_used
 from mcp_server.principal import Principal
 from mcp_server.reach import Reach
 from mcp_server.submission import checked_statement
-from mcp_server.tables import detailed, listed, matching, near, shown_name
+from mcp_server.tables import detailed, listed, matching, near, shown_name, with_columns
 
 DESCRIBED_CHARS = 16_000
 """The most characters of described tables, each in fields and as a card."""
@@ -30,6 +30,9 @@ SOURCES_CHARS = 12_000
 
 MOST_NAMES = 100
 """The most names of one call about tables."""
+
+MOST_OF_A_COLUMN = 200
+"""Characters of the name of a column that is looked for."""
 
 _UNKNOWN = 10
 """The most unknown names of one call that are told with what may be meant."""
@@ -78,9 +81,17 @@ async def _source(reach: Reach, principal: Principal, info: SourceInfo) -> dict[
     return {**told, "tables": len(schema.tables), "ready": True}
 
 
-def described(known: Known, patterns: list[str]) -> tuple[dict[str, Any], bool]:
-    """What to say of `patterns`, and whether it is an error: when nothing was found at all."""
+def described(known: Known, patterns: list[str], columns: str | None = None) -> tuple[dict[str, Any], bool]:
+    """What to say of `patterns`, and whether it is an error: when nothing was found at all.
+
+    Args:
+        known: the source as the caller sees it.
+        patterns: as in `matching`; none for a list of all tables.
+        columns: as in `with_columns`, for tables with more columns than are told at once; alone, of every table.
+    """
     schema = known.schema
+    if columns is not None and not patterns:
+        patterns = ["*"]
     if not patterns:
         lines = listed(schema.tables, schema)
         content: dict[str, Any] = {"source": schema.source, "dialect": schema.dialect, "tables": lines}
@@ -98,12 +109,24 @@ def described(known: Known, patterns: list[str]) -> tuple[dict[str, Any], bool]:
     if not found:
         return {"source": schema.source, "error": missing[0]}, True
     tables = list(found.values())
-    lines = _with_cards(known, tables)
+    without: list[str] = []
+    if columns is not None:
+        narrowed = {key: with_columns(table, columns) for key, table in found.items()}
+        tables = [table for table in narrowed.values() if table.columns]
+        if not tables:
+            return {"source": schema.source, "error": _no_column(columns)}, True
+        named = {id(table): table for pattern, some in matches.items() if "*" not in pattern for table in some}
+        without = [shown_name(table, schema) for key, table in named.items() if not narrowed[key].columns]
+    lines = _with_cards(known, tables, has_cards=columns is None)
     content = {"source": schema.source, "dialect": schema.dialect, "tables": lines}
     rest = tables[len(lines) :]
     if rest:
         content["not_shown"] = listed(rest, schema, max_chars=2_000)
         content["next_step"] = f"{len(rest)} more tables match; name fewer at once for their details."
+    elif any("more_columns" in line for line in lines):
+        content["next_step"] = 'columns="part*" finds the columns that are not shown by name.'
+    if without:
+        content["without_such_columns"] = that_fit(without, 1_000)
     if missing:
         content["unknown"] = missing
         if len(unknown) > len(missing):
@@ -164,12 +187,13 @@ def searched(known: Known, keywords: list[str]) -> tuple[dict[str, Any], tuple[T
     return content, found.tables
 
 
-def _with_cards(known: Known, tables: list[Table]) -> list[dict[str, Any]]:
-    """The first tables in full with their cards, as many as fit, at least one."""
+def _with_cards(known: Known, tables: list[Table], *, has_cards: bool) -> list[dict[str, Any]]:
+    """The first tables in full with their cards, as many as fit, at least one. A card is of the whole table."""
     told: list[dict[str, Any]] = []
     used = 0
     for line, table in zip(detailed(tables, known.schema), tables, strict=False):
-        line["card"] = known.cards.card(table)
+        if has_cards:
+            line["card"] = known.cards.card(table)
         used += json_length(line)
         if told and used > DESCRIBED_CHARS:
             break
@@ -199,6 +223,14 @@ async def glossed(
         count = f"{len(problems)} entries of the glossary do" if len(problems) > 1 else "One entry of the glossary does"
         told["warnings"] = [f"{count} not fit the source's tables; awaitsql doctor says which."]
     return told
+
+
+def _no_column(pattern: str) -> dict[str, Any]:
+    return {
+        "code": "unknown_column",
+        "message": f'None of these tables has a column "{pattern[:80]}".',
+        "hint": 'columns takes a name, or a part of one with *, such as "price*".',
+    }
 
 
 def _unknown(pattern: str, schema: SourceSchema) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from mcp_server.excluding import excluding
 from mcp_server.grants import Policies
 from mcp_server.principal import Principal
 from mcp_server.sql import RefusalCode, StatementRefused, Telling, check, with_literals_of
+from mcp_server.verdicts import Given, keep, known
 
 if TYPE_CHECKING:  # the type only: what is used is handed in
     from executor import Executor, SourceSchema
@@ -80,20 +81,16 @@ async def checked_statement(
         # together: the policies, and what stands behind the source, may be others before the statement is signed
         grant, version = policies.grant(principal, schema), policies.version
         source_print = executor.settings.fingerprint_of(source)
-        checks = partial(
-            check,
-            sql,
-            source_schema=schema,
-            grant=grant,
-            limits=limits,
-            dialect=dialect,
-            telling=_telling(executor, policies, schema),
-        )
-        statement = (
-            checks()
-            if len(sql) <= _INLINE_SQL_CHARS
-            else await anyio.to_thread.run_sync(checks, abandon_on_cancel=True)
-        )
+        given = Given(sql, schema, grant, limits, dialect, _telling(executor, policies, schema))
+        statement = known(given)
+        if statement is None:
+            checks = partial(_checked, given, asked_in)
+            statement = (
+                checks()
+                if len(sql) <= _INLINE_SQL_CHARS
+                else await anyio.to_thread.run_sync(checks, abandon_on_cancel=True)
+            )
+            keep(given, statement)
         return replace(statement, policy_version=version, source_print=source_print)
 
     schema = await executor.source_schema(source)
@@ -104,12 +101,25 @@ async def checked_statement(
         except StatementRefused as refused:
             if refused.code not in (RefusalCode.UNKNOWN_TABLE, RefusalCode.UNKNOWN_COLUMN):
                 raise
-            known = schema.hash()
+            before = schema.hash()
             schema = await executor.source_schema(source, refresh=True)
-            if schema.hash() == known:
+            if schema.hash() == before:
                 raise
             statement = await verdict(schema)
-    return _as_asked(statement, sql, asked_in, schema.dialect)
+    return statement
+
+
+def _checked(given: Given, asked_in: str) -> Statement:
+    """The guard's verdict, with what the record tells of it."""
+    statement = check(
+        given.sql,
+        source_schema=given.schema,
+        grant=given.grant,
+        limits=given.limits,
+        dialect=given.dialect,
+        telling=given.telling,
+    )
+    return _as_asked(statement, given.sql, asked_in, given.schema.dialect)
 
 
 def _as_asked(statement: Statement, sql: str, asked_in: str, dialect: str) -> Statement:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -20,6 +21,8 @@ DETAIL_CHARS = 12_000
 """The most characters of tables told in full."""
 
 COMMENT_CHARS = 200
+
+_OTHER_SIGNS = re.compile(r"([?\[])")
 
 _MOST_LIKE_A_NAME = 200
 """Characters: what is longer is no misspelt name, and takes long to compare with all there are."""
@@ -89,11 +92,27 @@ def shown_name(table: Table, schema: SourceSchema) -> str:
 
 def matching(pattern: str, schema: SourceSchema) -> list[Table]:
     """The tables that `pattern` names: a name, ``schema.name``, or either with ``*`` in it; letters' case is free."""
-    plain = pattern.strip().replace('"', "").replace("`", "").lower()
+    plain = _plain(pattern)
     names = [(table, table.name.lower(), f"{table.schema}.{table.name}".lower()) for table in schema.tables]
     if "*" in plain:
-        return [t for t, name, full in names if fnmatchcase(name, plain) or fnmatchcase(full, plain)]
+        form = _form(plain)
+        return [t for t, name, full in names if fnmatchcase(name, form) or fnmatchcase(full, form)]
     return [t for t, name, full in names if plain in {name, full}]
+
+
+def with_columns(table: Table, pattern: str) -> Table:
+    """The table with those columns alone that `pattern` names: a name, or a part of one with ``*``; any case."""
+    form = _form(_plain(pattern))
+    return replace(table, columns=tuple(column for column in table.columns if fnmatchcase(column.name.lower(), form)))
+
+
+def _plain(pattern: str) -> str:
+    return pattern.strip().replace('"', "").replace("`", "").lower()
+
+
+def _form(plain: str) -> str:
+    # only * stands for something: names may hold the other signs
+    return _OTHER_SIGNS.sub(r"[\1]", plain)
 
 
 def near(pattern: str, schema: SourceSchema) -> list[str]:

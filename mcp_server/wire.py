@@ -1,16 +1,10 @@
-"""The shapes on the wire, built from the nouns and never the nouns themselves. Pure: knows no broker and no protocol.
-
-`JobView` is one model for every tool that returns a job. It is documented at the resource ``schema://jobview`` and
-not as an output schema on each tool, which would take kilobytes of every client's context.
-"""
+"""From the nouns to the shapes on the wire (`mcp_server.views`), within budgets. Knows no broker and no protocol."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from executor import ExecutorError, Job, JobKind, JobState, ResultPage
 from mcp_server.bounds import (
@@ -24,9 +18,21 @@ from mcp_server.bounds import (
     that_fit,
 )
 from mcp_server.cautions import cautions_said
-from mcp_server.errors import WORDS_CHARS, error_content
+from mcp_server.errors import WORDS_CHARS
 from mcp_server.line import in_line, shared_words
+from mcp_server.next_steps import next_step_of, step_with_rows, warnings_of
 from mcp_server.stops import stop_in_words
+from mcp_server.views import (
+    AskView,
+    ColumnView,
+    ErrorView,
+    JobLine,
+    JobView,
+    PageView,
+    PolicyView,
+    ProgressView,
+    TruncatedView,
+)
 
 SQL_CHARS = 500
 """The most characters of a statement in a tool's answer; the resource ``job://{id}`` shows it whole."""
@@ -55,151 +61,6 @@ SUMMARY_FROM_ROWS = 11
 """A result of fewer rows is its own summary."""
 
 
-SERVER_LEAVES = "This server is being stopped and did not wait. The job goes on: ask for it again in a few seconds."
-"""Told to whoever waited for a job that has not ended."""
-
-
-class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ProgressView(_Shape):
-    """How far a job is: rows and bytes so far, seconds since it was submitted."""
-
-    rows: int = 0
-    bytes: int = 0
-    elapsed_s: float = 0.0
-    estimate: dict[str, Any] | None = Field(default=None, description="What the database expects, where it says.")
-
-
-class ColumnView(_Shape):
-    """A column's name as the database gave it and a short type."""
-
-    name: str
-    type: str
-
-
-class TruncatedView(_Shape):
-    """Why not all rows were kept: ``max_rows`` or ``max_bytes``, and the limit."""
-
-    reason: str
-    limit: int
-
-
-class PolicyView(_Shape):
-    """What the policy does to one table for this caller. Columns that do not exist for them are not told of."""
-
-    table: str
-    rows: str | None = Field(default=None, description="filtered: some rows do not exist for you.")
-    masked: list[str] | None = Field(default=None, description="Columns that read as something else.")
-
-
-class AskView(_Shape):
-    """What a waiting job must be told before it goes on."""
-
-    message: str
-    answer: dict[str, Any] = Field(description="JSON schema of the answer.")
-    only_a_person: bool | None = Field(default=None, description="true: a tool call cannot say yes to it.")
-    until: str | None = Field(default=None, description="Then it fails with input_timeout (ISO 8601, UTC).")
-
-
-class ErrorView(_Shape):
-    """What went wrong, for a model: a code that never changes, words that may, where in the SQL, what to do."""
-
-    code: str
-    message: str
-    hint: str | None = None
-    position: int | None = Field(default=None, description="1-based character of the SQL as it ran.")
-    next_step: str | None = None
-
-
-class JobView(_Shape):
-    """One job as every tool shows it. Fields with nothing to say are left out."""
-
-    job_id: str = Field(description="The handle. Copy it whole.")
-    state: JobState
-    stage: str | None = Field(default=None, description="What it is doing, or its place in the queue.")
-    progress: ProgressView | None = None
-    asks: AskView | None = Field(default=None, description="Of a waiting job.")
-    source: str
-    sql: str | None = Field(default=None, description="As it ran, long ones cut; whole in the resource job://{id}.")
-    question: str | None = None
-    assumptions: list[str] | None = Field(default=None, description="Of the model that wrote the SQL.")
-    model: str | None = Field(default=None, description="That wrote the SQL, with its tokens.")
-    conversation: str | None = Field(default=None, description="Pass it to ask for a follow-up.")
-    policy: list[PolicyView] | None = Field(default=None, description="Tables that you see only in part.")
-    plan: list[str] | None = Field(default=None, description="Of a dry run, in the database's own words.")
-    columns: list[ColumnView] | None = None
-    rows: list[list[Any]] | None = Field(
-        default=None, description="The first rows, arrays of cells in the columns' order; long cells are cut."
-    )
-    row_count: int | None = Field(default=None, description="Of the whole stored result.")
-    truncated: TruncatedView | None = Field(default=None, description="null: the result is whole.")
-    summary: dict[str, dict[str, Any]] | None = Field(
-        default=None, description="Per column, over all stored rows: nulls, min, max, distinct, top [value, count]."
-    )
-    result_uri: str | None = Field(default=None, description="The resource with the rows.")
-    download_urls: dict[str, str] | None = Field(
-        default=None, description="Told over /v1: the whole result as a file, by format. The tool export makes one."
-    )
-    workers_alive: int | None = Field(default=None, description="Told when it is 0: nobody is there to run the job.")
-    warnings: list[str] = Field(
-        default_factory=list,
-        description="What may mislead, some with a code first: cartesian_product, fan_out_join, limit_tie, "
-        "limit_without_order, unfiltered_enum, no_rows, all_null, truncated.",
-    )
-    next_step: str | None = Field(default=None, description="The very next call, with its arguments.")
-    shared: str | None = Field(default=None, description="Said where an equal statement's run brought the rows.")
-    expires_at: str | None = Field(default=None, description="Until when the rows are kept (ISO 8601, UTC).")
-    error: ErrorView | None = None
-
-    @property
-    def is_error(self) -> bool:
-        """Whether a tool's result with this view is an error: the job failed."""
-        return self.state is JobState.FAILED
-
-    def content(self) -> dict[str, Any]:
-        """JSON-ready, without the fields that say nothing; a succeeded job always says `rows` and `truncated`."""
-        told = self.model_dump(mode="json", exclude_none=True)
-        if self.state is JobState.SUCCEEDED and self.plan is None:
-            told.setdefault("truncated", None)
-        return told
-
-
-class JobLine(_Shape):
-    """One job in a list: enough to find a lost handle."""
-
-    job_id: str
-    state: JobState
-    source: str
-    sql: str
-    question: str | None = None
-    submitted_at: str
-    row_count: int | None = None
-    error: str | None = Field(default=None, description="The error's code.")
-
-    def content(self) -> dict[str, Any]:
-        """JSON-ready, without the fields that say nothing."""
-        return self.model_dump(mode="json", exclude_none=True)
-
-
-class PageView(_Shape):
-    """A slice of a result's rows; `next_cursor` is missing at the end."""
-
-    job_id: str
-    columns: list[ColumnView]
-    rows: list[list[Any]]
-    offset: int
-    next_cursor: str | None = None
-    complete: bool = Field(description="false: the job still runs, and more rows may come.")
-    warnings: list[str] = Field(default_factory=list)
-    next_step: str
-
-    def content(self) -> dict[str, Any]:
-        """JSON-ready, without the fields that say nothing."""
-        return self.model_dump(mode="json", exclude_none=True)
-
-
 def iso(seconds: float | None) -> str | None:
     """Unix seconds as ISO 8601 in UTC, to the second."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -218,7 +79,7 @@ def job_view(
         share: how many views stand side by side; all but the rows is cut to a share of what one would have.
     """
     policy, unsaid = _policy(job, max(_POLICY_CHARS // share, 100))
-    said = [*warnings, *_written(job).get("warnings", ()), *_warnings(job)]
+    said = [*warnings, *_written(job).get("warnings", ()), *warnings_of(job)]
     if unsaid:
         said.append(f"{unsaid} more tables are seen by you only in part.")
     view = JobView(
@@ -246,7 +107,7 @@ def job_view(
         workers_alive=0 if job.workers_alive == 0 and not job.is_finished else None,
         warnings=said,
         shared=shared_words(job),
-        next_step=_next_step_unfinished(job),
+        next_step=next_step_of(job),
         error=None if job.error is None else _error_view(job.error, max(WORDS_CHARS // share, 300)),
     )
     if job.state is JobState.SUCCEEDED:
@@ -339,7 +200,7 @@ def _with_result(view: JobView, job: Job, *, max_chars: int, share: int) -> JobV
             "truncated": None if truncated is None else TruncatedView(reason=truncated.reason, limit=truncated.limit),
             "result_uri": f"job://{job.id}/rows",
             "warnings": warnings,
-            "next_step": _next_step_succeeded(job, shown=len(shown.rows), whole=whole),
+            "next_step": step_with_rows(job, shown=len(shown.rows), whole=whole),
             "expires_at": iso(job.expires_at),
         }
     )
@@ -412,76 +273,3 @@ def _stage(job: Job) -> str | None:
     if job.is_finished:
         return stop_in_words(job)
     return "cancelling" if job.cancel_requested_at is not None else job.stage or None
-
-
-def _warnings(job: Job) -> list[str]:
-    said = [str(job.notes["expensive"])] if job.notes.get("expensive") else []
-    if not job.is_finished and job.workers_alive == 0:
-        queue = " --queue generate" if job.kind is JobKind.ASK else ""
-        said.append(f"No worker is running, so nothing will start. Someone must run: awaitsql worker{queue}")
-    if job.notes.get("waits_for") and not job.is_finished:
-        missing = (
-            "runs an older version" if job.notes["waits_for"] == "record" else "has not read its configuration again"
-        )
-        said.append(f"A worker that {missing} left the job to another. If it stays queued, whoever runs them must act.")
-    if job.notes.get("server_leaves"):
-        said.append(SERVER_LEAVES)
-    if job.stage == "storing":
-        said.append(
-            "The place where results are kept is slow just now, not the database. Whoever runs the workers should look "
-            "at its disk or object store."
-        )
-    if job.notes.get("slow_store"):
-        said.append(
-            f"{job.notes['slow_store']:g} s of the time went into storing the rows: the place where results are kept "
-            "is slow."
-        )
-    if job.notes.get("broker_memory"):
-        said.append(
-            f"The job broker's memory is {job.notes['broker_memory']} % full; when it is full, no job is taken. "
-            "Whoever runs it should raise [executor] embedded_memory_mb or its maxmemory, or lower result_ttl_s."
-        )
-    return said
-
-
-def _next_step_unfinished(job: Job) -> str | None:
-    if job.notes.get("confirmation") is not None and job.state is JobState.FAILED:
-        return _next_step_unconfirmed(job)
-    if job.state is JobState.FAILED:
-        return None if job.error is None else str(error_content(job.error)["next_step"])
-    if job.state is JobState.CANCELLED:
-        return "It was cancelled; call query again only if its rows are wanted after all."
-    if job.state is JobState.WAITING:
-        return _next_step_waiting(job)
-    call = f'get_job(job_id="{job.id}", wait_seconds=30)'
-    if job.rows:
-        call += f' or, for the rows so far, get_rows(job_id="{job.id}")'
-    return f"{call}. The job goes on by itself: do not submit it again."
-
-
-def _next_step_waiting(job: Job) -> str:
-    if job.input_request is not None and job.input_request.by == "human":
-        return (
-            f"Ask the user to answer it in a terminal: awaitsql jobs answer {job.id}. "
-            f'Without: cancel_job(job_id="{job.id}").'
-        )
-    return (
-        f'Ask the user what asks.message says, then answer_job(job_id="{job.id}", answer="…") with their words, or '
-        "JSON by asks.answer where it asks several things. Do not submit it again."
-    )
-
-
-def _next_step_unconfirmed(job: Job) -> str:
-    if job.notes.get("confirm_by") == "human":
-        return "Make it cheaper, or ask the user to run it with awaitsql query: only a person can confirm it."
-    return (
-        "Ask the user whether it is worth that. If so, call query with the same sql and source and "
-        f'confirm="{job.notes["confirmation"]}" within ten minutes.'
-    )
-
-
-def _next_step_succeeded(job: Job, *, shown: int, whole: bool) -> str:
-    total = job.summary.row_count if job.summary is not None else job.rows
-    if whole:
-        return "All rows are here; nothing more to fetch."
-    return f'{shown} of {total} rows are here; get_rows(job_id="{job.id}") pages through all of them.'

@@ -394,6 +394,7 @@ def private_mysql(folder: Path) -> Iterator[str]:
     processes: list[subprocess.Popen[bytes]] = []
 
     def start() -> None:
+        socket.unlink(missing_ok=True)  # one that was killed leaves it
         with (folder / "log").open("ab") as log:
             told = [server, *common, f"--socket={socket}", f"--pid-file={folder / 'pid'}", *quick]
             processes.append(subprocess.Popen(told, stdout=log, stderr=log))

@@ -32,7 +32,8 @@ import pyarrow as pa
 
 from executor import Executor, ExecutorSettings, Statement, WorkerFleet, open_broker, signing_keys
 from executor.adapters import make_adapter
-from executor.jobs import Limits, new_job_id
+from executor.handles import new_job_id
+from executor.jobs import Limits
 from executor.results.local import LocalPlace
 from executor.results.parts import joined, write_part
 from executor.results.statistics import ColumnStatistics

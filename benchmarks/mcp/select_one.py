@@ -5,22 +5,30 @@
 All stand on the same PostgreSQL and are called in turns, so that the machine's moods meet each alike. The bars: 6 ms
 more than the tool that does nothing on the same transport, and 3 times DBHub's time. A peer that cannot be had here is
 left out, with the reason.
+
+Beside them, as the limit of any server that runs its queries as Celery jobs: a bare Celery loop with the same database
+call (`executor/submit.py`) and no MCP at all. A call can take no less than that and the tool that does nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import os
 import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from mcp import Client
 from peers import NotHad, Peer, dbhub, first_text, mcp_alchemy
 from started import HERE, awaitsql, free_port, over_http, over_stdio, small_file
+
+sys.path.append(str(Path(__file__).parents[1] / "executor"))
+from submit import bare, settings_of
 
 _WARM_UP = 30
 
@@ -39,12 +47,14 @@ async def in_turns(calls: dict[str, Call], rounds: int) -> dict[str, list[float]
     return took
 
 
-def ours(client: Client) -> Call:
-    """`select 1`, run anew."""
+def ours(client: Client, *, varied: bool = False) -> Call:
+    """`select 1`, run anew; or another number each time, which the guard has not read before."""
+    numbers = itertools.count(1)
 
     async def call() -> None:
-        answer = await client.call_tool("query", {"sql": "select 1 as one", "fresh": True})
-        assert answer.structured_content["rows"] == [[1]], answer.structured_content
+        number = next(numbers) if varied else 1
+        answer = await client.call_tool("query", {"sql": f"select {number} as one", "fresh": True})
+        assert answer.structured_content["rows"] == [[number]], answer.structured_content
 
     return call
 
@@ -93,10 +103,18 @@ async def measure(transport: str, url: str, peers: list[Peer], rounds: int) -> N
         calls = {"no-op": nothing(await opened(noop, lambda port: [*noop, str(port)], {}))}
         for name, db in (("awaitsql", url), ("awaitsql, SQLite", small_file())):
             serve = awaitsql("serve", "--db", db, "--transport", transport)
-            calls[name] = ours(await opened(serve, lambda port, serve=serve: [*serve, "--port", str(port)], {}))
+            client = await opened(serve, lambda port, serve=serve: [*serve, "--port", str(port)], {})
+            calls[name] = ours(client)
+            calls[f"{name}, varied"] = ours(client, varied=True)
         for peer in peers:
             if transport == "stdio" or peer.http is not None:
                 calls[peer.name] = theirs(await opened(peer.stdio, peer.http or (lambda _port: []), peer.env), peer)
+        loop = await stack.enter_async_context(bare(settings_of({"kind": "postgres", "url": url})))
+
+        async def celery() -> None:
+            assert await loop() == [[1]]
+
+        calls["bare Celery loop, no MCP"] = celery
         took = await in_turns(calls, rounds)
 
     base = statistics.median(took["no-op"])
@@ -105,6 +123,9 @@ async def measure(transport: str, url: str, peers: list[Peer], rounds: int) -> N
         print(f"{transport:6}{name:26}{middle:8.1f}{late:8.1f}{middle - base:+10.1f}", end="")
         others = [f"{middle / statistics.median(took[p.name]):.1f} x {p.name}" for p in peers if p.name in took]
         print("   " + ", ".join(others) if name == "awaitsql" else "")
+    floor = base + statistics.median(took["bare Celery loop, no MCP"])
+    others = [f"{floor / statistics.median(took[p.name]):.1f} x {p.name}" for p in peers if p.name in took]
+    print(f"{transport:6}{'no-op and bare loop':26}{floor:8.1f}{'':8}{floor - base:+10.1f}   {', '.join(others)}")
 
 
 async def main() -> None:

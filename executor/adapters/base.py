@@ -17,7 +17,7 @@ from typing import Literal
 import pyarrow as pa
 
 from executor.errors import ErrorCode, ExecutorError, SourceFailed
-from executor.sources import SourceSchema
+from executor.source_schema import SourceSchema
 
 BATCH_ROWS = 8192
 """The most rows a batch holds."""
@@ -139,8 +139,11 @@ class Adapter(ABC):
     """One source in one worker process."""
 
     @abstractmethod
-    def session(self, *, timeout_s: float) -> AbstractContextManager[Session]:
+    def session(self, *, timeout_s: float, name: str = "") -> AbstractContextManager[Session]:
         """A read-only session whose statement the database itself stops after `timeout_s` seconds, where it can.
+
+        Where the kind of source says that it ``names_sessions``, `name` is the session's `query_id`: at most 50
+        characters, and no other session's. Empty: one is made up.
 
         Leaving the context gives the connection back clean, or closes it if it is not: nothing of one statement
         (transaction, settings, a late cancel) reaches the next.

@@ -29,7 +29,8 @@ from executor.adapters.clickhouse_schema import Ask, read_schema
 from executor.adapters.clickhouse_server import ClickHouseServer, ServerError, ServerLink
 from executor.adapters.interrupt import Interrupter
 from executor.errors import ErrorCode, ExecutorError, StatementFailed
-from executor.sources import ClickHouseSource, SourceSchema
+from executor.source_schema import SourceSchema
+from executor.sources import ClickHouseSource
 from executor.timers import Timers
 
 _EXPLAIN = re.compile(
@@ -219,7 +220,7 @@ class ClickHouseAdapter(Adapter):
         self._place = make(name, config)
 
     @contextmanager
-    def session(self, *, timeout_s: float) -> Generator[Session]:
+    def session(self, *, timeout_s: float, name: str = "") -> Generator[Session]:
         """See `Adapter.session`."""
         token = secrets.token_hex(12)
         with self._place.link(token, timeout_s) as link:

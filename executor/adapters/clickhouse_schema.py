@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from executor.adapters.clickhouse_link import literal
-from executor.sources import Column, SourceSchema, Table
+from executor.source_schema import Column, SourceSchema, Table
 
 SYSTEM_SCHEMAS = ("system", "INFORMATION_SCHEMA", "information_schema", "_temporary_and_external_tables")
 

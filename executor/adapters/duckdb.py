@@ -41,7 +41,8 @@ from executor.adapters.duckdb_schema import read_schema
 from executor.adapters.interrupt import Interrupter
 from executor.adapters.plans import PlanNode, estimate
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
-from executor.sources import DuckDBSource, SourceSchema
+from executor.source_schema import SourceSchema
+from executor.sources import DuckDBSource
 from executor.timers import Later, Timers
 
 IDLE_S = 5.0
@@ -176,7 +177,7 @@ class DuckDBAdapter(Adapter):
         return self._instance is not None
 
     @contextmanager
-    def session(self, *, timeout_s: float) -> Generator[Session]:
+    def session(self, *, timeout_s: float, name: str = "") -> Generator[Session]:
         """See `Adapter.session`. DuckDB has no timeout of its own: a thread of the session interrupts it."""
         with self._lent() as instance, PROCESS.grown_by(self._config.memory_limit_mb):
             session = DuckDBSession(instance.cursor(), self._timers, timeout_s=timeout_s)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import duckdb
 
-from executor.sources import Column, ForeignKey, SourceSchema, Table
+from executor.source_schema import Column, ForeignKey, SourceSchema, Table
 
 _MAIN = "main"
 _Name = tuple[str, str]

@@ -35,7 +35,8 @@ from executor.adapters.generic_values import GenericRows
 from executor.adapters.interrupt import Interrupter
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.secrets import resolve_secret
-from executor.sources import Column, ForeignKey, GenericSource, SourceSchema, Table
+from executor.source_schema import Column, ForeignKey, SourceSchema, Table
+from executor.sources import GenericSource
 from executor.timers import Timers
 
 _POOL_WAIT_S = 5.0
@@ -146,7 +147,7 @@ class GenericAdapter(Adapter):
         self._look_for_driver()
 
     @contextmanager
-    def session(self, *, timeout_s: float) -> Generator[Session]:
+    def session(self, *, timeout_s: float, name: str = "") -> Generator[Session]:
         """See `Adapter.session`. The database has no timeout of ours: at the deadline its connection is dropped."""
         connection = self._connected().connect()
         try:

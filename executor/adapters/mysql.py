@@ -35,7 +35,8 @@ from executor.adapters.mysql_schema import read_schema
 from executor.adapters.mysql_wire import MySQLWire
 from executor.errors import ErrorCode, ExecutorError, StatementFailed
 from executor.sessions import variable
-from executor.sources import MySQLSource, SourceSchema
+from executor.source_schema import SourceSchema
+from executor.sources import MySQLSource
 from executor.timers import Timers
 
 _POOL_WAIT_S = 5.0
@@ -171,7 +172,7 @@ class MySQLAdapter(Adapter):
         )
 
     @contextmanager
-    def session(self, *, timeout_s: float) -> Generator[Session]:
+    def session(self, *, timeout_s: float, name: str = "") -> Generator[Session]:
         """See `Adapter.session`."""
         lent, session = self._open(timeout_s)
         try:

@@ -13,7 +13,7 @@ from typing import Literal
 import pymysql
 
 from executor.adapters.mysql_wire import MySQLWire
-from executor.sources import Column, ForeignKey, SourceSchema, Table
+from executor.source_schema import Column, ForeignKey, SourceSchema, Table
 
 SYSTEM_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys")
 

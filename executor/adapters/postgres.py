@@ -37,12 +37,17 @@ from executor.adapters.postgres_role import examine_role
 from executor.adapters.postgres_schema import read_schema
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.sessions import ROLE
-from executor.sources import PostgresSource, SourceSchema
+from executor.source_schema import SourceSchema
+from executor.sources import PostgresSource
 
 _POOL_WAIT_S = 5.0
 _LOCK_WAIT_S = 10.0  # at most; never more than half of the statement's own time, or it would read as a timeout
 _IDLE_S = 120.0  # of an open transaction between statements: long enough for a slow result store
 _RECYCLE_S = 1800
+_BEGIN = "BEGIN TRANSACTION READ ONLY"
+_END = ("ROLLBACK", "SELECT pg_catalog.pg_advisory_unlock_all()", "DEALLOCATE ALL")
+"""Advisory locks and prepared statements outlive their transaction."""
+
 _EXPLAIN_JSON = "EXPLAIN (FORMAT JSON) "
 _EXPLAIN = re.compile(r"\s*explain\b", re.IGNORECASE)
 
@@ -57,10 +62,14 @@ _ROOM = """
 """Connections that this role may have to this database at once."""
 
 
+_SERVING = "FROM pg_stat_activity WHERE application_name = %s AND backend_type = 'client backend'"
+"""The backend of a session; its parallel workers have the same name, and end with it."""
+
+
 class PostgresSession(Session):
     """One connection in a read-only transaction."""
 
-    def __init__(self, link: PostgresLink, source: str, type_names: TypeNames, *, timeout_s: float) -> None:
+    def __init__(self, link: PostgresLink, source: str, type_names: TypeNames, *, timeout_s: float, name: str) -> None:
         self._link = link
         self._source = source
         self._type_names = type_names
@@ -68,16 +77,15 @@ class PostgresSession(Session):
         self._interrupter = Interrupter(link.cancel, timeout_s=timeout_s, timers=None)
         self._stream: PostgresStream | None = None
         self._has_run = False
-        self._token = secrets.token_hex(6)
+        self._name = name or secrets.token_hex(6)
         self.is_clean = True
         self._own_settings: Mapping[str, str] = {}
-        link.do("BEGIN TRANSACTION READ ONLY")
-        self._set_limits()
+        link.do(_BEGIN, self._limits())
 
     @property
     def query_id(self) -> str | None:
-        """``pid:backend_start:token``: the connection's backend, and this session among all it ever serves."""
-        return f"{self._link.identity}:{self._token}"
+        """The session's name, which its backend tells all while it serves it (``application_name``)."""
+        return self._name
 
     def run(self, sql: str) -> Rows:
         """See `Session.run`. Queries go through COPY, which takes nothing else; EXPLAIN is run as it is."""
@@ -133,7 +141,6 @@ class PostgresSession(Session):
             self._end_stream()
             self._interrupter.close()
             self._roll_back()
-            self.is_clean = not self._link.keeps_something()
         except (adbc.Error, OSError, RuntimeError):
             self.is_clean = False
         finally:
@@ -148,7 +155,7 @@ class PostgresSession(Session):
             for part in split(came):
                 yield columns.batch(part)
 
-    def _set_limits(self) -> None:
+    def _limits(self) -> str:
         limits = {
             "statement_timeout": f"{max(1, round(self._timeout_s * 1000))}",
             "lock_timeout": f"{max(1, round(min(_LOCK_WAIT_S, self._timeout_s / 2) * 1000))}",
@@ -156,20 +163,19 @@ class PostgresSession(Session):
             "DateStyle": "ISO",
             "IntervalStyle": "postgres",
             "bytea_output": "hex",
-            "application_name": f"{APPLICATION} {self._token}",
+            "application_name": _told(self._name),
             **self._link.pinned,
         }
         if self._link.checks_clients:
             limits["client_connection_check_interval"] = "1000"
         told = ", ".join(f"set_config('{name}', {_quoted(value)}, true)" for name, value in limits.items())
         # what one statement gave random() as its seed would tell the next one's values
-        self._link.row(f"SELECT setseed({secrets.randbelow(10**9) / 10**9}), {told}")
+        return f"SELECT setseed({secrets.randbelow(10**9) / 10**9}), {told}"
 
     def _begin_again(self) -> None:
         self._end_stream()
         self._roll_back()
-        self._link.do("BEGIN TRANSACTION READ ONLY")
-        self._set_limits()
+        self._link.do(_BEGIN, self._limits())
         if self._own_settings:
             self.take_on(self._own_settings)
 
@@ -182,11 +188,11 @@ class PostgresSession(Session):
 
     def _roll_back(self) -> None:
         try:
-            self._link.do("ROLLBACK")
+            self._link.do(*_END)
         except adbc.Error as error:
             if error.sqlstate != CANCELLED:
                 raise
-            self._link.do("ROLLBACK")  # a late cancel met the first one; there is one cancel for one statement
+            self._link.do(*_END)  # a late cancel met the first one; there is one cancel for one statement
 
     @contextmanager
     def _explained(self, characters_before: int = 0) -> Generator[None]:
@@ -204,6 +210,11 @@ class PostgresSession(Session):
             raise
         if self._interrupter.was_cancelled:
             self._interrupter.check()
+
+
+def _told(name: str) -> str:
+    """A session's name as the server tells it."""
+    return f"{APPLICATION} {name}"
 
 
 def _quoted(text: str) -> str:
@@ -255,9 +266,9 @@ class PostgresAdapter(Adapter):
         )
 
     @contextmanager
-    def session(self, *, timeout_s: float) -> Generator[Session]:
+    def session(self, *, timeout_s: float, name: str = "") -> Generator[Session]:
         """See `Adapter.session`."""
-        lent, session = self._open(timeout_s)
+        lent, session = self._open(timeout_s, name)
         try:
             yield session
         finally:
@@ -290,29 +301,14 @@ class PostgresAdapter(Adapter):
 
     def stop(self, query_id: str) -> bool:
         """See `Adapter.stop`. Ends the backend, if it still serves that very session: its worker is taken for dead."""
-        parts = query_id.split(":")
-        if len(parts) != 3 or not (parts[0].isdigit() and parts[1].isdigit()):
-            return False
-        pid, started, token = parts
         with self._aside() as connection:
-            found = connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s"
-                " AND (extract(epoch FROM backend_start) * 1000000)::int8 = %s AND application_name = %s",
-                (int(pid), int(started), f"{APPLICATION} {token}"),
-            ).fetchone()
+            found = connection.execute(f"SELECT pg_terminate_backend(pid) {_SERVING}", (_told(query_id),)).fetchone()
         return found is not None and bool(found[0])
 
     def runs(self, query_id: str) -> bool:
         """See `Adapter.runs`."""
-        parts = query_id.split(":")
-        if len(parts) != 3 or not (parts[0].isdigit() and parts[1].isdigit()):
-            return False
         with self._aside() as connection:
-            found = connection.execute(
-                "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND state = 'active'"
-                " AND (extract(epoch FROM backend_start) * 1000000)::int8 = %s AND application_name = %s",
-                (int(parts[0]), int(parts[1]), f"{APPLICATION} {parts[2]}"),
-            ).fetchone()
+            found = connection.execute(f"SELECT 1 {_SERVING} AND state = 'active'", (_told(query_id),)).fetchone()
         return found is not None
 
     def probe(self) -> list[Finding]:
@@ -334,7 +330,7 @@ class PostgresAdapter(Adapter):
         """See `Adapter.close`."""
         self._pool.dispose()
 
-    def _open(self, timeout_s: float) -> tuple[PoolProxiedConnection, PostgresSession]:
+    def _open(self, timeout_s: float, name: str) -> tuple[PoolProxiedConnection, PostgresSession]:
         """A session on a pooled connection; beginning its transaction shows whether the connection still lives."""
         while True:
             lent = self._pool.connect()
@@ -343,7 +339,7 @@ class PostgresAdapter(Adapter):
             was_used = "used" in lent.info
             lent.info["used"] = True
             try:
-                return lent, PostgresSession(link, self._name, self._type_names, timeout_s=timeout_s)
+                return lent, PostgresSession(link, self._name, self._type_names, timeout_s=timeout_s, name=name)
             except BaseException as error:
                 lent.invalidate()
                 lent.close()

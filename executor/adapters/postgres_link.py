@@ -96,7 +96,6 @@ class PostgresLink:
     """A connection in autocommit mode, so that transactions are begun and ended by name.
 
     Attributes:
-        identity: ``pid:backend_start`` (microseconds), which no later backend has.
         checks_clients: whether the server can look for a client that is gone (14 and newer, Linux and some others).
         repairs_text: whether the database lets text through that is not UTF-8.
         pinned: settings as they were or should have been when we came, by name: each session starts with them.
@@ -105,11 +104,9 @@ class PostgresLink:
     def __init__(self, dsn: str) -> None:
         self._connection = adbc.connect(dsn, autocommit=True)
         try:
-            pid, started, encoding, version = self.row(
-                "SELECT pid, (extract(epoch FROM backend_start) * 1000000)::int8, current_setting('server_encoding'),"
-                " current_setting('server_version_num')::int4 FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+            encoding, version = self.row(
+                "SELECT current_setting('server_encoding'), current_setting('server_version_num')::int4"
             )
-            self.identity = f"{pid}:{started}"
             self.repairs_text = encoding == "SQL_ASCII"
             self.checks_clients = int(str(version)) >= 140_000 and self._may_check_clients()
             self.pinned = self._pinned()
@@ -119,10 +116,10 @@ class PostgresLink:
             self._connection.close()
             raise
 
-    def do(self, sql: str) -> None:
-        """Runs a statement of ours that gives no rows."""
+    def do(self, *statements: str) -> None:
+        """Runs statements of ours, one after the other in one message; what rows they give is thrown away."""
         with self._statement() as cursor:
-            cursor.execute(sql)
+            cursor.executescript(";".join(statements))
 
     def row(self, sql: str, *, copies: bool = True) -> tuple[object, ...]:
         """The first row of a statement of ours; without `copies` it need not be a query."""
@@ -159,11 +156,6 @@ class PostgresLink:
         """Closes the connection."""
         with contextlib.suppress(adbc.Error):  # a broken connection is as good as closed
             self._connection.close()
-
-    def keeps_something(self) -> bool:
-        """Lets go of advisory locks, which outlive their transaction; True when prepared statements are left, too."""
-        _, prepared = self.row("SELECT pg_advisory_unlock_all(), count(*) FROM pg_prepared_statements")
-        return bool(prepared)
 
     def _may_check_clients(self) -> bool:
         return self._may_set("client_connection_check_interval", "1s")

@@ -10,7 +10,7 @@ from typing import Literal
 
 import psycopg
 
-from executor.sources import Column, ForeignKey, SourceSchema, Table
+from executor.source_schema import Column, ForeignKey, SourceSchema, Table
 
 _RELATIONS = """
     SELECT c.oid, n.nspname, c.relname, c.relkind IN ('v', 'm') AS is_view, c.reltuples,

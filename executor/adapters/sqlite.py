@@ -12,7 +12,6 @@ import sqlite3
 import stat
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from shlex import quote as quoted
 from urllib.parse import quote
 
@@ -33,13 +32,14 @@ from executor.adapters.base import (
 )
 from executor.adapters.interrupt import Interrupter
 from executor.adapters.sqlite_authorizer import Rule, guarded, tables_read
+from executor.adapters.sqlite_errors import HEAP_BYTES, MAX_CELL_BYTES, classified, is_in_wal_mode, unavailable
 from executor.adapters.sqlite_functions import add_functions
 from executor.adapters.sqlite_plan import estimate_of
 from executor.adapters.sqlite_schema import read_schema
 from executor.adapters.sqlite_values import Cell, WideningRows
-from executor.adapters.wording import without_values
-from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
-from executor.sources import SourceSchema, SQLiteSource
+from executor.errors import ErrorCode, ExecutorError, StatementFailed
+from executor.source_schema import SourceSchema
+from executor.sources import SQLiteSource
 from executor.timers import Timers
 
 BUSY_S = 5.0
@@ -47,11 +47,8 @@ BUSY_S = 5.0
 _FIRST_ROWS = 256
 _COUNTED_ROWS = 1_000_000
 _GROWTH = 16
-_MAX_CELL_BYTES = 10_000_000  # what makes a cell cannot be stopped in its middle, and printf makes 10 MB a second
-_HEAP_BYTES = 256_000_000
-"""What SQLite itself may hold in memory in this process, over all sources: it has no bound for one connection."""
 _LIMITS = {
-    sqlite3.SQLITE_LIMIT_LENGTH: _MAX_CELL_BYTES,
+    sqlite3.SQLITE_LIMIT_LENGTH: MAX_CELL_BYTES,
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 1_000_000,
     sqlite3.SQLITE_LIMIT_ATTACHED: 0,
     sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
@@ -62,34 +59,6 @@ _LIMITS = {
 }
 """https://sqlite.org/limits.html; what is not here (depth, columns, compounds, arguments) is low enough by default."""
 _PROGRESS_STEPS = 20_000  # virtual machine steps between two looks at the deadline: about a millisecond
-
-_OF_THE_STATEMENT = (
-    *("no such ", "near ", "ambiguous column", "misuse of ", "wrong number of arguments", "unrecognized token"),
-    *(
-        "incomplete input",
-        "no tables specified",
-        "too many ",
-        "not authorized",
-        "a GROUP BY clause",
-        "sub-select returns",
-    ),
-    *("SELECTs to the left", "ORDER BY term", "1st ", "GROUP BY term", "aggregate functions", "circular reference"),
-)
-"""How words begin that SQLite finds for a statement before it reads a row; its codes do not tell them apart."""
-
-_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
-_AWAY = frozenset(
-    {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOTADB}
-)
-_NEEDS_OWNER = frozenset(
-    {
-        sqlite3.SQLITE_READONLY_RECOVERY,
-        sqlite3.SQLITE_READONLY_CANTLOCK,
-        sqlite3.SQLITE_READONLY_ROLLBACK,
-        sqlite3.SQLITE_READONLY_CANTINIT,
-        sqlite3.SQLITE_READONLY_DIRECTORY,
-    }
-)
 
 
 class SQLiteSession(Session):
@@ -216,7 +185,7 @@ class SQLiteAdapter(Adapter):
         )
 
     @contextmanager
-    def session(self, *, timeout_s: float) -> Generator[Session]:
+    def session(self, *, timeout_s: float, name: str = "") -> Generator[Session]:
         """See `Adapter.session`."""
         lent = self._lend()
         session: SQLiteSession | None = None
@@ -249,37 +218,7 @@ class SQLiteAdapter(Adapter):
             return error
         if isinstance(error, PoolTimeout):
             return all_connections_lent(self._name)
-        if isinstance(error, MemoryError):
-            return StatementFailed(
-                ErrorCode.STATEMENT_FAILED,
-                f"The statement needs more than the {_HEAP_BYTES // 10**6} MB that SQLite may use here.",
-                hint="Read fewer or shorter columns, or aggregate earlier.",
-            )
-        code = getattr(error, "sqlite_errorcode", None)
-        if not isinstance(code, int):
-            return StatementFailed(ErrorCode.STATEMENT_FAILED, self._scrubbed(str(error)))
-        if code in _NEEDS_OWNER:
-            return SourceFailed(
-                ErrorCode.SOURCE_UNAVAILABLE,
-                f"{self._path.name} has a journal of unfinished writes that only a writer may settle.",
-                hint="Open and close it once with write access, or copy it together with its -wal and -journal files.",
-            )
-        primary = code & 0xFF
-        if primary in _BUSY:
-            return SourceFailed(
-                ErrorCode.SOURCE_BUSY,
-                f"{self._path.name} is locked by another program.",
-                hint="Try again when its writer is done.",
-            )
-        if primary in _AWAY:
-            return self._unavailable(primary)
-        if primary == sqlite3.SQLITE_AUTH:
-            return StatementFailed(ErrorCode.STATEMENT_FAILED, "Only statements that read tables may run here.")
-        if primary == sqlite3.SQLITE_TOOBIG:
-            return StatementFailed(
-                ErrorCode.RESULT_TOO_LARGE, f"A cell of the result is larger than {_MAX_CELL_BYTES // 10**6} MB."
-            )
-        return StatementFailed(ErrorCode.STATEMENT_FAILED, self._scrubbed(str(error)))
+        return classified(self._path, error)
 
     def stop(self, query_id: str) -> bool:
         """False: a statement ends with its process."""
@@ -312,7 +251,7 @@ class SQLiteAdapter(Adapter):
         if folder.stat().st_mode & 0o002 and not folder.stat().st_mode & stat.S_ISVTX:
             told = f"Every user of this machine may replace {name}: its folder is writable for all."
             found.append(Finding("warning", told, f"chmod o-w {quoted(str(folder))}"))
-        if _is_in_wal_mode(self._path):
+        if is_in_wal_mode(self._path):
             told = f"{name} is in WAL mode: whoever reads it needs its -shm file, or a folder to make it in."
             found.append(Finding("ok", told))
         return found
@@ -342,7 +281,7 @@ class SQLiteAdapter(Adapter):
 
     def _open(self) -> sqlite3.Connection:
         if not self._path.is_file():
-            raise self._unavailable(sqlite3.SQLITE_CANTOPEN)
+            raise unavailable(self._path, sqlite3.SQLITE_CANTOPEN)
         connection = sqlite3.connect(
             f"file:{quote(str(self._path.absolute()))}?mode=ro",
             uri=True,
@@ -358,44 +297,9 @@ class SQLiteAdapter(Adapter):
             connection.execute("PRAGMA cell_size_check=ON")
             connection.execute("PRAGMA mmap_size=0")  # a file that its writer cuts short would kill the process
             connection.execute("PRAGMA temp_store=FILE")
-            connection.execute(f"PRAGMA hard_heap_limit={_HEAP_BYTES}").fetchall()
+            connection.execute(f"PRAGMA hard_heap_limit={HEAP_BYTES}").fetchall()
             connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
         except BaseException:
             connection.close()
             raise
         return connection
-
-    def _unavailable(self, primary: int) -> SourceFailed:
-        shown = self._path.name
-        if not self._path.exists():
-            message, hint = f"{shown} does not exist.", "Check the source's path where the workers run."
-        elif primary == sqlite3.SQLITE_NOTADB:
-            message, hint = f"{shown} is not a SQLite database.", "Check the source's path and kind."
-        elif primary == sqlite3.SQLITE_CORRUPT:
-            message, hint = f"{shown} is damaged.", "Run PRAGMA integrity_check on it, or restore a copy."
-        elif _wal_without_index(self._path):
-            message = f"{shown} is in WAL mode and its -shm file cannot be made beside it."
-            hint = "Make its folder writable for the workers, or run PRAGMA journal_mode=DELETE on it."
-        else:
-            message, hint = f"{shown} cannot be opened or read.", "Check that the workers may read the file."
-        return SourceFailed(ErrorCode.SOURCE_UNAVAILABLE, message, hint=hint)
-
-    def _scrubbed(self, message: str) -> str:
-        if not message.startswith(_OF_THE_STATEMENT):
-            message = without_values(message)
-        return message.replace(str(self._path.absolute()), self._path.name).replace(str(self._path), self._path.name)
-
-
-def _is_in_wal_mode(path: Path) -> bool:
-    """Whether the file's header says WAL (read version 2)."""
-    try:
-        with path.open("rb") as file:
-            header = file.read(20)
-    except OSError:
-        return False
-    return len(header) == 20 and header[19] == 2
-
-
-def _wal_without_index(path: Path) -> bool:
-    """Whether the file is in WAL mode and no -shm file is there to share."""
-    return _is_in_wal_mode(path) and not Path(f"{path}-shm").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 
-from executor.sources import Column, ForeignKey, SourceSchema, Table
+from executor.source_schema import Column, ForeignKey, SourceSchema, Table
 
 _MAIN = "main"
 

@@ -10,6 +10,7 @@ from typing import cast
 
 import redis
 
+from executor.connections import reads_anything
 from executor.history.records import Event, NewerRecord, event_of, is_readable, without_words
 from executor.history.witness import Head, opened_head, signed_head
 from executor.scripts import script
@@ -53,7 +54,7 @@ class EventStream:
 
     def __init__(self, settings: ExecutorSettings, connection: redis.Redis) -> None:
         self._ns = settings.namespace
-        self._redis = connection
+        self._redis = connection = reads_anything(connection)
         self._drain = connection.register_script(script(settings, "drain"))
         self._untold = connection.register_script(script(settings, "untold"))
         self._with_words = settings.history.literals == "keep"

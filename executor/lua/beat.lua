@@ -1,17 +1,17 @@
 -- A worker says that it still runs the job, and how far it is. Answers ok, cancel or lost.
 -- ARGV: id, attempt, worker, lease_s, stage, rows, bytes, query id
-local id = runs(ARGV[1])
-if not holds(id, ARGV[3], ARGV[2]) then
+local id, job = runs(ARGV[1], 'lease_owner', 'attempt', 'state', 'stage', 'rows', 'cancel_requested_at', 'queue')
+if job[2] ~= ARGV[3] or job[3] ~= ARGV[2] or job[4] ~= 'running' then
   return 'lost'
 end
-local key = job_key(id)
-local before = redis.call('HMGET', key, 'stage', 'rows', 'cancel_requested_at')
-redis.call('ZADD', my_line(id) .. ':running', stamp(now() + tonumber(ARGV[4])), id)
-redis.call('HSET', key, 'query_id', ARGV[8])
+redis.call('ZADD', line_of(job[8]) .. ':running', stamp(now() + tonumber(ARGV[4])), id)
+redis.call('HSET', job_key(id), 'query_id', ARGV[8], 'stage', ARGV[5], 'rows', ARGV[6], 'bytes', ARGV[7])
 for _, one in ipairs(everyone(id)) do
-  redis.call('HSET', job_key(one), 'stage', ARGV[5], 'rows', ARGV[6], 'bytes', ARGV[7])
-  if before[1] ~= ARGV[5] or before[2] ~= ARGV[6] then
+  if one ~= id then
+    redis.call('HSET', job_key(one), 'stage', ARGV[5], 'rows', ARGV[6], 'bytes', ARGV[7])
+  end
+  if job[5] ~= ARGV[5] or job[6] ~= ARGV[6] then
     redis.call('PUBLISH', NS .. ':changed', one)
   end
 end
-return before[3] and 'cancel' or 'ok'
+return job[7] and 'cancel' or 'ok'

@@ -4,21 +4,23 @@
 -- Asked again with the same nonce (the answer was lost on the way) it answers the same. A job that this worker cannot run
 -- and another can is left to that one; then why, alone: 'record' (a newer version made it), 'source' (the worker's
 -- configuration of its source is not the one that servers go by now) or 'worker' (another is named).
--- ARGV: id, attempt, worker, lease_s, nonce, version of records, its sources (JSON: name -> fingerprint)
+-- ARGV: id, attempt, worker, lease_s, nonce, version of records, its sources (JSON: name -> fingerprint),
+--   those of them whose sessions are named by the job's attempt
 local id, attempt, worker = ARGV[1], ARGV[2], ARGV[3]
 local at = now()
 local key = job_key(id)
 
+local job = redis.call('HMGET', key, 'state', 'attempt', 'claim_nonce', 'job_timeout_s', 'queue', 'record', 'source',
+  'source_print', 'only_worker', 'set_aside', 'owner', 'deadline_at', 'started_at', 'payload', 'signature', 'answers',
+  'queued_at', 'trace', 'kind')
+LINES[id] = line_of(job[5])
+
 local function order()
-  local told = redis.call('HMGET', key, 'payload', 'signature', 'deadline_at', 'owner', 'source', 'answers',
-    'queued_at', 'trace')
   local policy = redis.call('HMGET', NS .. ':policy', 'payload', 'signature')
-  return { told[1], told[2], stamp(tonumber(told[3]) - at), told[4], told[5], policy[1] or '', policy[2] or '',
-    told[6] or '', stamp(at - tonumber(told[7])), told[8] or '' }
+  return { job[14], job[15], stamp(tonumber(job[12]) - at), job[11], job[7], policy[1] or '', policy[2] or '',
+    job[16] or '', stamp(at - tonumber(job[17])), job[18] or '' }
 end
 
-local job = redis.call('HMGET', key, 'state', 'attempt', 'claim_nonce', 'job_timeout_s', 'queue', 'record', 'source',
-  'source_print', 'only_worker', 'set_aside')
 if job[1] == 'running' and job[2] == attempt and job[3] == ARGV[5] then
   return order()
 end
@@ -34,23 +36,27 @@ if why then
   return { why }
 end
 if redis.call('ZREM', line_of(job[5]) .. ':dispatched', id) == 0 then
-  local who = redis.call('HMGET', key, 'owner', 'source')
-  unpark(id, who[1])
-  occupy(id, who[1], who[2])
+  unpark(id, job[11])
+  occupy(id, job[11], job[7])
 end
 redis.call('ZADD', line_of(job[5]) .. ':running', stamp(at + tonumber(ARGV[4])), id)
-redis.call('HSET', key, 'lease_owner', worker, 'claim_nonce', ARGV[5], 'claimed_at', stamp(at))
 if job[10] then
   redis.call('HDEL', key, 'set_aside', 'waits_for')
 end
-redis.call('HSETNX', key, 'deadline_at', stamp(at + tonumber(job[4])))
+job[12] = job[12] or stamp(at + tonumber(job[4]))
+local stage = job[5] and '' or 'executing'
+-- from here on somebody knows what to stop on the server, whatever becomes of the worker
+local is_statement = job[19] == 'query' or job[19] == 'dry_run'
+local query_id = is_statement and string.find(ARGV[8], ' ' .. job[7] .. ' ', 1, true) and id .. '.' .. attempt or ''
 for _, one in ipairs(everyone(id)) do
-  move(one, 'running', at, 'claimed', 'stage', job[5] and '' or 'executing')
-  leave_line(one)
-  redis.call('HSETNX', job_key(one), 'started_at', stamp(at))
-  if one ~= id then
+  if one == id then
+    move(id, 'running', at, 'claimed', 'stage', stage, 'lease_owner', worker, 'claim_nonce', ARGV[5],
+      'claimed_at', stamp(at), 'deadline_at', job[12], 'started_at', job[13] or stamp(at), 'query_id', query_id)
+  else
+    move(one, 'running', at, 'claimed', 'stage', stage, 'deadline_at', job[12])
+    redis.call('HSETNX', job_key(one), 'started_at', stamp(at))
     refer(one, id)
-    copy(id, one, { 'deadline_at' })
   end
+  leave_line(one)
 end
 return order()

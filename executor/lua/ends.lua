@@ -45,7 +45,8 @@ end
 
 -- The end of a run: of its job and of all that joined it. Rows of one that succeeded may be given to others for a while.
 local function settle_all(id, to, at, reason)
-  local share = redis.call('HGET', job_key(id), 'share')
+  local own = redis.call('HMGET', job_key(id), 'share', 'rows_of')
+  local share = own[1]
   if share and redis.call('GET', NS .. ':share:' .. share) == id then
     if to == 'succeeded' then
       redis.call('PEXPIRE', NS .. ':share:' .. share, math.floor(CONF.cache * 1000))
@@ -54,13 +55,15 @@ local function settle_all(id, to, at, reason)
     end
   end
   local all = everyone(id)
-  redis.call('DEL', joined_key(id))
+  if #all > 1 then
+    redis.call('DEL', joined_key(id))
+  end
   for _, one in ipairs(all) do
     if one ~= id then
       copy(id, one, OUTCOME)
     end
     if to == 'succeeded' then
-      hold_rows(one, at)
+      hold_rows(one, at, one == id and own[2] or redis.call('HGET', job_key(one), 'rows_of'))
     end
     settle(one, to, at, reason, 'rows_at', stamp(at))
   end

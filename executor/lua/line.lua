@@ -61,7 +61,7 @@ local function take(line, class, at)
     local parked = parked_key(line, class, owner)
     local sent = false
     for _, id in ipairs(redis.call('LRANGE', parked, 0, CONF.scan - 1)) do
-      local job = redis.call('HMGET', job_key(id), 'source', 'owner_cap', 'source_cap', 'state')
+      local job = redis.call('HMGET', job_key(id), 'source', 'owner_cap', 'source_cap', 'state', 'attempt', 'queue')
       if job[4] ~= 'queued' then
         redis.call('LREM', parked, 1, id)
       elseif not is_under(line, 'owner', owner, job[2]) then
@@ -69,7 +69,7 @@ local function take(line, class, at)
       elseif is_under(line, 'source', job[1], job[3]) then
         redis.call('LREM', parked, 1, id)
         occupy(id, owner, job[1])
-        send(id, at)
+        send(id, at, job[5], job[6])
         sent = true
         break
       end
@@ -84,20 +84,26 @@ local function take(line, class, at)
   return false
 end
 
+-- How many, and how many tickets are on their way.
 local function free_slots(line, at)
-  return slots(line, at) - redis.call('ZCARD', line .. ':dispatched') - redis.call('ZCARD', line .. ':running')
+  local sent = redis.call('ZCARD', line .. ':dispatched')
+  return slots(line, at) - sent - redis.call('ZCARD', line .. ':running'), sent
 end
 
 -- Sends a new job's ticket at once where nobody waits and the caps let it go: what `park` and `dispatch` would come to.
-local function goes_straight(id, at, owner, source, owner_cap, source_cap)
+-- Its place among the tickets, or nothing.
+local function goes_straight(id, at, owner, source, owner_cap, source_cap, queue)
   local line = my_line(id)
-  if redis.call('EXISTS', line .. ':turns') == 1 or free_slots(line, at) <= 0
-    or not is_under(line, 'owner', owner, owner_cap) or not is_under(line, 'source', source, source_cap) then
-    return false
+  if redis.call('EXISTS', line .. ':turns') == 1 then
+    return nil
+  end
+  local free, sent = free_slots(line, at)
+  if free <= 0 or not is_under(line, 'owner', owner, owner_cap) or not is_under(line, 'source', source, source_cap) then
+    return nil
   end
   occupy(id, owner, source)
-  send(id, at)
-  return true
+  send(id, at, '1', queue)
+  return sent + 1
 end
 
 -- Sends tickets for a line's parked jobs while its slots are free.

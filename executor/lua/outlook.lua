@@ -5,14 +5,10 @@ local FAR = 200 -- jobs that are looked at
 local FEW = 50 -- of so few the outlook is made anew for everyone who asks; else it is half a second old at most
 
 -- A source's run time: a mean in which each job counts for a fifth more than the one before.
-local function keep_pace(id, at)
-  local job = redis.call('HMGET', job_key(id), 'source', 'claimed_at', 'summary')
-  if job[2] and job[3] then
-    local took = at - tonumber(job[2])
-    local key = my_line(id) .. ':pace'
-    local before = tonumber(redis.call('HGET', key, job[1]) or took)
-    redis.call('HSET', key, job[1], stamp(before + (took - before) / 5))
-  end
+local function keep_pace(line, source, took)
+  local key = line .. ':pace'
+  local before = tonumber(redis.call('HGET', key, source) or took)
+  redis.call('HSET', key, source, stamp(before + (took - before) / 5))
 end
 
 local function counts(line, name)
@@ -171,10 +167,12 @@ local function outlook(id)
 end
 
 -- Where a job stands that is not over: its place in the queue, when it may start, how many workers could take it, how
--- full the broker's memory is if it nearly is, and the time.
-local function outlook_of(id, state, leader)
+-- full the broker's memory is if it nearly is, and the time. Of one whose ticket was sent now the place is known.
+local function outlook_of(id, state, leader, sent)
   local told, at = { -1, -1 }, now()
-  if state == 'queued' then
+  if sent then
+    told = { sent, 0 }
+  elseif state == 'queued' then
     told = outlook(leader or id)
   end
   local alive = next(MOVES[state]) and takers(my_line(id), at)

@@ -56,11 +56,23 @@ local function tell_act(what, at, record, mac)
   bound_events(#record)
 end
 
+-- The row of a job that has succeeded, said to the server that submitted it, which need not ask for it then; unless it is
+-- large, since not all wait for their jobs.
+local LARGE = 16384
+local function tell_asker(id, asker, at)
+  local row = redis.call('HGETALL', job_key(id))
+  if #table.concat(row) <= LARGE then
+    redis.call('PUBLISH', NS .. ':ended:' .. asker,
+      cjson.encode({ id, row, -1, '-1', cjson.null, redis.call('GET', NS .. ':memory') or '', stamp(at) }))
+  end
+end
+
 -- The only place where a state changes: the state before, or false when somebody else moved first; and the job's kind.
 -- What follows the reason are more fields to write, each with its value.
 local function move(id, to, at, reason, ...)
   local key = job_key(id)
-  local job = redis.call('HMGET', key, 'state', 'attempt', 'rows', 'bytes', 'error', 'generated', 'kind')
+  local job = redis.call('HMGET', key, 'state', 'attempt', 'rows', 'bytes', 'error', 'generated', 'kind',
+    'asker')
   local from = job[1]
   if not from or not MOVES[from] or not MOVES[from][to] then
     return false
@@ -68,15 +80,17 @@ local function move(id, to, at, reason, ...)
   redis.call('HSET', key, 'state', to, ...)
   tell(id, from, to, at, reason, { 'attempt', job[2], 'rows', job[3], 'bytes', job[4], 'error', job[5] or '',
     'generated', job[6] or '' })
+  if job[8] and to == 'succeeded' then
+    tell_asker(id, job[8], at)
+  end
   redis.call('PUBLISH', NS .. ':changed', id .. ' ' .. to)
   return from, job[7]
 end
 
--- Gives back the slot of a dispatched or running job.
+-- Gives back the slot of a dispatched or running job; it stands in one of the two sets at most.
 local function release(id)
   local line = my_line(id)
-  local took = redis.call('ZREM', line .. ':dispatched', id) + redis.call('ZREM', line .. ':running', id)
-  if took > 0 then
+  if redis.call('ZREM', line .. ':running', id) == 1 or redis.call('ZREM', line .. ':dispatched', id) == 1 then
     local who = redis.call('HMGET', job_key(id), 'owner', 'source')
     for i, set in ipairs({ 'owner', 'source' }) do
       if who[i] and redis.call('HINCRBY', line .. ':busy:' .. set, who[i], -1) <= 0 then
@@ -112,11 +126,15 @@ local function depth()
 end
 
 -- In the queue, with the time at which waiting there ends.
+local function stand(id, at, timeout_s)
+  redis.call('ZADD', my_line(id) .. ':queued', stamp(at), id)
+  redis.call('ZADD', NS .. ':impatient', stamp(at + tonumber(timeout_s)), id)
+end
+
 local function line_up(id, at)
   local key = job_key(id)
   redis.call('HSET', key, 'queued_at', stamp(at))
-  redis.call('ZADD', my_line(id) .. ':queued', stamp(at), id)
-  redis.call('ZADD', NS .. ':impatient', stamp(at + tonumber(redis.call('HGET', key, 'queue_timeout_s'))), id)
+  stand(id, at, redis.call('HGET', key, 'queue_timeout_s'))
 end
 
 local function leave_line(id)
@@ -124,13 +142,12 @@ local function leave_line(id)
   redis.call('ZREM', NS .. ':impatient', id)
 end
 
-local function send(id, at)
-  local told = redis.call('HMGET', job_key(id), 'attempt', 'queue')
-  local queue = QUEUES[told[2] or '']
-  local tag = id .. '.' .. told[1] .. '.' .. stamp(at)
-  local message = queue.ticket:gsub('@JOB@', id):gsub('@ATTEMPT@', told[1]):gsub('@TAG@', tag)
+local function send(id, at, attempt, name)
+  local queue = QUEUES[name or '']
+  local tag = id .. '.' .. attempt .. '.' .. stamp(at)
+  local message = queue.ticket:gsub('@JOB@', id):gsub('@ATTEMPT@', attempt):gsub('@TAG@', tag)
   redis.call('LPUSH', queue.key, message)
-  redis.call('ZADD', line_of(told[2]) .. ':dispatched', stamp(at), id)
+  redis.call('ZADD', line_of(name) .. ':dispatched', stamp(at), id)
 end
 
 -- Jobs that a line's workers alive can run at once.
@@ -186,15 +203,9 @@ local function is_read(id)
 end
 
 -- A job that reads the results of others: they are kept while it lives, and their rows with them.
-local function hold_inputs(id)
-  local key = job_key(id)
-  local inputs = redis.call('HGET', key, 'inputs')
-  if not inputs then
-    return
-  end
+local function hold_inputs(id, inputs, queue_timeout_s, job_timeout_s)
   redis.call('HSET', NS .. ':readers', id, inputs)
-  local times = redis.call('HMGET', key, 'queue_timeout_s', 'job_timeout_s')
-  local longest = math.floor((tonumber(times[1]) + tonumber(times[2]) + 60) * 1000)
+  local longest = math.floor((tonumber(queue_timeout_s) + tonumber(job_timeout_s) + 60) * 1000)
   for input in string.gmatch(inputs, '%S+') do
     redis.call('PEXPIRE', job_key(input), longest, 'GT')
   end

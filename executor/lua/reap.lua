@@ -99,7 +99,8 @@ for name in pairs(QUEUES) do
     if redis.call('HGET', job_key(id), 'state') ~= 'queued' then
       release(id)
     elseif spare > 0 then
-      send(id, at)
+      local job = redis.call('HMGET', job_key(id), 'attempt', 'queue')
+      send(id, at, job[1], job[2])
       spare = spare - 1
       moved[#moved + 1] = id
     end

@@ -14,14 +14,15 @@ local function everyone(id)
   return found
 end
 
--- The job that goes on with what a worker runs under this id: its own, unless its caller left it to another.
-local function runs(id)
-  local heir = redis.call('HGET', job_key(id), 'left_to')
-  while heir do
-    id = heir
-    heir = redis.call('HGET', job_key(id), 'left_to')
+-- The job that goes on with what a worker runs under this id: its own, unless its caller left it to another. With it
+-- `left_to`, which it has not, and the other fields that are asked for.
+local function runs(id, ...)
+  local told = redis.call('HMGET', job_key(id), 'left_to', ...)
+  while told[1] do
+    id = told[1]
+    told = redis.call('HMGET', job_key(id), 'left_to', ...)
   end
-  return id
+  return id, told
 end
 
 local function copy(from, to, names)
@@ -54,8 +55,7 @@ local function answer_by(id, child)
 end
 
 -- Rows of another job are needed as long as this one's row is kept.
-local function hold_rows(id, at)
-  local of = redis.call('HGET', job_key(id), 'rows_of')
+local function hold_rows(id, at, of)
   if of then
     redis.call('ZADD', NS .. ':refs:' .. of, stamp(at + CONF.ttl), id)
     redis.call('PEXPIRE', NS .. ':refs:' .. of, math.floor(CONF.ttl * 1000))

@@ -2,7 +2,8 @@
 -- Sent again with the same id it changes nothing. With a share key it may have the rows of an equal statement, or join
 -- one that waits or runs.
 -- ARGV: id, owner, source, owner_cap, source_cap, idempotency key or '', content hash, priority, share key or '',
---   'fresh' or '', record for the history, its signature, the job that submits it or '', kind, field, value, ...
+--   'fresh' or '', record for the history, its signature, the job that submits it or '', kind,
+--   which server asks and waits or '', field, value, ...
 local id, owner, source = ARGV[1], ARGV[2], ARGV[3]
 local at = now()
 if redis.call('EXISTS', job_key(id)) == 1 then
@@ -37,16 +38,26 @@ end
 local fields = { 'id', id, 'owner', owner, 'source', source, 'owner_cap', ARGV[4], 'source_cap', ARGV[5],
   'priority', ARGV[8], 'kind', ARGV[14],
   'state', 'queued', 'stage', '', 'attempt', '1', 'losses', '0', 'rows', '0', 'bytes', '0',
-  'submitted_at', stamp(at) }
-for i = 15, #ARGV do
+  'submitted_at', stamp(at), 'queued_at', stamp(at) }
+local row = {}
+for i = 16, #ARGV, 2 do
+  row[ARGV[i]] = ARGV[i + 1]
   fields[#fields + 1] = ARGV[i]
+  fields[#fields + 1] = ARGV[i + 1]
+end
+LINES[id] = line_of(row.queue)
+if how ~= 'stored' and ARGV[15] ~= '' then
+  fields[#fields + 1] = 'asker'
+  fields[#fields + 1] = ARGV[15]
 end
 redis.call('HSET', job_key(id), unpack(fields))
 if ARGV[6] ~= '' then
   redis.call('HSET', memo, 'id', id, 'content', ARGV[7])
   redis.call('PEXPIRE', memo, math.floor(CONF.ttl * 1000))
 end
-hold_inputs(id)
+if row.inputs then
+  hold_inputs(id, row.inputs, row.queue_timeout_s, row.job_timeout_s)
+end
 if parent ~= '' then
   redis.call('HSET', job_key(id), 'parent', parent)
   redis.call('RPUSH', children_key(parent), id)
@@ -73,7 +84,7 @@ if how == 'stored' then
   copy(lead, id, OUTCOME)
   copy(lead, id, { 'rows_at' })
   redis.call('HSET', job_key(id), 'shared', how, 'started_at', stamp(at))
-  hold_rows(id, at)
+  hold_rows(id, at, redis.call('HGET', job_key(id), 'rows_of'))
   settle(id, 'succeeded', at, 'stored')
 elseif how == 'joined' then
   redis.call('HSET', job_key(id), 'shared', how, 'leader', lead)
@@ -85,18 +96,19 @@ elseif how == 'joined' then
     redis.call('HSET', job_key(id), 'started_at', stamp(at))
   else
     copy(lead, id, { 'attempt' })
-    line_up(id, at)
+    stand(id, at, row.queue_timeout_s)
   end
 else
   if share ~= '' then
     redis.call('HSET', job_key(id), 'share', share)
     redis.call('SET', NS .. ':share:' .. share, id)
   end
-  line_up(id, at)
-  if not goes_straight(id, at, owner, source, ARGV[4], ARGV[5]) then
+  stand(id, at, row.queue_timeout_s)
+  local place = goes_straight(id, at, owner, source, ARGV[4], ARGV[5], row.queue)
+  if not place then
     park(id, owner, false)
     dispatch(my_line(id), at)
   end
-  return { 'new', id, outlook_of(id, 'queued') }
+  return { 'new', id, outlook_of(id, 'queued', nil, place) }
 end
 return { 'ok', id, snapshot(id) }

@@ -1,7 +1,8 @@
 -- The job cannot go on before somebody answers. It gives back its lease and its slot and keeps its question. 1 when that
 -- counts (also when it was said before), 0 when the lease was lost.
 -- ARGV: id, attempt, worker, request, its signature, seconds that it waits for an answer, field, value, ...
-local id, attempt, worker = runs(ARGV[1]), ARGV[2], ARGV[3]
+local attempt, worker = ARGV[2], ARGV[3]
+local id = runs(ARGV[1])
 local at = now()
 local key = job_key(id)
 local before = redis.call('HMGET', key, 'state', 'input_signature', 'cancel_requested_at', 'share', 'owner')

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from executor.profiles import ColumnProfile, InferredKey, TableProfile
-from executor.sources import Column, ForeignKey, SourceSchema, Table
+from executor.source_schema import Column, ForeignKey, SourceSchema, Table
 
 MOST_CANDIDATES = 6
 """Keys that are looked into for one column."""

@@ -44,7 +44,7 @@ from executor.profiling.statements import (
 from executor.results.value_lists import ValueLists
 from executor.running import StoppedFromOutside
 from executor.settings import ProfileSettings
-from executor.sources import Column, SourceSchema, Table
+from executor.source_schema import Column, SourceSchema, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa

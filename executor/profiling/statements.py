@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from executor.sources import Column, Table
+from executor.source_schema import Column, Table
 
 MOST_COLUMNS = 300
 """Columns of one table that are read."""

@@ -90,19 +90,18 @@ class StoredBlock:
 
 @dataclass(frozen=True, slots=True)
 class StoredAttempt:
-    """What one attempt of a job has in the store: bytes, the time of its last write, whether it is complete."""
+    """What one attempt of a job has in the store: bytes, and the time of its last write."""
 
     job_id: str
     attempt: int
     bytes: int
     written_at: float
-    complete: bool = False
 
 
 class ResultWriter(AbstractContextManager["ResultWriter"], Protocol):
     """The rows of one attempt on their way into the store. One thread writes; any thread may read the counters.
 
-    Entered, it has an empty folder; left, no more is written.
+    What an earlier writer of the attempt left goes when its first part comes, or its end. Left, no more is written.
     """
 
     @property

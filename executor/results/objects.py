@@ -10,7 +10,7 @@ complete first, so that one that is half removed is none. Knows no rows.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -103,6 +103,10 @@ class ObjectPlace:
         with _trouble_told():
             obstore.put(self._store, path, memoryview(content).cast("B"), use_multipart=False)
 
+    def put_ended(self, path: str, content: bytes | pa.Buffer) -> None:
+        """See `Place.put_ended`."""
+        self.put(path, content)
+
     def begin(self, folder: str) -> None:
         """See `Place.begin`. There is no folder to make."""
         self.remove(folder)
@@ -111,10 +115,14 @@ class ObjectPlace:
         """See `Place.remove`."""
         with _trouble_told():
             paths = [meta["path"] for some in obstore.list(self._store, f"{folder}/") for meta in some]
-            # manifests first
-            for some in ([p for p in paths if not p.endswith(".arrow")], [p for p in paths if p.endswith(".arrow")]):
-                if some:
-                    obstore.delete(self._store, some)
+            # manifests first: they are beside the folders of their parts
+            for level in sorted({path.count("/") for path in paths}):
+                obstore.delete(self._store, [path for path in paths if path.count("/") == level])
+
+    def drop(self, path: str) -> None:
+        """See `Place.drop`."""
+        with suppress(FileNotFoundError), _trouble_told(may_be_missing=True):  # most stores do not tell
+            obstore.delete(self._store, path)
 
     def kept(self) -> Iterator[KeptFile]:
         """See `Place.kept`."""

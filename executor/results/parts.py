@@ -13,31 +13,40 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 
 import pyarrow as pa
 
 from executor.results.places import Place
 
+SUFFIX = ".arrow"
+
+BROKEN = (pa.ArrowException, OSError)
+"""What the library raises for a file that is damaged, or not there."""
+
 BATCH_ROWS = 8_192
 BATCH_BYTES = 1_000_000
-_NAME = re.compile(r"part-(\d+)-(\d+)\.arrow")
+_COMPRESSED_FROM = 4_096
+"""Bytes. A smaller batch is written as it is: making a compressor ready takes longer than all the rest."""
+
+_NAME = re.compile(r"part-(\d+)-(\d+)" + re.escape(SUFFIX))
 _ROWS_KEY = b"batch_rows"
 _WIDE_KEY = b"wide_ints"
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part that is kept: its place from 0, and its rows."""
+    """A part that is kept: its place from 0, its rows, and its file's bytes where they are at hand."""
 
     index: int
     rows: int
+    held: bytes | None = field(default=None, repr=False, compare=False)
 
     @property
     def name(self) -> str:
         """Its file's name."""
-        return f"part-{self.index}-{self.rows}.arrow"
+        return f"part-{self.index}-{self.rows}{SUFFIX}"
 
 
 def row_starts(parts: Sequence[Part]) -> list[int]:
@@ -67,18 +76,23 @@ def write_part(place: Place, folder: str, index: int, batch: pa.RecordBatch, wid
     Raises:
         ResultFailed: ``store_full``, ``store_unavailable``.
     """
-    rows = batch.num_rows
-    step = max(1, min(BATCH_ROWS, rows * BATCH_BYTES // max(1, batch.nbytes)))
-    told = {_ROWS_KEY: str(step).encode(), _WIDE_KEY: ",".join(str(i) for i, w in enumerate(wide) if w).encode()}
-    schema = batch.schema.with_metadata(told)
-    sink = pa.BufferOutputStream(pa.system_memory_pool())
-    options = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", 1), use_threads=False, unify_dictionaries=True)
-    with pa.ipc.new_file(sink, schema, options=options) as writer:
-        for start in range(0, rows, step):
-            writer.write_batch(batch.slice(start, step).replace_schema_metadata(told))
-    part = Part(index, rows)
-    place.put(f"{folder}/{part.name}", sink.getvalue())
+    part = Part(index, batch.num_rows)
+    place.put(f"{folder}/{part.name}", file_of(batch, wide, {}))
     return part
+
+
+def file_of(batch: pa.RecordBatch, wide: Sequence[bool], also: dict[bytes, bytes]) -> pa.Buffer:
+    """The bytes of a part's file; what it is `also` to tell goes into its schema's metadata."""
+    rows, size = batch.num_rows, batch.nbytes
+    step = max(1, min(BATCH_ROWS, rows * BATCH_BYTES // max(1, size)))
+    told = {_ROWS_KEY: str(step).encode(), _WIDE_KEY: ",".join(str(i) for i, w in enumerate(wide) if w).encode()}
+    sink = pa.BufferOutputStream(pa.system_memory_pool())
+    compression = pa.Codec("zstd", 1) if size >= _COMPRESSED_FROM else None
+    options = pa.ipc.IpcWriteOptions(compression=compression, use_threads=False, unify_dictionaries=True)
+    with pa.ipc.new_file(sink, batch.schema.with_metadata({**told, **also}), options=options) as writer:
+        for start in range(0, rows, step):
+            writer.write_batch(batch.slice(start, step))
+    return sink.getvalue()
 
 
 def joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
@@ -92,31 +106,37 @@ def joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
 
 
 @contextmanager
-def _opened(place: Place, path: str, fields: Sequence[int] | None = None) -> Generator[pa.RecordBatchFileReader]:
+def _opened(
+    place: Place, folder: str, part: Part, fields: Sequence[int] | None = None
+) -> Generator[pa.RecordBatchFileReader]:
     options = pa.ipc.IpcReadOptions(included_fields=None if fields is None else list(fields))
-    with place.opened(path) as source:
+    held = part.held
+    with place.opened(f"{folder}/{part.name}") if held is None else pa.BufferReader(pa.py_buffer(held)) as source:
         yield pa.ipc.open_file(source, options=options)
 
 
-def part_schema(place: Place, path: str) -> tuple[pa.Schema, list[bool]]:
+def part_schema(place: Place, folder: str, part: Part) -> tuple[pa.Schema, list[bool]]:
     """A part's own schema, and per column whether it holds integers beyond ±2^53."""
-    with _opened(place, path) as reader:
+    with _opened(place, folder, part) as reader:
         schema = reader.schema
         told = (schema.metadata or {}).get(_WIDE_KEY, b"").decode()
         wide = {int(i) for i in told.split(",") if i}
         return schema.remove_metadata(), [i in wide for i in range(len(schema))]
 
 
-def read_rows(place: Place, path: str, start: int, fields: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
+def read_rows(
+    place: Place, folder: str, part: Part, start: int, fields: Sequence[int] | None = None
+) -> Iterator[pa.RecordBatch]:
     """The batches of a part from row `start` on, each read when it is asked for.
 
     Args:
         place: where results are kept.
-        path: of the part.
+        folder: of the attempt.
+        part: which one.
         start: the first row wanted, from 0.
         fields: positions of the columns wanted, ascending; None for all.
     """
-    with _opened(place, path, fields) as reader:
+    with _opened(place, folder, part, fields) as reader:
         step = int((reader.schema.metadata or {})[_ROWS_KEY])
         for index in range(start // step, reader.num_record_batches):
             batch = reader.get_batch(index)

@@ -1,7 +1,7 @@
-"""Where the files of results lie: a folder for each attempt, whole files that appear at once. Knows no rows.
+"""Where the files of results lie: a folder for each attempt, files that are whole or tell that they are not.
 
 `executor.results.local` keeps them in a directory, `executor.results.objects` in an object store. Paths are
-``<job>/<attempt>/<name>``, with ``/`` on every system.
+``<job>/<attempt>/<name>`` and ``<job>/<name>``, with ``/`` on every system.
 """
 
 # pyarrow ships no types: its files and buffers are unknown to the checker.
@@ -61,6 +61,13 @@ class Place(Protocol):
         """
         ...
 
+    def put_ended(self, path: str, content: bytes | pa.Buffer) -> None:
+        """Write a file by whose end a reader knows that it is whole; until then its beginning may be seen.
+
+        Its folder is made where there is none. Raises as `put`.
+        """
+        ...
+
     def begin(self, folder: str) -> None:
         """Make `folder` and see that it is empty.
 
@@ -71,6 +78,10 @@ class Place(Protocol):
 
     def remove(self, folder: str) -> None:
         """Remove everything in `folder`; nothing to remove is no error. What is half removed is never complete."""
+        ...
+
+    def drop(self, path: str) -> None:
+        """Remove one file; nothing to remove is no error."""
         ...
 
     def kept(self) -> Iterator[KeptFile]:

@@ -1,4 +1,6 @@
-"""The result store over any place: ``<root>/<job>/<attempt>/part-N-ROWS.arrow``, ``manifest.json``.
+"""The result store over any place: ``<root>/<job>/<attempt>/part-N-ROWS.arrow``, ``<root>/<job>/<attempt>.arrow``.
+
+The latter is the manifest, and alone holds a small result (see `executor.results.manifest`).
 
 Killed at any moment, what is left is understood: a part is there whole or not at all, a result without a manifest is
 not complete. Knows no job rows and no principals.
@@ -32,7 +34,7 @@ from executor.results import (
 )
 from executor.results.columns import cast_batch, result_columns, union_schema
 from executor.results.pages import PageRows
-from executor.results.parts import Part, list_parts, part_schema, read_rows, row_starts
+from executor.results.parts import BROKEN, SUFFIX, Part, list_parts, part_schema, read_rows, row_starts
 from executor.results.places import FULL, Place, store_full, unavailable
 from executor.results.writing import StoredWriter
 from executor.timers import Timers
@@ -48,7 +50,7 @@ class StoredResults:
         self._timers = Timers()
 
     def writer(self, job_id: str, attempt: int, *, limits: Limits, cap_rows: bool = True) -> StoredWriter:
-        """A write stream; see `ResultStore.writer`. What an earlier writer of this attempt left is removed."""
+        """A write stream; see `ResultStore.writer`. What an earlier one of the attempt left counts no more then."""
         _attempt(job_id, attempt)
         return StoredWriter(self._place, job_id, attempt, limits, self._timers, cap_rows=cap_rows)
 
@@ -77,7 +79,7 @@ class StoredResults:
             if found is None:
                 return _page_while_running(self._place, folder, asked)
             return _page(self._place, folder, found.parts, found.schema, asked, complete=True)
-        except (FileNotFoundError, pa.ArrowInvalid) as error:
+        except BROKEN as error:
             raise _expired() from error
 
     def block(
@@ -108,7 +110,7 @@ class StoredResults:
             chosen = _positions(schema, columns)
             batches = _batches_from(self._place, folder, parts, schema, asked)
             taken = within(batches, limit=limit, max_bytes=max_bytes)
-        except (FileNotFoundError, pa.ArrowInvalid) as error:
+        except BROKEN as error:
             raise _expired() from error
         end = offset + sum(batch.num_rows for batch in taken)
         is_last = found is not None and end >= row_starts(parts)[-1]
@@ -154,8 +156,8 @@ class StoredResults:
 
         A worker that was lost may end late: what counts is the attempt, not when it was written.
         """
-        attempts = (int(name) for name in self._place.names(_job(job_id)) if name.isdecimal())
-        for attempt in sorted(attempts, reverse=True):
+        names = [name.removesuffix(SUFFIX) for name in self._place.names(_job(job_id)) if name.endswith(SUFFIX)]
+        for attempt in sorted((int(name) for name in names if name.isdecimal()), reverse=True):
             found = manifest.load(self._place, _attempt(job_id, attempt))
             if found is not None:
                 return attempt, found.summary
@@ -163,7 +165,12 @@ class StoredResults:
 
     def delete(self, job_id: str, attempt: int | None = None) -> None:
         """Remove one attempt of a job, or all of them; see `ResultStore.delete`."""
-        self._place.remove(_job(job_id) if attempt is None else _attempt(job_id, attempt))
+        if attempt is None:
+            self._place.remove(_job(job_id))
+        else:
+            folder = _attempt(job_id, attempt)
+            self._place.drop(manifest.path_of(folder))
+            self._place.remove(folder)
 
     def inventory(self) -> list[StoredAttempt]:
         """What is kept; see `ResultStore.inventory`. Files that are no result's are not told of."""
@@ -171,6 +178,8 @@ class StoredResults:
         for file in self._place.kept():
             job_id, _, rest = file.path.partition("/")
             attempt, _, name = rest.rpartition("/")
+            if not attempt and name.endswith(SUFFIX):
+                attempt = name.removesuffix(SUFFIX)
             if not _JOB_ID.fullmatch(job_id) or not attempt.isdecimal():
                 continue
             key = (job_id, int(attempt))
@@ -179,7 +188,6 @@ class StoredResults:
                 *key,
                 bytes=known.bytes + file.bytes,
                 written_at=max(known.written_at, file.written_at),
-                complete=known.complete or name == manifest.NAME,
             )
         return list(found.values())
 
@@ -254,9 +262,9 @@ def _readable_now(place: Place, folder: str, asked: _Asked) -> tuple[list[Part],
     starts = row_starts(parts)
     first = min(bisect_right(starts, asked.offset), len(parts)) - 1
     last = min(bisect_right(starts, asked.offset + asked.limit - 1), len(parts)) - 1
-    schema, wide = part_schema(place, f"{folder}/{parts[first].name}")
+    schema, wide = part_schema(place, folder, parts[first])
     for part in parts[first + 1 : last + 1]:
-        other, more = part_schema(place, f"{folder}/{part.name}")
+        other, more = part_schema(place, folder, part)
         wide = [a or b for a, b in zip(wide, more, strict=True)]
         schema = union_schema(schema, other, wide)
     return parts, schema
@@ -279,7 +287,7 @@ def _batches_from(
     read_schema = schema if fields is None else pa.schema([schema.field(i) for i in fields])
     order = None if fields is None else [fields.index(i) for i in chosen]
     for index in range(bisect_right(starts, asked.offset) - 1, len(parts)):
-        for batch in read_rows(place, f"{folder}/{parts[index].name}", max(0, asked.offset - starts[index]), fields):
+        for batch in read_rows(place, folder, parts[index], max(0, asked.offset - starts[index]), fields):
             cast = cast_batch(batch, read_schema)
             yield cast if order is None else cast.select(order)
 
@@ -320,6 +328,6 @@ def _positions(schema: pa.Schema, columns: Sequence[str] | None) -> list[int]:
 def _all_batches(place: Place, folder: str, found: manifest.Manifest) -> Iterator[pa.RecordBatch]:
     for part in found.parts:
         try:
-            yield from (cast_batch(batch, found.schema) for batch in read_rows(place, f"{folder}/{part.name}", 0))
-        except (FileNotFoundError, pa.ArrowInvalid) as error:
+            yield from (cast_batch(batch, found.schema) for batch in read_rows(place, folder, part, 0))
+        except BROKEN as error:
             raise _expired() from error

@@ -1,7 +1,8 @@
 """The write stream of a result: cuts batches into parts, counts, keeps the limits, publishes at the end.
 
-One thread writes. A timer puts a part in its place one second after its first row came, even while the database is
-silent, so that what has arrived can be read. Knows no database and no job rows.
+A result that is small is written once, at its end. One thread writes. A timer puts a part in its place one second after
+its first row came, even while the database is silent, so that what has arrived can be read. Knows no database and no
+job rows.
 """
 
 # pyarrow ships no types: its schemas and batches are unknown to the checker.
@@ -32,6 +33,8 @@ PART_ROWS = 65_536
 PART_BYTES = 8_000_000
 FLUSH_S = 1.0
 _HEAD_BYTES = 1_000_000
+SMALL_BYTES = 65_536
+"""Up to which a result whose rows all come within a second is one file."""
 
 
 class StoredWriter:
@@ -69,8 +72,6 @@ class StoredWriter:
         self._first_page: list[list[Any]] = []
 
     def __enter__(self) -> Self:
-        with self._patience:
-            self._place.begin(self._folder)
         return self
 
     def __exit__(
@@ -104,8 +105,7 @@ class StoredWriter:
         """Tell the columns before the first row; used when no row comes."""
         with self._lock:
             if self._schema is None and not self._waiting:
-                empty = pa.RecordBatch.from_arrays([pa.nulls(0, f.type) for f in schema], schema=schema)
-                self._schema = self._declared = storable(empty).schema
+                self._schema = self._declared = storable(_empty(schema)).schema
 
     def write(self, batch: pa.RecordBatch) -> bool:
         """Keep what fits of `batch`. False once a limit is reached.
@@ -134,11 +134,12 @@ class StoredWriter:
         with self._lock:
             if self._failure is not None:
                 raise self._failure
-            self._flush()
+            self._stop_timer()
+            small = self._small()
+            if small is None:
+                self._flush()
             self._closed = True
             schema = self._schema if self._schema is not None else pa.schema([])
-            if not self._parts:
-                self._settle(schema)
             preview = PageRows(PREVIEW_ROWS, PAGE_BYTES)
             preview.fill(cast_batch(batch, schema) for batch in self._head)
             self._first_page = preview.rows
@@ -149,11 +150,20 @@ class StoredWriter:
                 truncated=self._truncated,
                 stats=bounded([s.stats() for s in self._statistics]),
             )
+            known = manifest.Manifest(self._job_id, self._attempt, tuple(self._parts), schema, summary)
             with self._patience:
-                manifest.Manifest(self._job_id, self._attempt, tuple(self._parts), schema, summary).save(
-                    self._place, self._folder
-                )
+                known.save(_empty(schema) if small is None else small, self._wide, self._place, self._folder)
             return summary
+
+    def _small(self) -> pa.RecordBatch | None:
+        """All rows, counted, where they go into one file; None where they are many or some are kept already."""
+        if self._parts or self._waiting_bytes > SMALL_BYTES:
+            return None
+        if self._waiting:
+            return self._counted()[0]
+        schema = self._schema if self._schema is not None else pa.schema([])
+        self._settle(schema)
+        return _empty(schema)
 
     def _within_limits(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         most_rows = self._limits.max_rows - self._rows
@@ -206,6 +216,16 @@ class StoredWriter:
         self._stop_timer()
         if not self._waiting:
             return
+        batch, wide = self._counted()
+        with self._patience:
+            if not self._parts:
+                # what an earlier writer of this attempt left: the manifest first, which is what makes it count
+                self._place.drop(manifest.path_of(self._folder))
+                self._place.begin(self._folder)
+            self._parts.append(write_part(self._place, self._folder, len(self._parts), batch, wide))
+
+    def _counted(self) -> tuple[pa.RecordBatch, list[bool]]:
+        """The rows that wait for their part, as one batch and its wide columns, taken into the summary."""
         batch = joined(self._waiting)
         self._waiting = []
         self._waiting_rows = self._waiting_bytes = 0
@@ -213,8 +233,7 @@ class StoredWriter:
         self._settle(batch.schema, wide)
         for statistics, column in zip(self._statistics, batch.columns, strict=True):
             statistics.add(cast(column, statistics.kind))
-        with self._patience:
-            self._parts.append(write_part(self._place, self._folder, len(self._parts), batch, wide))
+        return batch, wide
 
     def _settle(self, schema: pa.Schema, wide: Sequence[bool] = ()) -> None:
         """Take the schema of the next part into the union, and bring the statistics to the union's types."""
@@ -247,6 +266,10 @@ class StoredWriter:
                 self._flush()
             except Exception as failure:  # noqa: BLE001 - raised again in the writing thread, at its next call
                 self._failure = failure
+
+
+def _empty(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.nulls(0, f.type) for f in schema], schema=schema)
 
 
 def _wide_columns(batch: pa.RecordBatch) -> list[bool]:

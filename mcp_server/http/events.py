@@ -20,8 +20,8 @@ from mcp_server.http.operations import Answer, Operation
 from mcp_server.http.problems import problem_of
 from mcp_server.http.reach import WebReach
 from mcp_server.http.views import tag_of, web_view
+from mcp_server.next_steps import SERVER_LEAVES
 from mcp_server.principal import Principal
-from mcp_server.wire import SERVER_LEAVES
 
 _PING_S = 10
 _RECONNECT_MS = 2_000

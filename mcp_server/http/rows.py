@@ -18,7 +18,7 @@ from mcp_server.http.operations import Answer, Operation
 from mcp_server.http.problems import HttpCode, HttpRefused
 from mcp_server.http.reach import WebReach
 from mcp_server.http.views import NOT_KEPT, json_answer, path_of
-from mcp_server.wire import ColumnView, PageView
+from mcp_server.views import ColumnView, PageView
 
 _JSON = "application/json"
 _BLOCKS: dict[str, Literal["csv", "arrow_stream"]] = {

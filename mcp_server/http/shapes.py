@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mcp_server.wire import ErrorView, JobLine
+from mcp_server.views import ErrorView, JobLine
 
 
 class _Shape(BaseModel):
@@ -45,6 +45,7 @@ class TableList(_Shape):
     tables: list[dict[str, Any]]
     more_tables: int | None = Field(default=None, description="How many more there are.")
     not_shown: list[dict[str, Any]] | None = Field(default=None, description="Others that match, a line each.")
+    without_such_columns: list[str] | None = Field(default=None, description="Named, but with no column asked for.")
     unknown: list[ErrorView] | None = Field(default=None, description="Names that stand for nothing.")
     more_unknown: int | None = Field(default=None, description="How many more such names there are.")
     next_step: str | None = None

@@ -16,7 +16,7 @@ from mcp_server.http.reach import WebReach
 from mcp_server.http.shapes import SourceList, TableList
 from mcp_server.http.steps import in_http
 from mcp_server.http.views import json_answer
-from mcp_server.sources import MOST_NAMES, READY_WITHIN_S, described, list_of_sources
+from mcp_server.sources import MOST_NAMES, MOST_OF_A_COLUMN, READY_WITHIN_S, described, list_of_sources
 from mcp_server.sql import RefusalCode, StatementRefused
 
 
@@ -31,6 +31,14 @@ class TablesAsked(Asked):
             description="Names; * matches any letters; none: a line for each table.",
         ),
     ]
+    columns: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=MOST_OF_A_COLUMN,
+            description="A column's name, or a part of one with *: only such columns are told.",
+        ),
+    ] = None
 
 
 def source_operations(reach: WebReach) -> list[Operation]:
@@ -43,10 +51,10 @@ def source_operations(reach: WebReach) -> list[Operation]:
 
     async def tables(request: Request) -> Response:
         principal = reach.caller_of(request)
-        patterns = asked(request, TablesAsked).tables
+        wanted = asked(request, TablesAsked)
         source = reach.source(principal, request.path_params["source"])
         known = await reach.known(principal, source.name, wait_s=READY_WITHIN_S)
-        content, is_error = await asyncio.to_thread(described, known, patterns)
+        content, is_error = await asyncio.to_thread(described, known, wanted.tables, wanted.columns)
         if is_error:
             error = content["error"]
             raise StatementRefused(RefusalCode(error["code"]), error["message"], hint=error["hint"])

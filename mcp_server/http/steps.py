@@ -25,6 +25,7 @@ _WORDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"list_jobs(?:\(\))?", "GET /v1/jobs"),
         (r"list_sources(?:\(\))?", "GET /v1/sources"),
         (r"describe_tables\(tables=\[[^\]]*\]\)", "GET /v1/sources/{source}/tables?tables=NAME"),
+        (r'columns="part\*"', "columns=part*"),
         (r"describe_tables(?:\(\))?", "GET /v1/sources/{source}/tables"),
         (r"query\(sql\)", "POST /v1/jobs"),
         (r"\bcall(ed)? query\b", "POST /v1/jobs"),

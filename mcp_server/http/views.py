@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from executor import Job, JobState
 from mcp_server.http.steps import in_http
-from mcp_server.wire import JobView, job_view
+from mcp_server.views import JobView
+from mcp_server.wire import job_view
 
 _WHOLE_SQL_CHARS = 100_000
 _SOON_S = 1

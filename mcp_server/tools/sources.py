@@ -11,6 +11,7 @@ from pydantic import Field
 from mcp_server.errors import answer
 from mcp_server.sources import (
     MOST_NAMES,
+    MOST_OF_A_COLUMN,
     READY_WITHIN_S,
     described,
     glossed,
@@ -33,6 +34,7 @@ class DescribeTablesArguments(Arguments):
     """See the tool's description."""
 
     tables: Annotated[Names | None, Field(max_length=MOST_NAMES)] = None
+    columns: Annotated[str | None, Field(min_length=1, max_length=MOST_OF_A_COLUMN)] = None
     source: str | None = None
 
 
@@ -65,7 +67,7 @@ def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]
         known = await access.known(principal, source.name, wait_s=READY_WITHIN_S)
         patterns = arguments.tables or []
         # thousands of tables are compared with every name
-        content, is_error = await asyncio.to_thread(described, known, patterns)
+        content, is_error = await asyncio.to_thread(described, known, patterns, arguments.columns)
         if not is_error:
             schema = known.schema
             tables = [t for pattern in patterns for t in matching(pattern, schema)] if patterns else schema.tables
@@ -94,7 +96,7 @@ def source_tools(access: Access) -> tuple[CheckedTool, CheckedTool, CheckedTool]
             DescribeTablesArguments,
             describe_tables,
             calls=access.calls,
-            description="Columns, types, keys, comments of tables; without names, all tables. Look before writing SQL.",
+            description="Columns, types, keys, comments of tables; without names, a list. Look before writing SQL.",
             annotations=READS,
         ),
     )

@@ -32,10 +32,14 @@ JOB = "7KQ4M-XX2PD-9ZTRW-C83HN-V"
 WITHIN_S = 20
 
 
+def in_a_folder(folder: Path) -> ExecutorSettings:
+    return ExecutorSettings(state_dir=folder, results_dir=folder / "results")
+
+
 @pytest.fixture(params=["local", "S3 over HTTP"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> ExecutorSettings:
     if request.param == "local":
-        return ExecutorSettings(state_dir=tmp_path, results_dir=tmp_path / "results")
+        return in_a_folder(tmp_path)
     endpoint = request.getfixturevalue("s3_endpoint")
     return ExecutorSettings(state_dir=tmp_path, object_store=bucket(endpoint, tmp_path))
 
@@ -353,6 +357,59 @@ def test_a_worker_killed_while_writing_leaves_whole_parts_and_no_result(store, s
     assert all_rows(store, attempt=2) == [[1]]
 
 
+def stored_in(folder: Path, rows: int) -> tuple[ResultStore, Path]:
+    """A store that holds a result of so many rows, and where its manifest is."""
+    store = open_results(in_a_folder(folder))
+    stored(store, *numbers(rows))
+    return store, folder / "results" / JOB / "1.arrow"
+
+
+@pytest.mark.parametrize("rows", [3, 70_000])
+def test_a_result_is_none_without_its_manifests_end(tmp_path, rows):
+    """In a folder; an object appears whole or not at all."""
+    store, manifest = stored_in(tmp_path, rows)
+    whole = manifest.read_bytes()
+    for length in (0, 1, len(whole) // 2, len(whole) - 1):
+        manifest.write_bytes(whole[:length])
+        assert store.current(JOB) is None
+        with pytest.raises(ResultFailed) as failed:
+            store.page(JOB, 1, offset=0, limit=10, complete=True)
+        assert failed.value.code is ErrorCode.RESULT_EXPIRED
+        # what is in parts can be read on, as while they were written
+        readable = store.page(JOB, 1, offset=0, limit=10, complete=False).rows
+        assert [row[0] for row in readable] == ([] if rows == 3 else list(range(10)))
+    manifest.write_bytes(whole)
+    assert [row[0] for row in all_rows(store)] == list(range(rows))
+
+
+def test_a_small_result_is_one_file(tmp_path):
+    stored(open_results(in_a_folder(tmp_path)), *numbers(3))
+    files = [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
+    assert [str(file.relative_to(tmp_path / "results")) for file in files] == [f"{JOB}/1.arrow"]
+
+
+@pytest.mark.parametrize("rows", [3, 70_000])
+def test_a_result_whose_manifest_ends_in_zeros_is_gone(tmp_path, rows):
+    """What a machine that lost its power may leave of a file."""
+    store, manifest = stored_in(tmp_path, rows)
+    whole = manifest.read_bytes()
+    for zeros in range(1, len(whole) + 1):
+        manifest.write_bytes(whole[:-zeros] + bytes(zeros))
+        with pytest.raises(ResultFailed) as failed:
+            store.page(JOB, 1, offset=0, limit=10, complete=True)
+        assert failed.value.code is ErrorCode.RESULT_EXPIRED
+
+
+@pytest.mark.parametrize("sizes", [(3, 70_000), (70_000, 3), (3, 3), (70_000, 70_000)])
+def test_an_attempt_that_is_written_again_has_the_later_rows(store, sizes):
+    for size in sizes:
+        stored(store, *numbers(size))
+        assert [row[0] for row in all_rows(store)] == list(range(size))
+        assert store.current(JOB)[1].row_count == size
+    store.delete(JOB, 1)
+    assert store.inventory() == []
+
+
 def test_attempts_never_mix_and_the_newest_published_one_is_current(store):
     stored(store, batch(id=[2]), attempt=2)
     stored(store, batch(id=[1]), attempt=1)
@@ -382,8 +439,7 @@ def test_the_inventory_tells_of_every_attempt_and_an_attempt_is_deleted_alone(st
     with store.writer(JOB, 1, limits=Limits()) as writer:
         writer.write(batch(id=range(2_000)))
     lost, whole = sorted(store.inventory(), key=lambda kept: kept.attempt)
-    assert (lost.job_id, lost.attempt, lost.complete) == (JOB, 1, False)
-    assert (whole.job_id, whole.attempt, whole.complete) == (JOB, 2, True)
+    assert [(kept.job_id, kept.attempt) for kept in (lost, whole)] == [(JOB, 1), (JOB, 2)]
     assert lost.bytes > 100
     assert before <= whole.written_at <= lost.written_at <= store.now()
     assert len(store.inventory()) == 2

@@ -156,6 +156,16 @@ async def test_schemas_and_sources_stay_within_their_budgets(url: str) -> None:
             await told(client, "describe_tables", tables=tables, source="wide")
         broad = (await told(client, "describe_tables", tables=["broad"], source="wide"))["tables"][0]
         assert len(broad["columns"]) + broad["more_columns"] == 1_600
+        found_by = {"MEASUREMENT_NUMBER_1599": [1599], "*_*_155*": [155, *range(1550, 1560)]}
+        for pattern, numbers in found_by.items():
+            found = await told(client, "describe_tables", tables=["broad", "hard"], columns=pattern, source="wide")
+            assert [[c["name"] for c in table["columns"]] for table in found["tables"]] == [
+                [f"measurement_number_{n}" for n in numbers]
+            ]
+            assert found["without_such_columns"] == ["hard"]
+            assert (await told(client, "describe_tables", columns=pattern, source="wide"))["tables"] == found["tables"]
+        missed = await told(client, "describe_tables", tables=["broad"], columns="nothing*", source="wide")
+        assert missed["error"]["code"] == "unknown_column"
 
 
 async def test_errors_of_any_length_stay_within_their_budget(url: str) -> None:

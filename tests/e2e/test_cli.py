@@ -141,7 +141,7 @@ def test_a_misspelt_environment_variable_is_refused(shared):
 
 def test_what_is_unfinished_after_the_wait_leaves_a_handle_that_goes_on_later(folder):
     slow = (
-        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 1000000) SELECT COUNT(*) AS n FROM r"
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 8000000) SELECT COUNT(*) AS n FROM r"
     )
     left = awaitsql(folder, "query", slow, "--db", "shop.sqlite", "--wait", "0.3", "--json")
     job_id = json.loads(left.stdout)["job_id"]
@@ -152,7 +152,7 @@ def test_what_is_unfinished_after_the_wait_leaves_a_handle_that_goes_on_later(fo
     assert left.returncode == 5
     assert [j["job_id"] for j in json.loads(listed.stdout)["jobs"]] == [job_id]
     assert json.loads(shown.stdout)["state"] == "succeeded"
-    assert json.loads(rows.stdout)["rows"] == [[1_000_000]]
+    assert json.loads(rows.stdout)["rows"] == [[8_000_000]]
 
 
 def test_jobs_that_the_broker_forgot_are_told_of_by_the_history(folder):

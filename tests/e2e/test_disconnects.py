@@ -175,6 +175,8 @@ def test_giving_up_on_get_job_stops_nothing(shop: Shop, transport: str, era: str
             (wire.give_up if how == SAID else wire.hang_up)(number)
 
         view = call(other, "get_job", job_id=job_id, wait_seconds=LONGER_THAN_THE_GRACE_S)
-        assert (view["state"], shop.runs(mark)) == ("running", 1)
+        # where the worker of the server that has gone ran it, it is in line for another one
+        assert view["state"] in ("running", "queued")
+        until(lambda: shop.runs(mark) == 1, within_s=30)
         call(other, "cancel_job", job_id=job_id)
         assert end_of(other, job_id)["state"] == "cancelled"

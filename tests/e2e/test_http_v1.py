@@ -469,6 +469,12 @@ def test_sources_and_tables_are_described(client: httpx2.Client) -> None:
     assert {"customers", "orders"} <= {table["name"] for table in listed["tables"]}
     [orders] = client.get("/v1/sources/shop/tables", params={"tables": "orders"}).json()["tables"]
     assert [column["name"] for column in orders["columns"]] == ["id", "customer_id", "total", "note"]
+    found = client.get("/v1/sources/shop/tables", params={"columns": "TOT*"}).json()["tables"]
+    assert [[column["name"] for column in table["columns"]] for table in found] == [["total"]]
+    two = client.get("/v1/sources/shop/tables", params={"tables": ["orders", "customers"], "columns": "total"}).json()
+    assert two["without_such_columns"] == ["customers"]
+    none = client.get("/v1/sources/shop/tables", params={"columns": "nothing"})
+    assert problem(none) == (422, "unknown_column")
     assert problem(client.get("/v1/sources/shopp/tables")) == (404, "unknown_source")
     unknown = client.get("/v1/sources/shop/tables", params={"tables": "ordrs"})
     assert problem(unknown) == (422, "unknown_table")

@@ -58,7 +58,8 @@ class Machine:
         async for seen in self.executor.watch(job.id, owner=job.owner, timeout_s=timeout_s):
             if seen.state in states:
                 return seen
-        raise AssertionError(f"{job.id} was not {states} in {timeout_s} s, but {seen.state}: {seen.error!r}")
+        moves = list(zip(await self.moves(job), await self.reasons(job), strict=True))
+        raise AssertionError(f"{job.id} was not {states} in {timeout_s} s, but {seen.state}: {seen.error!r}; {moves}")
 
     async def moves(self, job: Job) -> list[str]:
         """The states that the history tells of, in order, once it has everything that was told until now."""

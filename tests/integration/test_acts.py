@@ -17,7 +17,19 @@ import pytest
 import redis
 from machines import COUNT_A_WHILE, OWNER, running, settings_for
 
-from executor import Executor, ExecutorError, ExecutorSettings, JobState, Statement, Wanted, open_broker, signing_keys
+from executor import (
+    GENERATE,
+    Answered,
+    Executor,
+    ExecutorError,
+    ExecutorSettings,
+    JobState,
+    Lease,
+    Statement,
+    Wanted,
+    open_broker,
+    signing_keys,
+)
 from executor.auditing import export_audit
 from executor.connections import connect_sync
 from executor.history.drainer import Drainer
@@ -90,6 +102,25 @@ async def test_a_worker_that_is_stopped_in_order_is_on_record(tmp_path: Path, sh
 
     [line] = recorded(settings, "worker_drained")
     assert (line["who"]["subject"], line["told"]["worker"].startswith("fleet:")) == ("system", True)
+
+
+async def test_a_worker_of_questions_that_is_stopped_in_order_is_on_record(tmp_path: Path, shop: Path):
+    async def body(lease: Lease) -> Answered:
+        raise AssertionError(lease)  # nobody asks
+
+    settings = settings_for(tmp_path, shop)
+    async with running(settings, workers=0) as machine:
+        drain = asyncio.Event()
+        service = asyncio.create_task(machine.executor.serve(GENERATE, body, slots=1, drain=drain, worker="scribe"))
+        async with asyncio.timeout(30):
+            while not await machine.executor.workers():
+                await asyncio.sleep(0.05)
+        drain.set()
+        assert await service
+        await until_drained(machine.executor)
+
+    [line] = recorded(settings, "worker_drained")
+    assert (line["who"]["subject"], line["told"]["worker"]) == ("system", "scribe")
 
 
 async def test_jobs_from_before_a_rotation_run_and_are_read_until_their_key_is_removed(tmp_path: Path, shop: Path):

@@ -55,6 +55,7 @@ async def test_a_broker_that_cannot_write_its_log_takes_no_job_and_says_why(tmp_
 async def test_a_frozen_broker_is_told_within_seconds_by_every_call(tmp_path, shop):
     async with running(settings_for(tmp_path, shop), workers=1) as machine:
         job = await machine.run("SELECT 1")
+        await machine.executor.source_schema("shop")
         frozen = broker_process(machine)
         frozen.suspend()
         try:
@@ -64,6 +65,7 @@ async def test_a_frozen_broker_is_told_within_seconds_by_every_call(tmp_path, sh
                 machine.executor.cancel(job.id, owner=OWNER),
                 machine.executor.list_jobs(owner=OWNER),
                 machine.executor.workers_alive(),
+                machine.executor.source_profile("shop", tables=[("main", "orders")]),
             )
             began = time.monotonic()
             told = await asyncio.gather(*calls, return_exceptions=True)

@@ -8,7 +8,7 @@ import time
 
 import redis
 from machines import COUNT_A_WHILE, COUNT_FOR_EVER, COUNTED, running, settings_for
-from worker_processes import worker_process, write_config
+from worker_processes import slow_to_begin, worker_process, write_config
 
 from executor import EXIT_ASKED, GENERATE, JobState
 
@@ -38,6 +38,34 @@ async def test_a_worker_asked_to_stop_finishes_what_runs_and_takes_nothing_new(t
     assert code == EXIT_ASKED
     assert (left_over.state, nobody) == (JobState.QUEUED, [])
     assert late.preview == [[1]]
+
+
+async def test_a_job_that_is_claimed_and_not_begun_is_finished_too(tmp_path, shop):
+    async with running(settings_for(tmp_path, shop), workers=0) as machine:
+        config = write_config(tmp_path / "a.toml", machine)
+        with worker_process(config, tmp_path / "log", environment=slow_to_begin(1.0)) as worker:
+            job = await machine.until(await machine.submit("SELECT 1"), JobState.RUNNING)
+            worker.ask_to_leave()
+            code = await asyncio.to_thread(worker.exit_code)
+            job = await machine.executor.get(job.id, owner=job.owner)
+
+    assert [line["running"] for line in worker.said("worker_leaving")] == [0], "it had begun already"
+    assert (code, job.state, job.attempt, job.preview) == (EXIT_ASKED, JobState.SUCCEEDED, 1, [[1]])
+
+
+async def test_a_job_that_is_claimed_when_time_is_up_is_given_back_and_never_begun(tmp_path, shop):
+    async with running(settings_for(tmp_path, shop, drain_timeout_s=0, attempts=1), workers=0) as machine:
+        config = write_config(tmp_path / "a.toml", machine)
+        with worker_process(config, tmp_path / "log", environment=slow_to_begin(1.0)) as worker:
+            job = await machine.until(await machine.submit(COUNT_FOR_EVER), JobState.RUNNING)
+            worker.ask_to_leave()
+            code = await asyncio.to_thread(worker.exit_code)
+            job = await machine.executor.get(job.id, owner=job.owner)
+            reasons = await machine.reasons(job)
+
+    assert (code, job.state, job.attempt) == (EXIT_ASKED, JobState.QUEUED, 2)
+    assert [line["seen"] for line in worker.said("job_given_back") if line["job_id"] == job.id] == ["call"]
+    assert "worker left, stop seen by call" in reasons
 
 
 async def test_what_is_not_finished_in_time_goes_to_another_worker_at_once_and_is_nobodys_loss(tmp_path, shop):

@@ -359,6 +359,7 @@ async def test_a_record_that_was_not_signed_is_on_record_and_nobody_s(tmp_path, 
         {"job": "", "from": "", "to": "act", "reason": "x", "at": "1", "attempt": "9" * 30},
         {"job": "", "from": "", "to": "act", "reason": "x", "at": "1", "v": "new"},
         {"job": "", "from": "a", "to": "failed", "reason": "x", "at": "1", "error": "[no JSON"},
+        {"job": "", "from": "", "to": "act", "reason": b"\xff\xfe", "at": "1", b"\xc3": "x"},
     ],
 )
 async def test_an_entry_that_nobody_can_read_is_on_record_and_holds_up_nothing(broker_of_settings, entry):

@@ -9,12 +9,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
+import uuid
 from contextlib import closing
 
 import psutil
+import psycopg
 import pytest
 import redis.asyncio
 from machines import COUNT_A_WHILE, COUNT_FOR_EVER, COUNTED, OWNER, running, settings_for
+from worker_processes import slow_to_begin, worker_process, write_config
 
 from executor import ErrorCode, ExecutorError, JobState
 
@@ -60,6 +64,32 @@ async def test_a_job_that_kills_every_worker_stops_after_its_attempts(tmp_path, 
     assert job.error is not None
     assert job.error.code is ErrorCode.WORKER_LOST
     assert after.state is JobState.SUCCEEDED
+
+
+async def test_a_worker_that_comes_to_its_job_after_the_lease_does_not_begin_its_statement(
+    tmp_path, shop, postgres_url
+):
+    sources = {"shop": {"kind": "postgres", "url": postgres_url}}
+    settings = settings_for(tmp_path, shop, sources=sources, lease_s=1.5, beat_s=0.3, attempts=2)
+    mark, seen, late_s = f"marked {uuid.uuid4().hex}", 0, 2.5
+    async with running(settings, workers=0) as machine:
+        config = write_config(tmp_path / "a.toml", machine)
+        with (
+            psycopg.connect(postgres_url, autocommit=True) as there,
+            worker_process(config, tmp_path / "log", environment=slow_to_begin(late_s)),
+        ):
+            job = await machine.submit(f"SELECT pg_sleep(1) AS slept /* {mark} */")
+            last_look = float("inf")
+            while time.monotonic() < last_look:
+                told = "SELECT pid FROM pg_stat_activity WHERE position(%s IN query) > 0 AND pid <> pg_backend_pid()"
+                seen += len(there.execute(told, (mark,)).fetchall())
+                await asyncio.sleep(0.05)
+                if not (job := await machine.executor.get(job.id, owner=OWNER)).is_finished:
+                    last_look = time.monotonic() + late_s
+
+    assert job.error is not None
+    assert job.error.code is ErrorCode.WORKER_LOST
+    assert seen == 0
 
 
 async def holder(machine, job):

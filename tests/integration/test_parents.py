@@ -62,6 +62,8 @@ def body_over(machine: Machine) -> Callable[[Lease], Awaitable[Answered]]:
         ended = await machine.executor.wait(child.id, owner=child.owner, timeout_s=lease.seconds_left)
         if ended.error is not None:
             raise ended.error
+        if ended.state is JobState.CANCELLED:
+            await asyncio.Event().wait()  # with its parent, which is told so in a moment
         await lease.tell({"model": "a body", "tokens": 7})
         return Answered(child.id)
 

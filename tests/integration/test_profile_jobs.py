@@ -32,7 +32,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(1, TABLES):
             made.execute(f"CREATE TABLE t{number} (n INTEGER PRIMARY KEY, customer_id INTEGER, word TEXT)")
             made.execute(
-                f"INSERT INTO t{number} WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 4000)"
+                f"INSERT INTO t{number} WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 20000)"
                 " SELECT i, 1 + i % 100, 'word ' || i FROM r"
             )
     made.close()
@@ -63,7 +63,7 @@ async def narrow_machine(tmp_path_factory: pytest.TempPathFactory, wide: Path) -
         "cancelled": Path(shutil.copy(wide, folder / "cancelled.sqlite")),
     }
     sources = {name: {"kind": "sqlite", "path": file} for name, file in files.items()}
-    profile = {"automatic": False, "max_rows": 4001}
+    profile = {"automatic": False, "max_rows": 20001}
     async with running(settings_for(folder, wide, sources=sources, concurrency=1, profile=profile)) as started:
         yield started
 
@@ -158,10 +158,15 @@ async def test_a_profile_can_be_cancelled(narrow_machine):
     job = await machine.executor.profile("cancelled", tables)
     await machine.executor.cancel(job.id, owner=job.owner)
     job = await machine.until(job, JobState.CANCELLED)
+    again = await machine.executor.profile("cancelled", tables)
+    same = await machine.executor.profile("cancelled", tables)
+    await machine.executor.cancel(again.id, owner=again.owner)
     await machine.executor.cancel(holder.id, owner=holder.owner)
     await machine.until(holder, JobState.CANCELLED)
 
     assert job.error is None
+    assert again.state is JobState.QUEUED
+    assert again.id == same.id != job.id
 
 
 async def test_a_profile_gives_its_slot_to_callers(narrow_machine):

@@ -23,7 +23,10 @@ def write_config(file: Path, machine: Machine, rest: str = "") -> Path:
     lines = ["[executor]", *(f"{name} = {json.dumps(value)}" for name, value in told.items())]
     for name, source in sources.items():
         lines.append(f"[executor.sources.{name}]")
-        lines += [f"{key} = {json.dumps(value)}" for key, value in {"kind": "sqlite", **source}.items()]
+        lines += [
+            f"{key} = {json.dumps(value)}"
+            for key, value in {"kind": machine.settings.sources[name].kind, **source}.items()
+        ]
     file.write_text("\n".join([*lines, rest]) + "\n")
     return file
 
@@ -56,6 +59,11 @@ class WorkerProcess:
 
     def exit_code(self, timeout_s: float = 20) -> int:
         return self.process.wait(timeout_s)
+
+
+def slow_to_begin(seconds: float) -> dict[str, str]:
+    """The environment of a worker that begins what it has claimed so late; see tests/slow_claim."""
+    return {"PYTHONPATH": str(ROOT / "tests" / "slow_claim"), "TEST_SLOW_CLAIM_S": str(seconds)}
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import pytest
 
 from executor.cursors import Cursor
 from executor.errors import ErrorCode, ResultFailed
-from executor.jobs import new_job_id
+from executor.handles import new_job_id
 
 
 def test_a_cursor_is_read_back():

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from executor import Column, ForeignKey, SourceSchema, Table
 from mcp_server.policy import Compare, Grant, TableGrant
-from mcp_server.tables import detailed, listed, matching, near, shown_name, visible
+from mcp_server.tables import detailed, listed, matching, near, shown_name, visible, with_columns
 
 ORDERS = Table(
     schema="main",
@@ -43,6 +45,24 @@ def test_a_name_finds_its_tables_in_any_case_and_with_quotes() -> None:
 def test_a_star_stands_for_any_letters() -> None:
     assert matching("cust*", SHOP) == [CUSTOMERS]
     assert matching("archive.*", SHOP) == [OLD]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("net[eur]", ["net[EUR]"]),
+        ('"NET*"', ["net[EUR]", "net_total"]),
+        ("*?", ["paid?"]),
+        ("`paid?`", ["paid?"]),
+        ("net_tota?", []),
+        ("net", []),
+    ],
+)
+def test_only_a_star_stands_for_other_letters(pattern: str, names: list[str]) -> None:
+    columns = tuple(Column(name, "int") for name in ("net[EUR]", "net_total", "paid?"))
+    assert [c.name for c in with_columns(Table("main", "t", columns=columns), pattern).columns] == names
+    shop = SourceSchema("shop", "sqlite", "main", tuple(Table("main", c.name, columns=(c,)) for c in columns))
+    assert [table.name for table in matching(pattern, shop)] == names
 
 
 def test_a_misspelt_name_has_near_ones() -> None:

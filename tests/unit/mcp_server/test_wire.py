@@ -21,7 +21,8 @@ from executor import (
     Truncated,
     new_job_id,
 )
-from mcp_server.wire import JobView, job_line, job_view, page_view
+from mcp_server.views import JobView
+from mcp_server.wire import job_line, job_view, page_view
 
 NOW = 1_800_000_000.0
 
