@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,17 @@ import psutil
 import psycopg
 import redis
 from clocks import wrong_clocks
-from databases import Database, duckdb_shop, embedded_postgres, postgres_shop, sqlite_shop
+from databases import (
+    Database,
+    duckdb_shop,
+    embedded_postgres,
+    has_mysql_server,
+    mysql_connection,
+    mysql_shop,
+    postgres_shop,
+    private_mysql,
+    sqlite_shop,
+)
 from machines import Machine, running
 
 from executor import (
@@ -51,14 +61,18 @@ from executor.results.opening import open_results
 from executor.sweeper import Sweeper
 from executor.upkeep_store import UpkeepStore
 
-KINDS = ("sqlite", "duckdb", "postgres")
 ROWS = 3_000
 WRONG_BY_S = 420.0
 LASTS_S = 300.0
 """Longer than any job of a storm takes, shorter than its clocks are wrong."""
+_OWNERS = 5
 ENDS = ("succeeded", "failed", "cancelled")
+_ARE_KILLED = {"postgres", "mysql"}
 _MAY_FAIL = {"source_unavailable", "source_busy"}
 """What a job on a database that was killed may end with."""
+
+_COUNTS = {"duckdb": 9_000_000, "mysql": 3_000_000}
+"""How many rows a job counts that gives one; 150,000 on the other kinds."""
 
 
 @dataclass
@@ -70,30 +84,41 @@ class Book:
     cancelled: set[int] = field(default_factory=set)
 
 
-def text_of(i: int) -> int:
+def text_of(i: int, kinds: Sequence[str]) -> int:
     """The job whose text job `i` has: its own, or, for every tenth, an earlier one's of the same owner and database."""
-    return i - 15 if i % 10 == 7 and i >= 15 else i
+    round_of = _OWNERS * len(kinds)
+    return i - round_of if i % 10 == 7 and i >= round_of else i
 
 
 def sql_of(i: int, kind: str) -> str:
     """Text `i`: every third gives `ROWS` rows, the others one; each carries its number."""
-    count = (
-        f"WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < {ROWS if i % 3 == 0 else 150_000})"
-    )
+    most = ROWS if i % 3 == 0 else _COUNTS.get(kind, 150_000)
+    count = f"WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < {most})"
     if kind == "duckdb":  # its recursion is slow
-        count = f"WITH r AS (SELECT range AS n FROM range(1, {(ROWS if i % 3 == 0 else 9_000_000) + 1}))"
+        count = f"WITH r AS (SELECT range AS n FROM range(1, {most + 1}))"
+    elif kind == "mysql":  # its recursion ends after a thousand
+        count = (
+            "WITH RECURSIVE k(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM k WHERE i < 999),"
+            " r AS (SELECT a.i * 1000000 + b.i * 1000 + c.i + 1 AS n FROM k a, k b, k c"
+            f" WHERE a.i <= {(most - 1) // 1_000_000} AND b.i <= {(most - 1) // 1_000 % 1_000})"
+        )
     return f"{count} SELECT {i} AS job, n FROM r" if i % 3 == 0 else f"{count} SELECT {i} AS job, count(*) AS n FROM r"
 
 
 def expected(i: int, kind: str) -> tuple[int, int]:
-    """How many rows job `i` gives, and the sum of its second column."""
+    """How many rows text `i` gives, and the sum of its second column."""
     if i % 3 == 0:
         return ROWS, ROWS * (ROWS + 1) // 2
-    return 1, 9_000_000 if kind == "duckdb" else 150_000
+    return 1, _COUNTS.get(kind, 150_000)
 
 
-def kind_of(i: int) -> str:
-    return KINDS[i % len(KINDS)]
+def kinds_of(settings: ExecutorSettings) -> list[str]:
+    """Sources are named by their kind here."""
+    return list(settings.sources)
+
+
+def kind_of(i: int, kinds: Sequence[str]) -> str:
+    return kinds[i % len(kinds)]
 
 
 def say(line: str) -> None:
@@ -103,17 +128,19 @@ def say(line: str) -> None:
 
 
 def owner_of(i: int) -> str:
-    return f"principal {i % 5}"
+    return f"principal {i % _OWNERS}"
 
 
 async def submit_all(
     executor: Executor, settings: ExecutorSettings, numbers: range, told: dict[int, str], *, says: bool = False
 ) -> None:
     """Submits each job under its number as idempotency key, again and again until the broker has said yes."""
+    kinds = kinds_of(settings)
     for i in numbers:
-        sql = sql_of(text_of(i), kind_of(i))
+        kind = kind_of(i, kinds)
+        sql = sql_of(text_of(i, kinds), kind)
         limits = replace(settings.limits.limits(), timeout_s=60.0)
-        statement = Statement(kind_of(i), sql, sql, limits, shared_with="principal")
+        statement = Statement(kind, sql, sql, limits, shared_with="principal")
         while i not in told:
             try:
                 job = await executor.submit(statement, owner=owner_of(i), idempotency_key=f"job {i}")
@@ -181,16 +208,28 @@ def broker_of(machine: Machine) -> psutil.Process | None:
     return None
 
 
+@dataclass
+class Sky:
+    """Databases, and the machine over them."""
+
+    machine: Machine
+    shops: dict[str, Database]
+    postgres: str
+
+
 class Weather:
     """What happens to the machine, one blow at a time."""
 
-    def __init__(self, machine: Machine, other: OtherServer, postgres: str, chance: random.Random, book: Book) -> None:
-        self._machine = machine
+    def __init__(self, place: Sky, other: OtherServer, chance: random.Random, book: Book) -> None:
+        self._machine = place.machine
         self._other = other
-        self._postgres = postgres
+        self._postgres = place.postgres
+        self._mysql = place.shops.get("mysql")
         self._chance = chance
         self._book = book
-        blows = (self._worker, self._worker, self._freeze, self._broker, self._server, self._database, self._fill)
+        blows = [self._worker, self._worker, self._freeze, self._broker, self._server, self._database, self._fill]
+        if self._mysql is not None:
+            blows.append(self._other_database)
         self._blows = blows
 
     async def rage(self, until: asyncio.Event) -> None:
@@ -234,6 +273,15 @@ class Weather:
         with lost, psycopg.connect(self._postgres, autocommit=True) as connection:
             os.kill(connection.info.backend_pid, signal.SIGKILL)
 
+    async def _other_database(self) -> None:
+        """The whole server killed, and started again."""
+        assert self._mysql is not None and self._mysql.restart is not None
+        with mysql_connection(self._mysql.config.url) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT @@pid_file")
+            pid = int(Path(cursor.fetchone()[0]).read_text())
+        os.kill(pid, signal.SIGKILL)
+        await asyncio.to_thread(self._mysql.restart)
+
     async def _fill(self) -> None:
         """The broker's memory filled for a moment."""
         with contextlib.suppress(redis.RedisError), redis.Redis.from_url(self._machine.broker_url) as connection:
@@ -245,20 +293,15 @@ class Weather:
                 connection.delete(f"junk:{n}")
 
 
-@dataclass
-class Sky:
-    """Databases, and the machine over them."""
-
-    machine: Machine
-    shops: dict[str, Database]
-    postgres: str
-
-
 @contextlib.asynccontextmanager
-async def sky(folder: Path, postgres: str, *, wrong_by_s: float) -> AsyncIterator[Sky]:
+async def sky(folder: Path, postgres: str, mysql: str | None, *, wrong_by_s: float) -> AsyncIterator[Sky]:
     """A machine with short leases over a database of each kind; every other process of it has a wrong clock."""
-    with postgres_shop(postgres) as shop, wrong_clocks(folder, wrong_by_s, 0.0):
-        shops = {"sqlite": sqlite_shop(folder), "duckdb": duckdb_shop(folder), "postgres": shop}
+    with contextlib.ExitStack() as opened:
+        shops = {"sqlite": sqlite_shop(folder), "duckdb": duckdb_shop(folder)}
+        shops["postgres"] = opened.enter_context(postgres_shop(postgres))
+        if mysql is not None:
+            shops["mysql"] = opened.enter_context(mysql_shop(mysql))
+        opened.enter_context(wrong_clocks(folder, wrong_by_s, 0.0))
         settings = ExecutorSettings.model_validate(
             {
                 "state_dir": folder / "state",
@@ -307,8 +350,8 @@ def _is_of_ours(process: psutil.Process) -> bool:
     return "awaitsql" in " ".join(command) or "executor.worker" in command
 
 
-async def storm(folder: Path, postgres: str, *, jobs: int, seed: int) -> dict[str, Any]:
-    """One storm; what was seen.
+async def storm(folder: Path, postgres: str, mysql: str | None, *, jobs: int, seed: int) -> dict[str, Any]:
+    """One storm; what was seen. Without `mysql`, a server that may be killed, there is none of that kind.
 
     Raises:
         AssertionError: the books do not balance.
@@ -317,12 +360,12 @@ async def storm(folder: Path, postgres: str, *, jobs: int, seed: int) -> dict[st
     book = Book()
     began = time.monotonic()
     wrong_by_s = WRONG_BY_S if seed % 2 else -WRONG_BY_S
-    async with sky(folder, postgres, wrong_by_s=wrong_by_s) as place:
+    async with sky(folder, postgres, mysql, wrong_by_s=wrong_by_s) as place:
         machine = place.machine
         ours = range(jobs // 2)
         other = OtherServer(folder, machine.settings, range(jobs // 2, jobs))
         over = asyncio.Event()
-        weather = Weather(machine, other, postgres, chance, book)
+        weather = Weather(place, other, chance, book)
         raging = asyncio.create_task(weather.rage(over))
         cancelling = asyncio.create_task(wild_cancels(machine, book, random.Random(seed + 1), jobs // 20))
         await submit_all(machine.executor, machine.settings, ours, book.jobs)
@@ -350,7 +393,7 @@ async def flush(folder: Path, postgres: str) -> Job:
     Raises:
         AssertionError: a statement ran on, or something is left over.
     """
-    async with sky(folder, postgres, wrong_by_s=WRONG_BY_S) as place:
+    async with sky(folder, postgres, None, wrong_by_s=WRONG_BY_S) as place:
         machine = place.machine
         book = Book()
         await submit_all(machine.executor, machine.settings, range(30), book.jobs)
@@ -398,12 +441,14 @@ def whats(machine: Machine) -> dict[str, Counter[str]]:
 
 async def check_rows(machine: Machine, book: Book, ends: dict[int, Job]) -> None:
     """Right and whole, or a failure that a dead database explains."""
+    kinds = kinds_of(machine.settings)
     for i, job in ends.items():
+        kind = kind_of(i, kinds)
         if job.state is JobState.CANCELLED:
             assert i in book.cancelled, f"job {i} was cancelled by nobody"
         elif job.state is JobState.FAILED:
             assert job.error is not None
-            assert kind_of(i) == "postgres", f"job {i}: {job.error.code} {job.error.message}"
+            assert kind in _ARE_KILLED, f"job {i}: {job.error.code} {job.error.message}"
             assert str(job.error.code) in _MAY_FAIL, f"job {i}: {job.error.code} {job.error.message}"
         else:
             rows: list[list[Any]] = []
@@ -414,8 +459,8 @@ async def check_rows(machine: Machine, book: Book, ends: dict[int, Job]) -> None
                 cursor = page.next_cursor
                 if cursor is None:
                     break
-            assert (len(rows), sum(int(n) for _, n in rows)) == expected(i, kind_of(i)), f"job {i}"
-            assert {number for number, _ in rows} == {text_of(i)}
+            assert (len(rows), sum(int(n) for _, n in rows)) == expected(text_of(i, kinds), kind), f"job {i}"
+            assert {number for number, _ in rows} == {text_of(i, kinds)}
 
 
 def check_times(machine: Machine, ends: dict[int, Job]) -> None:
@@ -455,7 +500,7 @@ async def check_books(
     assert {job_id: sum(told[job_id][end] for end in ENDS) for job_id in once} == once
     assert {job_id: told[job_id]["submitted"] for job_id in once} == once
     async with asyncio.timeout(20):
-        while statements_of_ours(place.postgres):
+        while statements_of_ours(place.postgres) or statements_in(place.shops.get("mysql")):
             await asyncio.sleep(0.1)
     sweep(machine.settings, machine.broker_url)
     root = machine.settings.results_root
@@ -473,10 +518,34 @@ def statements_of_ours(postgres: str) -> int:
     return int(row[0]) if row else 0
 
 
+def statements_in(shop: Database | None) -> int:
+    """How many statements run in the shop's database now, where there is that shop."""
+    if shop is None:
+        return 0
+    with mysql_connection(shop.config.url, database=None) as connection, connection.cursor() as cursor:
+        told = "SELECT count(*) FROM information_schema.processlist WHERE db = %s AND command = 'Query'"
+        cursor.execute(told, (shop.schema,))
+        return int(cursor.fetchone()[0])
+
+
 def sweep(settings: ExecutorSettings, broker_url: str) -> None:
     """What a worker does every few minutes, done now."""
     with connect_sync(broker_url) as connection:
         Sweeper(settings, UpkeepStore(settings, connection), open_results(settings)).sweep(late_word_s=0.0)
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="aq")
+
+
+@contextlib.contextmanager
+def mysql_where_it_can_run() -> Iterator[str | None]:
+    """The url of a server of the storm's own, as it is killed; None where there is none to start."""
+    if not has_mysql_server():
+        yield None
+        return
+    with _folder() as folder, private_mysql(Path(folder)) as url:
+        yield url
 
 
 def main() -> None:
@@ -491,10 +560,10 @@ def main() -> None:
         asyncio.run(serve(Path(told.as_server[0]), range(int(first), int(last))))
         return
     first, _, last = told.seeds.partition("-")
-    with tempfile.TemporaryDirectory(prefix="aq") as base, embedded_postgres(Path(base)) as postgres:
+    with _folder() as base, embedded_postgres(Path(base)) as postgres, mysql_where_it_can_run() as mysql:
         for seed in range(int(first), int(last or first) + 1):
-            with tempfile.TemporaryDirectory(prefix="aq") as folder:
-                say(json.dumps(asyncio.run(storm(Path(folder), postgres, jobs=told.jobs, seed=seed))))
+            with _folder() as folder:
+                say(json.dumps(asyncio.run(storm(Path(folder), postgres, mysql, jobs=told.jobs, seed=seed))))
 
 
 if __name__ == "__main__":
