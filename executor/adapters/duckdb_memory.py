@@ -4,6 +4,10 @@ DuckDB's memory_limit counts what its buffer manager holds: not lists, strings a
 statement. ``SELECT range(1000000000)`` takes 20 GB under a limit of 128 MB, and cannot be interrupted before it has
 them. So while a statement runs, the kernel refuses memory beyond a bound (RLIMIT_DATA, Linux 4.7 and newer); DuckDB
 answers with its own out-of-memory error and goes on working. Elsewhere there is no such bound.
+
+The kernel counts what is reserved, not what is used: Arrow's allocator reserves 1 GiB when it is first asked, and a
+thread the size of its stack. What other threads may need meanwhile has to find room under the bound, too, or their jobs
+fail for this one's.
 """
 
 from __future__ import annotations
@@ -13,6 +17,8 @@ import sys
 import threading
 from collections.abc import Generator
 from pathlib import Path
+
+import pyarrow as pa
 
 _ROOM_MB = 1024
 """Beyond memory_limit: vectors of a sane statement, batches on their way, whatever other threads need meanwhile."""
@@ -33,6 +39,7 @@ class ProcessBound:
         allowance = (megabytes + _ROOM_MB) * 1_000_000
         with self._lock:
             if not self._running:
+                pa.allocate_buffer(1)  # or the reservation would be taken out of the room, and be all of it
                 self._base, self._before = _held_bytes(), _soft_limit()
             self._running.append(allowance)
             self._set()

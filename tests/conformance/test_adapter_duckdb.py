@@ -241,6 +241,31 @@ def test_a_list_beyond_duckdbs_own_count_of_memory_is_refused_at_once(adapter: A
     assert rows_of(adapter, "SELECT 1") == [(1,)]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="no bound on memory but on Linux")
+def test_what_others_need_beside_a_statement_is_theirs_from_the_first_one_on(duckdb_database: Database) -> None:
+    path = duckdb_database.config.path
+    told = f"""if True:
+        import threading
+        import pyarrow as pa
+        from executor.adapters import make_adapter
+        from executor.sources import DuckDBSource
+
+        adapter = make_adapter("shop", DuckDBSource(kind="duckdb", path={str(path)!r}, memory_limit_mb=128))
+        with adapter.session(timeout_s=30) as session:
+            rows = session.run("SELECT range AS n FROM range(100000)")
+            next(rows.batches)
+            pa.array([1])  # the allocator's first use, as where a result is stored
+            held = bytearray(700_000_000)
+            others = [threading.Thread(target=list, args=([],)) for _ in range(8)]
+            for other in others:
+                other.start()
+            print(sum(batch.num_rows for batch in rows.batches) > 0)
+        adapter.close()
+    """
+    ran = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=False)
+    assert (ran.stdout, ran.stderr) == ("True\n", "")
+
+
 def test_probe_warns_of_a_folder_where_everybody_may_replace_the_file(adapter: Adapter, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     assert {f.level for f in adapter.probe()} == {"ok"}
