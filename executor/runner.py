@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 
+from executor.adapters.base import crashed
 from executor.answering import opened_answers
 from executor.answers import InputNeeded
 from executor.claims import Claims
@@ -135,12 +136,7 @@ class Runner:
         known = None if order is None or is_asked else self._open.known(order.source)
         if known is not None:
             return known.classify(error)
-        log.exception("job_crashed", exc_info=error)
-        return StatementFailed(
-            ErrorCode.STATEMENT_FAILED,
-            f"Running the statement failed in an unexpected way ({type(error).__name__}).",
-            hint="The worker's log has the details; the same statement will probably fail again.",
-        )
+        return crashed(error)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 

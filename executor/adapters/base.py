@@ -7,6 +7,7 @@ by one thread, and cancelled from any other. Adapters know nothing of jobs, prin
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -16,8 +17,10 @@ from typing import Literal
 
 import pyarrow as pa
 
-from executor.errors import ErrorCode, ExecutorError, SourceFailed
+from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.source_schema import SourceSchema
+
+log = logging.getLogger(__name__)
 
 BATCH_ROWS = 8192
 """The most rows a batch holds."""
@@ -35,6 +38,27 @@ def all_connections_lent(source: str) -> SourceFailed:
         ErrorCode.SOURCE_BUSY,
         f"All connections of this worker to source {source} are in use.",
         hint="Try again in a moment.",
+    )
+
+
+def unreadable(source: str, error: BaseException, *, text_type: str) -> ExecutorError:
+    """An error that neither server nor driver gave: a value that cannot be read, or the worker's own trouble."""
+    if isinstance(error, (RuntimeError, MemoryError)) and not isinstance(error, pa.ArrowException):
+        return crashed(error)
+    return StatementFailed(
+        ErrorCode.STATEMENT_FAILED,
+        f"The rows of source {source} could not be read ({type(error).__name__}).",
+        hint=f"Cast the columns to {text_type} to see which one it is.",
+    )
+
+
+def crashed(error: BaseException) -> ExecutorError:
+    """An error that nobody foresaw. Its own words, which may hold anything, are for the worker's log alone."""
+    log.error("job_crashed", exc_info=error)
+    return StatementFailed(
+        ErrorCode.STATEMENT_FAILED,
+        f"Running the statement failed in an unexpected way ({type(error).__name__}).",
+        hint="The worker's log has the details. Try again; if it fails again, tell whoever runs the workers.",
     )
 
 

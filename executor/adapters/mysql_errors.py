@@ -11,7 +11,7 @@ import ssl
 
 import pymysql
 
-from executor.adapters.base import MAY_HAVE_CHANGED
+from executor.adapters.base import MAY_HAVE_CHANGED, unreadable
 from executor.adapters.wording import VALUES_HINT, without_values
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 
@@ -113,11 +113,7 @@ def classified(source: str, error: BaseException) -> ExecutorError:
     if number == 0 or number in _AWAY or number in _CLIENT or isinstance(error, OSError):
         return SourceFailed(ErrorCode.SOURCE_UNAVAILABLE, f"Source {source} broke off.", hint=_AGAIN)
     if number is None:
-        return StatementFailed(
-            ErrorCode.STATEMENT_FAILED,
-            f"The rows of source {source} could not be read ({type(error).__name__}).",
-            hint="Cast the columns to char to see which one it is.",
-        )
+        return unreadable(source, error, text_type="char")
     message, hint = _told(number, error)
     return StatementFailed(ErrorCode.STATEMENT_FAILED, message, hint=hint)
 

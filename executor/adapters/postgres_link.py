@@ -16,7 +16,7 @@ from adbc_driver_manager import AdbcStatusCode
 from adbc_driver_manager._reader import AdbcRecordBatchReader  # the public reader hides a broken stream's SQLSTATE
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from executor.adapters.base import BATCH_BYTES, MAY_HAVE_CHANGED
+from executor.adapters.base import BATCH_BYTES, MAY_HAVE_CHANGED, unreadable
 from executor.adapters.wording import VALUES_HINT, without_values
 from executor.errors import ErrorCode, ExecutorError, SourceFailed, StatementFailed
 from executor.secrets import resolve_secret
@@ -275,11 +275,7 @@ def _without_sqlstate(source: str, error: BaseException) -> ExecutorError:
     lost = isinstance(error, psycopg.Error) or getattr(error, "status_code", None) in _CONNECTION_STATUS
     if lost or isinstance(error, OSError):
         return _unanswered(source, str(error))
-    return StatementFailed(
-        ErrorCode.STATEMENT_FAILED,
-        f"The rows of source {source} could not be read ({type(error).__name__}).",
-        hint="Cast the columns to text to see which one it is.",
-    )
+    return unreadable(source, error, text_type="text")
 
 
 def _unanswered(source: str, text: str) -> ExecutorError:

@@ -33,3 +33,16 @@ def test_a_missing_driver_is_told_with_the_extra_that_brings_it(monkeypatch, con
     assert caught.value.code is ErrorCode.SOURCE_UNAVAILABLE
     assert f"awaitsql[{config.kind}]" in caught.value.hint
     assert config.kind in PROJECT["optional-dependencies"]
+
+
+@pytest.mark.parametrize("config", [PostgresSource(url="postgresql://h/d"), MySQLSource(url="mysql://h/d")])
+def test_the_workers_own_trouble_is_told_from_a_value_that_cannot_be_read(config, caplog):
+    adapter = make_adapter("shop", config)
+
+    own = adapter.classify(RuntimeError("can't start new thread"))
+    value = adapter.classify(ValueError("year 0 is out of range"))
+
+    assert "unexpected way (RuntimeError)" in own.message
+    assert "thread" not in own.message + own.hint
+    assert [(r.getMessage(), str(r.exc_info[1])) for r in caplog.records] == [("job_crashed", "can't start new thread")]
+    assert "could not be read (ValueError)" in value.message
