@@ -27,6 +27,11 @@ class Later:
         """The call is not made, unless it is being made just now."""
         self._call = None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing to call any more: it was cancelled, or made."""
+        return self._call is None
+
     def run(self) -> None:
         """Makes the call, once."""
         call, self._call = self._call, None
@@ -63,8 +68,12 @@ class Timers:
     def _loop(self) -> None:
         while True:
             with self._changed:
-                while not self._due:
+                # most are cancelled long before: to wake for each would be once a statement
+                while self._due and self._due[0][2].is_over:
+                    heapq.heappop(self._due)
+                if not self._due:
                     self._changed.wait()
+                    continue
                 left = self._due[0][0] - time.monotonic()
                 if left > 0:
                     self._changed.wait(left)
