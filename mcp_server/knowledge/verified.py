@@ -6,23 +6,19 @@ the guard under their own grant first.
 
 from __future__ import annotations
 
-import json
-import secrets
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
-
-from sqlalchemy import Column, Double, MetaData, Table, Text, func, select
-from sqlalchemy.exc import SQLAlchemyError
+from typing import TYPE_CHECKING, Literal
 
 from executor import ErrorCode, ExecutorError, SettingsInvalid, SourceSchema, Statement
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine, Row
+    from sqlalchemy import Engine
 
     from executor import ExecutorSettings
+    from mcp_server.knowledge.verified_records import VerifiedRecords
 
 FILE = "verified.sqlite"
 """In the state folder, where no history database is configured."""
@@ -33,25 +29,6 @@ MOST_PENDING = 100
 """What one caller may have waiting for review."""
 
 State = Literal["pending", "verified", "rejected"]
-
-_metadata = MetaData()
-_kept = Table(
-    "awaitsql_verified",
-    _metadata,
-    Column("id", Text, primary_key=True),
-    Column("source", Text, nullable=False),
-    Column("place", Text, nullable=False),
-    Column("question", Text, nullable=False),
-    Column("sql", Text, nullable=False),
-    Column("read", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("proposed_by", Text, nullable=False),
-    Column("proposed_at", Double, nullable=False),
-    Column("reviewed_by", Text, nullable=False),
-    Column("reviewed_at", Double),
-    Column("changed_at", Double, nullable=False),
-)
-"""`place` is the fingerprint of the source's configuration: another database under the same name has its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,108 +116,66 @@ class VerifiedQueries:
                 f"{MOST_SQL:,}.",
                 hint="Say the question in a sentence.",
             )
-        now = time.time()
-        with self._begun() as connection:
-            mine = (_kept.c.source == source, _kept.c.place == self._place(source))
-            found = connection.execute(
-                select(_kept).where(*mine, _kept.c.question == question, _kept.c.sql == sql)
-            ).first()
-            if found is not None and not (is_verified and found.state != "verified"):
-                return _query(found)
+        place, now = self._place(source), time.time()
+        with self._begun() as records:
+            found = records.same(source, place, question, sql)
+            if found is not None and (found.state == "verified" or not is_verified):
+                return found
             if found is not None:
-                self._review(connection, found.id, "verified", by, now)
-                return _query(connection.execute(select(_kept).where(_kept.c.id == found.id)).one())
-            waiting = (_kept.c.state == "pending", _kept.c.proposed_by == by)
-            if not is_verified:
-                count = connection.execute(select(func.count()).select_from(_kept).where(*waiting)).scalar_one()
-                if count >= MOST_PENDING:
-                    raise ExecutorError(
-                        ErrorCode.QUEUE_FULL,
-                        f"{count} of your queries wait for review.",
-                        hint="Somebody should look at them: awaitsql verified review.",
-                    )
-            values: dict[str, Any] = {
-                "id": secrets.token_hex(4),
-                "source": source,
-                "place": self._place(source),
-                "question": question,
-                "sql": sql,
-                "read": json.dumps(read),
-                "state": "verified" if is_verified else "pending",
-                "proposed_by": by,
-                "proposed_at": now,
-                "reviewed_by": by if is_verified else "",
-                "reviewed_at": now if is_verified else None,
-                "changed_at": now,
-            }
-            connection.execute(_kept.insert().values(**values))
-            return _query(connection.execute(select(_kept).where(_kept.c.id == values["id"])).one())
+                records.review(found.id, "verified", by, now)
+                return records.one(found.id)
+            if not is_verified and (count := records.pending_of(by)) >= MOST_PENDING:
+                raise ExecutorError(
+                    ErrorCode.QUEUE_FULL,
+                    f"{count} of your queries wait for review.",
+                    hint="Somebody should look at them: awaitsql verified review.",
+                )
+            return records.add(source, place, question, sql, read=read, by=by, is_verified=is_verified, now=now)
 
     def of(self, source: str, *, state: State | None = None) -> list[VerifiedQuery]:
         """The source's, oldest first. Raises as `add`."""
-        where = [_kept.c.source == source, _kept.c.place == self._place(source)]
-        where += [_kept.c.state == state] if state is not None else []
-        with self._begun() as connection:
-            rows = connection.execute(select(_kept).where(*where).order_by(_kept.c.proposed_at, _kept.c.id))
-            return [_query(row) for row in rows]
+        with self._begun() as records:
+            return records.of(source, self._place(source), state)
 
     def find(self, id: str) -> VerifiedQuery | None:  # noqa: A002 - what it is called everywhere
         """The one of that id, whichever source it is of. Raises as `add`."""
-        with self._begun() as connection:
-            row = connection.execute(select(_kept).where(_kept.c.id == id)).first()
-            return None if row is None else _query(row)
+        with self._begun() as records:
+            return records.find(id)
 
     def review(self, id: str, *, accept: bool, by: str) -> VerifiedQuery | None:  # noqa: A002 - as above
         """Says yes or no to one; None where there is none of that id. Raises as `add`."""
-        with self._begun() as connection:
-            self._review(connection, id, "verified" if accept else "rejected", by, time.time())
+        with self._begun() as records:
+            records.review(id, "verified" if accept else "rejected", by, time.time())
         return self.find(id)
 
     def remove(self, id: str) -> bool:  # noqa: A002 - as above
         """Forgets one; whether there was one. Raises as `add`."""
-        with self._begun() as connection:
-            return bool(connection.execute(_kept.delete().where(_kept.c.id == id)).rowcount)
-
-    def _review(self, connection: Connection, id_: str, state: State, by: str, now: float) -> None:
-        told = {"state": state, "reviewed_by": by, "reviewed_at": now, "changed_at": now}
-        connection.execute(_kept.update().where(_kept.c.id == id_).values(**told))
+        with self._begun() as records:
+            return records.remove(id)
 
     def _place(self, source: str) -> str:
         return self._settings.fingerprint_of(source) or ""
 
     @contextmanager
-    def _begun(self) -> Generator[Connection]:
-        from executor import open_records  # noqa: PLC0415 - loads the history, which few calls need
+    def _begun(self) -> Generator[VerifiedRecords]:
+        # both load SQLAlchemy, a tenth of what a process takes to start, which few calls need
+        from executor import open_records  # noqa: PLC0415
+        from mcp_server.knowledge.verified_records import BROKEN, VerifiedRecords, make  # noqa: PLC0415
 
         try:
             if self._engine is None:
                 engine = open_records(self._settings, FILE)
-                _metadata.create_all(engine, checkfirst=True)
+                make(engine)
                 self._engine = engine
             try:
                 with self._engine.begin() as connection:
-                    yield connection
+                    yield VerifiedRecords(connection)
             finally:
                 # calls are few and far between: none keeps a connection for the next
                 self._engine.dispose()
-        except SQLAlchemyError as error:
+        except BROKEN as error:
             raise ExecutorError(
                 ErrorCode.EXECUTOR_UNAVAILABLE,
                 f"Verified queries cannot be read or written ({type(error).__name__}).",
                 hint="Look at [executor.history] url, or at the state folder's disk.",
             ) from error
-
-
-def _query(row: Row[Any]) -> VerifiedQuery:
-    return VerifiedQuery(
-        id=row.id,
-        source=row.source,
-        question=row.question,
-        sql=row.sql,
-        read=json.loads(row.read),
-        state=row.state,
-        proposed_by=row.proposed_by,
-        proposed_at=row.proposed_at,
-        reviewed_by=row.reviewed_by,
-        reviewed_at=row.reviewed_at,
-    )
